@@ -160,6 +160,10 @@ func (w *madWorld) message(c *conn) wire.Message {
 }
 
 func (w *madWorld) drain() {
+	if len(w.closing) > 0 && w.rng.IntN(3) == 0 {
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.closing[0]})
+		w.closing = w.closing[1:]
+	}
 	for out, ok := w.e.Next(); ok; out, ok = w.e.Next() {
 		switch out.Kind {
 		case OutVerify:
@@ -169,10 +173,6 @@ func (w *madWorld) drain() {
 		case OutClose:
 			w.closing = append(w.closing, out.Conn)
 		}
-	}
-	if len(w.closing) > 0 && w.rng.IntN(3) == 0 {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.closing[0]})
-		w.closing = w.closing[1:]
 	}
 }
 
