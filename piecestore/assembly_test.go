@@ -307,7 +307,7 @@ func TestSpill(t *testing.T) {
 
 // TestPoolLimit holds the bound, and that a claim fails softly at it.
 func TestPoolLimit(t *testing.T) {
-	w := newWorld(t, 64<<20, 256<<10)
+	w := newWorld(t, 4<<20, 256<<10)
 	n := 0
 	for i := range w.geo.NumPieces() {
 		w.asm.Open(i)
@@ -320,12 +320,12 @@ func TestPoolLimit(t *testing.T) {
 		t.Errorf("%d chunks, %d bytes used of %d", n, w.pool.Used(), w.pool.Limit())
 	}
 	w.asm.Discard(0, 0)
-	w.asm.Claim(200, 0, blockLen)
+	w.asm.Claim(15, 0, blockLen)
 	if got := w.pool.Used(); got != w.pool.Limit() {
 		t.Errorf("%d bytes used: the discarded block's chunk was not given to another", got)
 	}
 	w.asm.Close()
-	// One reader still holds the slot of piece 200.
+	// One reader still holds the slot of piece 15.
 	if w.pool.Used() != 256<<10 {
 		t.Errorf("%d bytes used after Close", w.pool.Used())
 	}

@@ -247,6 +247,9 @@ func testClosed(t *testing.T, layout *piecestore.Layout, store piecestore.Storag
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if got := store.NextData(7); got != 7 {
+		t.Errorf("NextData(7) after Close is %d, want 7", got)
+	}
 	_, readErr := store.ReadAt(make([]byte, 1), 0)
 	for verb, err := range map[string]error{
 		"read": readErr, "write": store.WriteAt([][]byte{{1}}, 0), "sync": store.Sync(), "close": store.Close(),
