@@ -161,6 +161,11 @@ func (m *Metainfo) readFiles(in infoValues) (symlinks map[int][]string, err erro
 }
 
 func (m *Metainfo) readFileList(list bscan.Value) (symlinks map[int][]string, err error) {
+	numFiles := 0
+	for range list.List() {
+		numFiles++
+	}
+	m.Info.Files = make([]File, 0, numFiles)
 	symlinks = make(map[int][]string)
 	var offset int64
 	for element := range list.List() {
