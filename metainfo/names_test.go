@@ -153,7 +153,7 @@ func checkName(t *testing.T, name string) {
 	bad := name == "" || len(name) > MaxNameLen || !utf8.ValidString(name) || leavesFolder(name) ||
 		strings.HasSuffix(name, ".") || strings.HasSuffix(name, " ") || isDevice(strings.ToLower(strings.TrimRight(strings.Split(name, ".")[0], " "))) ||
 		strings.ContainsFunc(name, func(r rune) bool {
-			return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e
+			return r < 0x20 || r >= 0x7f && r < 0xa0 || r >= 0x200b && r <= 0x200f || r >= 0x2028 && r <= 0x202e || r >= 0x2060 && r <= 0x206f || r == 0xfeff
 		})
 	if bad {
 		t.Fatalf("%q is not a safe name", name)
