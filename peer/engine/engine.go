@@ -189,6 +189,7 @@ func (e *Engine) tick(now time.Duration) {
 	}
 	e.rechoke(now)
 	e.dial(now)
+	e.callForPeers(now)
 	e.refill = true
 }
 
@@ -329,6 +330,9 @@ func (e *Engine) connDown(now time.Duration, id ConnID) {
 	e.cfg.Grants.Disconnect(now)
 	e.fillSlots(now)
 	e.dial(now)
+	if len(e.conns) == 0 {
+		e.callForPeers(now)
+	}
 }
 
 // forget takes back everything that depends on a connection: its requests,
