@@ -127,10 +127,10 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"refused":         {answer(200, "d14:failure reason4:nonee"), "the tracker refuses: none"},
 		"refused by 403":  {answer(403, "d14:failure reason4:nonee"), "the tracker refuses: none"},
 		"hangs up":        {trackerFunc(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "it closed the connection without an answer"},
-		"redirects round": {trackerFunc(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }), "it redirects more than 5 times"},
+		"redirects round": {trackerFunc(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }), "it redirects more than 5 times"},
 		"redirects badly": {trackerFunc(t, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://[secretkey&"+r.URL.RawQuery)
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 		}), "(hidden)"},
 		"udp":       {"udp://t:1/secretkey", "udp://t:1: udp trackers are not supported yet"},
 		"ftp":       {"ftp://t/secretkey", "begins neither with http:// nor with https://"},
