@@ -112,7 +112,7 @@ func TestASlowReceiverDoesNotHoldUpTheOthers(t *testing.T) {
 func TestMessagesKeepTheirOrderAndGoInFrontOfBlocks(t *testing.T) {
 	k := New(1)
 	_, src := host(k, Link{Up: blockLen})
-	to, dst := host(k, Link{Down: blockLen})
+	to, dst := host(k, Link{})
 	f := k.Open(src, dst, time.Millisecond)
 	for range 2 {
 		k.Send(f, 0, 0, blockLen)
