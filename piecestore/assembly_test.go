@@ -305,6 +305,55 @@ func TestSpill(t *testing.T) {
 	}
 }
 
+// TestSpillSpares: a chunk that a reader keeps in memory anyway is not written.
+func TestSpillSpares(t *testing.T) {
+	w := newWorld(t, 1<<20, 1<<20)
+	w.asm.Open(0)
+	w.receive(0, 0)
+	slot := w.claim(0, 1)
+	if err := w.asm.Spill(0); err != nil || w.store.Writes() != 0 {
+		t.Errorf("%d writes, %v; want none", w.store.Writes(), err)
+	}
+	slot.Fill()
+	if err := w.asm.Spill(0); err != nil || w.store.Writes() != 1 || w.asm.Resident() != 0 {
+		t.Errorf("%d writes, %v, %d bytes resident; want 1 and 0", w.store.Writes(), err, w.asm.Resident())
+	}
+}
+
+// TestWhileWorkerReads discards and drops while a worker is busy with the
+// piece: the memory it reads is neither claimed nor given back before it ends.
+func TestWhileWorkerReads(t *testing.T) {
+	w := newWorld(t, 1<<20, 1<<20)
+	w.asm.Open(0)
+	w.receive(0, 0, 1)
+	w.store.OnWrite(func() {
+		w.asm.Discard(0, 0)
+		w.refuse(0, 0, "a worker reads it")
+		if w.asm.Resident() != 256<<10 {
+			t.Errorf("%d bytes resident during a spill", w.asm.Resident())
+		}
+	})
+	if err := w.asm.Spill(0); err != nil {
+		t.Fatal(err)
+	}
+	w.store.OnWrite(nil)
+	w.refuse(0, 1, "it is spilled")
+	w.receive(0, 0)
+
+	w.store.OnWrite(func() {
+		w.asm.Drop(0)
+		if w.asm.Resident() != 256<<10 || w.pool.Used() != 256<<10 {
+			t.Errorf("%d bytes resident, %d used: the worker's memory was given away", w.asm.Resident(), w.pool.Used())
+		}
+	})
+	if err := w.asm.Spill(0); err != nil {
+		t.Fatal(err)
+	}
+	if w.asm.Resident() != 0 || w.pool.Used() != 0 {
+		t.Errorf("%d bytes resident, %d used after the worker ended", w.asm.Resident(), w.pool.Used())
+	}
+}
+
 // TestPoolLimit holds the bound, and that a claim fails softly at it.
 func TestPoolLimit(t *testing.T) {
 	w := newWorld(t, 4<<20, 256<<10)

@@ -67,6 +67,11 @@ func TestCacheLimit(t *testing.T) {
 	if n := w.store.Reads(); n != 4 {
 		t.Errorf("%d reads, want 4: piece 2 has no room", n)
 	}
+	w.cached(c, 0, blockLen, blockLen).Release()
+	w.cached(c, 1, blockLen, blockLen).Release()
+	if n := w.store.Reads(); n != 4 {
+		t.Errorf("%d reads, want 4: what is in use stays in the cache", n)
+	}
 	second.Release()
 	w.cached(c, 2, 0, blockLen).Release()
 	w.cached(c, 2, blockLen, blockLen).Release()

@@ -281,6 +281,7 @@ type Faulty struct {
 	piecestore.Storage
 	reads, writes     atomic.Int64
 	readErr, writeErr atomic.Pointer[error]
+	onWrite           atomic.Pointer[func()]
 }
 
 // FailReads makes every read from now on fail with err; nil ends that.
@@ -289,6 +290,10 @@ func (f *Faulty) FailReads(err error) { f.readErr.Store(&err) }
 // FailWrites makes every write from now on fail with err, for example
 // syscall.ENOSPC; nil ends that.
 func (f *Faulty) FailWrites(err error) { f.writeErr.Store(&err) }
+
+// OnWrite has do called at the start of every write from now on, for a test of
+// what happens meanwhile; nil ends that.
+func (f *Faulty) OnWrite(do func()) { f.onWrite.Store(&do) }
 
 // Reads is the number of calls of ReadAt.
 func (f *Faulty) Reads() int { return int(f.reads.Load()) }
@@ -308,6 +313,9 @@ func (f *Faulty) ReadAt(p []byte, off int64) (int, error) {
 // WriteAt implements piecestore.Storage.
 func (f *Faulty) WriteAt(bufs [][]byte, off int64) error {
 	f.writes.Add(1)
+	if do := f.onWrite.Load(); do != nil && *do != nil {
+		(*do)()
+	}
 	if err := f.writeErr.Load(); err != nil && *err != nil {
 		return *err
 	}

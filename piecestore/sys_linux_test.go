@@ -10,6 +10,23 @@ import (
 	"testing"
 )
 
+// TestDrop cuts a list of buffers at every byte, as a short write does.
+func TestDrop(t *testing.T) {
+	bufs := [][]byte{[]byte("ab"), nil, []byte("c"), []byte("def"), {}}
+	for n := range 7 {
+		rest := cursor{bufs: bufs}
+		for _, step := range []int{n / 2, n - n/2} {
+			rest.drop(step)
+		}
+		if got := string(bytes.Join(rest.bufs, nil)); got != "abcdef"[n:] {
+			t.Errorf("after %d bytes %q is left", n, got)
+		}
+	}
+	if got := string(bytes.Join(bufs, nil)); got != "abcdef" {
+		t.Errorf("the caller's list is %q now", got)
+	}
+}
+
 // TestFullDisk fills a disk of 1 MiB, in a mount namespace of its own: the
 // error says so, what was verified stays known, and when there is room again
 // everything goes on.
