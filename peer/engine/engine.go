@@ -86,7 +86,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 	case InMessage:
 		e.onConn(in.Conn, func(c *conn) { e.message(now, c, in.Message) })
 	case InBlock:
-		e.onConn(in.Conn, func(c *conn) { e.block(now, c, in) })
+		e.receiveBlock(now, in)
 	case InCredit:
 		e.onConn(in.Conn, func(c *conn) { e.credit(now, c, in.Length) })
 	case InVerified:
@@ -115,6 +115,18 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 func (e *Engine) onConn(id ConnID, f func(*conn)) {
 	if c := e.byID[id]; c != nil && !c.closing {
 		f(c)
+	}
+}
+
+// receiveBlock handles a block, also one from a connection that is gone or
+// going: its slot must not stay filled with what nobody accounts for.
+func (e *Engine) receiveBlock(now time.Duration, in Input) {
+	switch c := e.byID[in.Conn]; {
+	case c != nil && !c.closing:
+		e.block(now, c, in)
+	case in.Claimed:
+		e.waste(in.Length)
+		e.discard(in)
 	}
 }
 

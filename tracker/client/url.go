@@ -19,6 +19,7 @@ type UnusableURLError struct {
 	Reason  string
 }
 
+// Error says in a line which tracker cannot be used and why.
 func (e *UnusableURLError) Error() string {
 	return fmt.Sprintf("tracker %s: %s", e.Tracker, e.Reason)
 }
