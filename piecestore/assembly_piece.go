@@ -15,7 +15,7 @@ const (
 	blockFree      blockState = iota
 	blockReceiving            // one reader writes into it
 	blockFilled               // nobody writes into it
-	blockStored              // filled, and its bytes are in the store
+	blockStored               // filled, and its bytes are in the store
 	blockDiscarded            // filled, and free as soon as the worker is done
 )
 

@@ -24,11 +24,11 @@ type Cache struct {
 	geo   metainfo.Geometry
 	limit int
 
-	mu      sync.Mutex
-	chunks  map[int64]*cached
-	lru     cached    // the root of the ring: next is the one used last
-	spare   []*cached // evicted, for reuse
-	numRead int       // chunks with memory, spare ones included
+	mu        sync.Mutex
+	chunks    map[int64]*cached
+	lru       cached    // the root of the ring: next is the one used last
+	spare     []*cached // evicted, for reuse
+	numChunks int       // chunks with memory, spare ones included
 }
 
 // cached is a chunk in memory. Its fields belong to Cache.mu, but buf and err,
@@ -140,7 +140,7 @@ func (c *Cache) use(key int64) *cached {
 // room returns an empty chunk: a spare one, a new one while the limit allows,
 // or that of the least recently used which has no user.
 func (c *Cache) room() *cached {
-	if len(c.spare) == 0 && c.numRead >= c.limit {
+	if len(c.spare) == 0 && c.numChunks >= c.limit {
 		for chunk := c.lru.prev; chunk != &c.lru; chunk = chunk.prev {
 			if chunk.users == 0 {
 				c.remove(chunk)
@@ -155,10 +155,10 @@ func (c *Cache) room() *cached {
 		chunk.loaded.Store(false)
 		return chunk
 	}
-	if c.numRead >= c.limit {
+	if c.numChunks >= c.limit {
 		return nil
 	}
-	c.numRead++
+	c.numChunks++
 	return &cached{}
 }
 

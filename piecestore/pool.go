@@ -26,8 +26,8 @@ type Pool struct {
 	limit int64
 
 	mu   sync.Mutex
-	used int64                    // bytes handed out
-	idle int64                    // bytes in free
+	used int64                     // bytes handed out
+	idle int64                     // bytes in free
 	free [numChunkClasses][][]byte // by class: 16, 32, ... 256 KiB
 }
 
