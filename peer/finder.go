@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -34,4 +35,58 @@ type Announcement interface {
 	Completed() <-chan struct{}
 	// NeedPeers gets a value when too few addresses are known. It is a hint.
 	NeedPeers() <-chan struct{}
+}
+
+// announcement is a torrent as one of its finders sees it. It implements
+// Announcement.
+type announcement struct {
+	t         *Torrent
+	needPeers chan struct{}
+}
+
+func (a *announcement) InfoHash() metainfo.InfoHash { return a.t.infoHash }
+func (a *announcement) PeerID() metainfo.PeerID     { return a.t.peerID }
+func (a *announcement) Port() int                   { return a.t.client.Port() }
+func (a *announcement) Completed() <-chan struct{}  { return a.t.completed }
+func (a *announcement) NeedPeers() <-chan struct{}  { return a.needPeers }
+
+func (a *announcement) Progress() (uploaded, downloaded, left int64) {
+	s := a.t.Stats()
+	return s.Uploaded, s.Downloaded, s.Left
+}
+
+func (a *announcement) Found(addrs []netip.AddrPort, source engine.Source) {
+	a.t.AddPeers(addrs, source)
+}
+
+// startFinders runs the finders until endFinders.
+func (t *Torrent) startFinders(finders []Finder) {
+	ctx, cancel := context.WithCancel(context.Background())
+	t.endFind = cancel
+	for i, f := range finders {
+		t.finding.Go(func() {
+			if err := f.Find(ctx, t.finders[i]); err != nil && ctx.Err() == nil {
+				t.log.Debug("finder failed", "err", err)
+			}
+		})
+	}
+}
+
+// endFinders has the finders say goodbye and waits for them, but not longer
+// than finderGrace or than ctx allows.
+func (t *Torrent) endFinders(ctx context.Context) error {
+	t.endFind()
+	done := make(chan struct{})
+	go func() {
+		t.finding.Wait()
+		close(done)
+	}()
+	ctx, cancel := context.WithTimeout(ctx, finderGrace)
+	defer cancel()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("a tracker was not told that we stop: it did not answer in time")
+	}
 }

@@ -22,11 +22,6 @@ const (
 	// peer counts as one that never reads.
 	writeTimeout = 60 * time.Second
 
-	// idleTimeout is how long a peer may send nothing. Keep-alives are due
-	// "generally ... once every two minutes" (BEP 3); half a minute is for
-	// the network.
-	idleTimeout = 150 * time.Second
-
 	// blockTimeout is how long a block may take from its first byte to its
 	// last. While it is on its way its slot is taken, and no other peer can
 	// fill it: who sends one byte a minute would hold up a whole piece.
@@ -39,15 +34,10 @@ const (
 
 	// maxHandshakes bounds the incoming connections that have not said yet
 	// what they want, maxHandshakesPerAddr those from one address, so that one
-	// host cannot take all places of others.
-	maxHandshakes        = 128
-	maxHandshakesPerAddr = 16
-
-	// maxConnsPerAddr bounds the incoming connections of one address, over
-	// all torrents. Loopback is exempt: whoever connects from there is on this
-	// machine already, and swarms are tested there. 32 is arbitrary; several
-	// people behind one router are fewer.
-	maxConnsPerAddr = 32
+	// host cannot take the places of all others. Both are arbitrary; an honest
+	// handshake takes a round trip.
+	maxHandshakes        = 256
+	maxHandshakesPerAddr = 64
 
 	// finderGrace is how long finders have to say goodbye. A tracker that
 	// does not answer in this time will notice by itself.
@@ -60,6 +50,14 @@ const (
 	// The pause before a store that failed is tried again, doubled each time.
 	minStoreRetry = 2 * time.Second
 	maxStoreRetry = 30 * time.Second
+
+	// syncEvery is how often what was written is brought to the disk, so that
+	// it need not be verified again after the power was lost.
+	syncEvery = time.Minute
+
+	// cacheBytes is the memory of a torrent's read cache: enough for the large
+	// writes of the few fast peers that profit from it.
+	cacheBytes = 8 << 20
 
 	// acceptPause is the pause after a failed accept: without it a process
 	// out of descriptors would spin.

@@ -16,8 +16,8 @@ type reader struct {
 	dec   *wire.Decoder
 	batch []event
 
-	claimed       bool      // a block is being read into its slot
-	blockDeadline time.Time // for its last byte, zero before we wait for one
+	claimed bool // a block is being read into its slot
+	limited bool // a deadline for its last byte is set
 }
 
 // read reads until the connection ends and returns why.
@@ -59,8 +59,7 @@ func (r *reader) block(m wire.Message) (engine.Input, error) {
 	if !claimed {
 		return in, r.dec.SkipBlock()
 	}
-	r.blockDeadline = time.Time{}
-	r.claimed = true
+	r.claimed, r.limited = true, false
 	err := r.dec.ReadBlock(slot.Bytes())
 	r.claimed = false
 	if err != nil {
@@ -94,16 +93,13 @@ func (r *reader) beforeWait() error {
 	if !r.flush() {
 		return errStopped
 	}
-	now := time.Now()
-	deadline := now.Add(idleTimeout)
+	if r.claimed == r.limited {
+		return nil
+	}
+	r.limited = r.claimed
+	var deadline time.Time // none: the engine closes who is silent
 	if r.claimed {
-		if r.blockDeadline.IsZero() {
-			r.blockDeadline = now.Add(blockTimeout)
-		}
-		if now.After(r.blockDeadline) {
-			return errSlowBlock
-		}
-		deadline = r.blockDeadline
+		deadline = time.Now().Add(blockTimeout)
 	}
 	return r.c.tr.SetReadDeadline(deadline)
 }
