@@ -36,7 +36,7 @@ func LayoutOf(info *metainfo.Info) (*Layout, error) {
 // that does not exist there at its safe name, but does at the name the torrent
 // has for it, is taken from there.
 func LayoutIn(dir string, info *metainfo.Info) (*Layout, error) {
-	return layoutOf(info, func(fileIndex int) string {
+	l, err := layoutOf(info, func(fileIndex int) string {
 		safe := info.Files[fileIndex].DiskPath
 		raw, ok := info.RawPath(fileIndex)
 		if ok && raw != safe && !exists(dir, safe) && exists(dir, raw) {
@@ -44,15 +44,24 @@ func LayoutIn(dir string, info *metainfo.Info) (*Layout, error) {
 		}
 		return safe
 	})
+	if err != nil {
+		return LayoutOf(info) // two files claim one name, which safe names never do
+	}
+	return l, nil
 }
 
 func layoutOf(info *metainfo.Info, pathOf func(fileIndex int) string) (*Layout, error) {
 	files := make([]File, len(info.Files))
+	chosen := make(map[string]string, len(info.Files)) // by DiskPath
 	for i, f := range info.Files {
-		files[i] = File{Length: f.Length, Pad: f.Pad, Executable: f.Executable, Symlink: f.Symlink}
+		files[i] = File{Length: f.Length, Pad: f.Pad, Executable: f.Executable}
 		if !f.Pad {
 			files[i].Path = pathOf(i)
+			chosen[f.DiskPath] = files[i].Path
 		}
+	}
+	for i, f := range info.Files {
+		files[i].Symlink = chosen[f.Symlink]
 	}
 	return NewLayout(info.Geometry, files)
 }
