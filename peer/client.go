@@ -62,7 +62,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.disk = newWorkers(runtime.GOMAXPROCS(0))
 	if cfg.MapPorts && c.listener != nil && !cfg.Bind.IsLoopback() {
-		c.tasks.Go(func() { c.keepMapped(routers(c.log)) })
+		c.tasks.Go(func() { c.keepMapped(routers()) })
 	}
 	return c, nil
 }

@@ -127,7 +127,7 @@ func (t *Torrent) verify(pieceIndex int, digests bool) event {
 	if errors.Is(err, piecestore.ErrNotOpen) || errors.Is(err, piecestore.ErrIncomplete) {
 		return event{} // the engine dropped it meanwhile
 	}
-	if digests && err == nil {
+	if err == nil && (digests || !ok) { // of a piece that failed they are always of use
 		verified.Digests = t.assembly.BlockDigests(pieceIndex)
 	}
 	if ok {

@@ -250,6 +250,7 @@ func (t *Torrent) do(out engine.Output) {
 func (t *Torrent) complete() {
 	if !t.haveAll {
 		t.haveAll = true
+		t.publish() // who is told now must not see an older snapshot
 		close(t.completed)
 		t.log.Debug("completed")
 	}
