@@ -231,7 +231,7 @@ func (e *Engine) takeHave(now time.Duration, c *conn, index uint32) {
 	if e.wants(piece) {
 		c.wanted++
 		e.updateInterest(now, c)
-		if !c.peerChoking && len(c.pending) < c.window.size {
+		if c.mayAsk() {
 			e.fill(now, c)
 		}
 	}

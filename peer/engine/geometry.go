@@ -46,6 +46,7 @@ func (e *Engine) learn(now time.Duration, in Input) {
 	for _, c := range e.conns {
 		e.replay(now, c)
 	}
+	e.refill = true
 	e.rechoke(now)
 }
 

@@ -46,6 +46,12 @@ func (c *conn) windowSize() int {
 	return c.window.size
 }
 
+// mayAsk reports whether c would take another request: its window has room,
+// and it does not choke us or allows something all the same.
+func (c *conn) mayAsk() bool {
+	return len(c.pending) < c.windowSize() && (!c.peerChoking || len(c.allowed) > 0)
+}
+
 // ask asks c for a block that nextBlock marked as asked for. It takes the mark
 // back and reports false if the Grants refuse.
 func (e *Engine) ask(now time.Duration, c *conn, p *partial, index int) bool {
@@ -547,7 +553,7 @@ func (e *Engine) refillIdle(now time.Duration) {
 	start := e.cfg.Rand.IntN(n)
 	for i := range n {
 		c := e.conns[(start+i)%n]
-		if len(c.pending) < c.windowSize() && (!c.peerChoking || len(c.allowed) > 0) {
+		if c.mayAsk() {
 			e.fill(now, c)
 		}
 	}

@@ -62,9 +62,10 @@ func TestParseExtHandshake(t *testing.T) {
 func TestParseExtHandshakeRefuses(t *testing.T) {
 	for _, in := range []string{
 		"", "x", "i1e", "le", "3:abc", "d", "d1:v5:abce", "d1:pi01ee", "d1:pi-0ee", "d1:v2000000000:e",
-		"d1:v1:a1:v1:be",           // which of them?
-		strings.Repeat("l", 1<<20), // a recursive reader would end here
-		"d1:q" + "l" + strings.Repeat("le", 5000) + "e" + "e",
+		"d1:v1:a1:v1:be",                                                 // which of them?
+		strings.Repeat("l", 1<<20),                                       // a recursive reader would end here
+		"d1:ql" + strings.Repeat("le", 5000) + "ee",                      // too many values
+		"d1:q" + strings.Repeat("l", 20) + strings.Repeat("e", 20) + "e", // too deep
 	} {
 		_, err := ParseExtHandshake([]byte(in))
 		if !errors.As(err, new(ProtocolError)) {
