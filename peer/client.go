@@ -61,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 		c.tasks.Go(c.accept)
 	}
 	c.disk = newWorkers(runtime.GOMAXPROCS(0))
-	if cfg.MapPorts && c.listener != nil && !cfg.Bind.IsLoopback() {
+	if cfg.mapsPorts() {
 		c.tasks.Go(func() { c.keepMapped(routers()) })
 	}
 	return c, nil

@@ -82,6 +82,12 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
+// mapsPorts reports whether a router is to be asked. It never is by a client
+// that nobody could reach from there.
+func (cfg Config) mapsPorts() bool {
+	return cfg.MapPorts && cfg.Port >= 0 && !cfg.Bind.IsLoopback()
+}
+
 // TorrentConfig says what to share. Add copies it and takes the sets over.
 type TorrentConfig struct {
 	InfoHash metainfo.InfoHash
