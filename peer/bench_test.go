@@ -2,6 +2,8 @@ package peer
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/shoal-bt/shoal/piecestore"
@@ -26,7 +28,9 @@ func BenchmarkTransfer(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		cfg := tt.config()
-		cfg.Storage = openTestFiles(b, tt, handles)
+		dir := b.TempDir()
+		files := openFilesIn(b, dir, tt, handles)
+		cfg.Storage = files
 		cfg.Peers = []netip.AddrPort{addrOfClient(seeder)}
 		leecher := newTestClient(b, Config{})
 		t := add(b, leecher, cfg)
@@ -34,24 +38,32 @@ func BenchmarkTransfer(b *testing.B) {
 		if err := t.Stop(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		cfg.Storage.Close()
+		files.Close()
+		// Else the disk fills, and the kernel looks for fresh memory each time.
+		os.Remove(filepath.Join(dir, "data"))
 	}
 }
 
 func openTestFiles(tb testing.TB, tt *testTorrent, handles *piecestore.Handles) *piecestore.Files {
+	tb.Helper()
+	store := openFilesIn(tb, tb.TempDir(), tt, handles)
+	tb.Cleanup(func() { store.Close() })
+	return store
+}
+
+func openFilesIn(tb testing.TB, dir string, tt *testTorrent, handles *piecestore.Handles) *piecestore.Files {
 	tb.Helper()
 	files := []piecestore.File{{Path: "data", Length: int64(len(tt.data))}}
 	layout, err := piecestore.NewLayout(tt.meta.Info.Geometry, files)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	store, err := piecestore.OpenFiles(tb.TempDir(), layout, handles)
+	store, err := piecestore.OpenFiles(dir, layout, handles)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	if err := store.Prepare(); err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() { store.Close() })
 	return store
 }
