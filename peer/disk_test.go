@@ -1,0 +1,95 @@
+package peer
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/wire"
+	"github.com/shoal-bt/shoal/piecestore"
+)
+
+// fullStorage has no room until it has.
+type fullStorage struct {
+	piecestore.Storage
+	full atomic.Bool
+}
+
+func (s *fullStorage) WriteAt(bufs [][]byte, off int64) error {
+	if s.full.Load() {
+		return &fs.PathError{Op: "write", Path: "data", Err: syscall.ENOSPC}
+	}
+	return s.Storage.WriteAt(bufs, off)
+}
+
+// TestFullDisk has the disk full from the start: the torrent says so, holds
+// still, and goes on by itself when there is room, without a byte fetched
+// twice.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network pipeNet
+		seeder := network.join(t, "10.0.0.1:1", Config{})
+		leecher := network.join(t, "10.0.0.2:1", Config{})
+		defer closeClient(t, seeder)
+		defer closeClient(t, leecher)
+		tt := newTestTorrent(t, 4<<20, 64<<10)
+		add(t, seeder, tt.seedConfig(t))
+		cfg := tt.config()
+		store := &fullStorage{Storage: cfg.Storage}
+		store.full.Store(true)
+		cfg.Storage = store
+		cfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+		leech := add(t, leecher, cfg)
+
+		time.Sleep(10*time.Minute + maxStoreRetry/2) // of the bubble, and between two tries
+		err := leech.Err()
+		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space") {
+			t.Errorf("Err is %v", err)
+		}
+		if got := leech.Stats(); got.HavePieces != 0 || !got.Stalled {
+			t.Errorf("with a full disk: %+v", got)
+		}
+		store.full.Store(false)
+		select {
+		case <-leech.Completed():
+		case <-time.After(maxStoreRetry):
+			t.Fatal("the download did not go on")
+		}
+		tt.check(t, cfg.Storage)
+		if err := leech.Err(); err != nil {
+			t.Errorf("in the end, Err is %v", err)
+		}
+		if got := leech.Stats(); got.Downloaded != int64(len(tt.data)) || got.Wasted != 0 {
+			t.Errorf("%d bytes downloaded, %d wasted", got.Downloaded, got.Wasted)
+		}
+	})
+}
+
+// TestUnreadableSeed has the data of a seed vanish: the torrent says so, the
+// peer is closed, and nothing wrong is sent.
+func TestUnreadableSeed(t *testing.T) {
+	tt := newTestTorrent(t, 1<<20, 64<<10)
+	cfg := tt.seedConfig(t)
+	cfg.Storage = piecestore.NewMemory(int64(len(tt.data))) // empty
+	seeder := newTestClient(t, Config{})
+	seed := add(t, seeder, cfg)
+	p := newRawPeer(t, dialRaw(t, seeder), tt, "leech")
+	if err := p.send(wire.Message{Type: wire.HaveNone}, wire.Message{Type: wire.Interested}); err != nil {
+		t.Fatal(err)
+	}
+	p.expect(wire.Unchoke)
+	if err := p.send(wire.Message{Type: wire.Request, Length: metainfo.BlockLen}); err != nil {
+		t.Fatal(err)
+	}
+	p.drain()
+	if err := seed.Err(); !errors.Is(err, piecestore.ErrMissing) {
+		t.Errorf("Err is %v", err)
+	}
+}
