@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -23,7 +24,11 @@ func ParseInfoHash(s string) (h InfoHash, err error) {
 	case 40:
 		_, err = hex.Decode(h[:], []byte(s))
 	case 32:
-		_, err = base32.StdEncoding.Decode(h[:], []byte(strings.ToUpper(s)))
+		var n int
+		n, err = base32.StdEncoding.Decode(h[:], []byte(strings.ToUpper(s)))
+		if err == nil && n != len(h) { // the decoder skips line ends and takes padding
+			err = errors.New("not 32 base32 characters")
+		}
 	default:
 		err = fmt.Errorf("%d characters long", len(s))
 	}
