@@ -1,0 +1,197 @@
+package swarm
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/tracker"
+)
+
+// model is the swarms as a child would write them: a map that is searched.
+type model struct {
+	seen map[modelKey]time.Duration
+	left map[modelKey]int64
+}
+
+type modelKey struct {
+	torrent metainfo.InfoHash
+	addr    netip.AddrPort
+}
+
+func (m *model) announce(now time.Duration, req *tracker.Request) {
+	k := modelKey{req.InfoHash, req.Addr}
+	if req.Event == tracker.Stopped {
+		delete(m.seen, k)
+		delete(m.left, k)
+	} else if req.Addr.Port() != 0 {
+		m.seen[k], m.left[k] = now, req.Left
+	}
+}
+
+func (m *model) expire(now, timeout time.Duration) {
+	for k, seen := range m.seen {
+		if now-seen > timeout {
+			delete(m.seen, k)
+			delete(m.left, k)
+		}
+	}
+}
+
+func (m *model) scrape(h metainfo.InfoHash) (st tracker.ScrapeStats) {
+	for k, left := range m.left {
+		switch {
+		case k.torrent != h:
+		case left == 0:
+			st.Complete++
+		default:
+			st.Incomplete++
+		}
+	}
+	return st
+}
+
+func randomRequest(r *rand.Rand) *tracker.Request {
+	ip := netip.AddrFrom4([4]byte{10, 0, 0, byte(r.IntN(90))})
+	if r.IntN(3) == 0 {
+		ip = netip.AddrFrom16([16]byte{0: 0x20, 15: byte(r.IntN(60))})
+	}
+	return &tracker.Request{
+		InfoHash: metainfo.InfoHash{byte(r.IntN(3))},
+		Addr:     netip.AddrPortFrom(ip, uint16(r.IntN(5))),
+		Left:     int64(r.IntN(2)),
+		Event:    tracker.Event(r.IntN(2) * 3 * r.IntN(2)), // one in four stops
+		NumWant:  r.IntN(80) - 1,
+	}
+}
+
+// TestAgainstModel compares thousands of random announces with the model, and
+// looks at what must hold of every list and every reply.
+func TestAgainstModel(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		s := newSwarms(t, Config{Timeout: time.Hour, KeepPeerIDs: seed%2 == 0})
+		m := &model{map[modelKey]time.Duration{}, map[modelKey]int64{}}
+		now := time.Duration(0)
+		for step := range 2000 {
+			req := randomRequest(r)
+			var peers Peers
+			rep := s.Announce(now, req, &peers)
+			m.announce(now, req)
+			wantStats := m.scrape(req.InfoHash)
+			if rep.Complete != wantStats.Complete || rep.Incomplete != wantStats.Incomplete {
+				t.Fatalf("seed %d step %d: reply %+v, want %+v", seed, step, rep, wantStats)
+			}
+			checkPeers(t, m, req, &peers)
+			if r.IntN(200) == 0 {
+				now += time.Duration(r.IntN(100)) * time.Minute
+				s.Expire(now)
+				s.Expire(now + s.cfg.Timeout/sweepsPerTimeout) // a whole round
+				now += s.cfg.Timeout / sweepsPerTimeout
+				m.expire(now, time.Hour)
+				checkTotals(t, s, m)
+			}
+		}
+		checkLists(t, s)
+	}
+}
+
+func checkPeers(t *testing.T, m *model, req *tracker.Request, peers *Peers) {
+	t.Helper()
+	seen := map[netip.AddrPort]bool{}
+	for _, a := range peers.AppendTo(nil) {
+		left, ok := m.left[modelKey{req.InfoHash, a}]
+		if !ok || a == req.Addr || seen[a] || left == 0 && req.IsSeed() {
+			t.Fatalf("%+v got %s: in swarm %v, left %d, twice %v", req, a, ok, left, seen[a])
+		}
+		seen[a] = true
+	}
+	others := m.scrape(req.InfoHash).Incomplete
+	if !req.IsSeed() {
+		others += m.scrape(req.InfoHash).Complete
+		if req.Addr.Port() != 0 {
+			others--
+		}
+	}
+	wantLen := min(others, req.NumWant)
+	if req.NumWant < 0 {
+		wantLen = min(others, DefaultNumWant)
+	}
+	if req.Event == tracker.Stopped {
+		wantLen = 0
+	}
+	if peers.Len() != wantLen {
+		t.Fatalf("%+v got %d peers, want %d", req, peers.Len(), wantLen)
+	}
+}
+
+func checkTotals(t *testing.T, s *Swarms, m *model) {
+	t.Helper()
+	if n := s.Stats().Seeds + s.Stats().Leechers; n != len(m.seen) {
+		t.Fatalf("%d peers, want %d", n, len(m.seen))
+	}
+}
+
+func checkLists(t *testing.T, s *Swarms) {
+	t.Helper()
+	for i := range s.torrents {
+		l := &s.torrents[i].v4
+		for pos, member := range l.members {
+			if l.find(member.addr) != pos {
+				t.Fatalf("%v is at %d, but found at %d", member.addr, pos, l.find(member.addr))
+			}
+		}
+		if l.index != nil && len(l.index) != len(l.members) {
+			t.Fatalf("the index has %d entries for %d peers", len(l.index), len(l.members))
+		}
+	}
+}
+
+// TestDeterminism: same seed, same announces, same replies byte for byte.
+func TestDeterminism(t *testing.T) {
+	run := func(seed uint64) uint64 {
+		r := rand.New(rand.NewPCG(7, 7))
+		s := newSwarms(t, Config{Rand: rand.New(rand.NewPCG(seed, 1))})
+		h := fnv.New64a()
+		for i := range 3000 {
+			var peers Peers
+			rep := s.Announce(time.Duration(i)*time.Second, randomRequest(r), &peers)
+			fmt.Fprintln(h, rep, peers, s.Expire(time.Duration(i)*time.Second))
+		}
+		return h.Sum64()
+	}
+	if run(1) != run(1) {
+		t.Error("one seed gave two transcripts")
+	}
+	if run(1) == run(2) {
+		t.Error("two seeds gave one transcript: the random source is not used")
+	}
+}
+
+// BenchmarkAnnounce is the load of the bars: 10,000 torrents, 100,000 peers,
+// 30 peers wanted.
+func BenchmarkAnnounce(b *testing.B) {
+	s := newSwarms(b, Config{})
+	r := rand.New(rand.NewPCG(1, 1))
+	var req tracker.Request
+	var peers Peers
+	next := func() {
+		n := r.Uint32N(100_000)
+		req = tracker.Request{Left: int64(n & 1), NumWant: 30,
+			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}), 6881)}
+		req.InfoHash = metainfo.InfoHash{byte(n % 10_000 >> 8), byte(n % 10_000)}
+		peers.Reset()
+		s.Announce(0, &req, &peers)
+	}
+	for range 1_000_000 {
+		next()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		next()
+	}
+}
