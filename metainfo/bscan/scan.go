@@ -70,8 +70,8 @@ func (r Report) Strict() error {
 // points into b, which must not change while the Value is in use. Unsorted or
 // duplicate keys and bytes behind the value are reported, not refused.
 func Scan(b []byte, lim Limits) (Value, Report, error) {
-	s := newScanner(b, lim)
-	err := s.run()
+	var s scanner
+	err := s.run(b, lim)
 	if err == nil {
 		s.rep.Trailing = len(b) - s.pos
 		if s.rep.Unsorted && !s.rep.Duplicate {
@@ -88,9 +88,8 @@ func Scan(b []byte, lim Limits) (Value, Report, error) {
 // Strict is Scan for bytes that must be canonical and alone: what Scan
 // reports is an error.
 func Strict(b []byte, lim Limits) (Value, error) {
-	s := newScanner(b, lim)
-	s.strict = true
-	if err := s.run(); err != nil {
+	s := scanner{strict: true}
+	if err := s.run(b, lim); err != nil {
 		return Value{}, err
 	}
 	if s.pos != len(b) {
@@ -119,18 +118,15 @@ type container struct {
 	lastKey   []byte
 }
 
-func newScanner(b []byte, lim Limits) scanner {
+// run reads one token after the other until the first value of b is complete.
+func (s *scanner) run(b []byte, lim Limits) error {
 	if lim.Depth <= 0 || lim.Depth > MaxDepth {
 		lim.Depth = MaxDepth
 	}
 	if lim.Tokens <= 0 {
 		lim.Tokens = DefaultTokens
 	}
-	return scanner{b: b, lim: lim}
-}
-
-// run reads one token after the other until the first value is complete.
-func (s *scanner) run() error {
+	s.b, s.lim = b, lim
 	for {
 		if err := s.token(); err != nil {
 			return err

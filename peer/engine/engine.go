@@ -1,27 +1,360 @@
 package engine
 
-import "time"
+import (
+	"errors"
+	"net/netip"
+	"time"
 
-// Engine: see the package comment. (interface being filled in by the lead)
-type Engine struct{}
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
+	"github.com/shoal-bt/shoal/peer/wire"
+)
 
-// New returns an engine; it fails if cfg is inconsistent.
-func New(cfg Config) (*Engine, error) { return nil, nil }
+// Engine is one torrent as one peer sees it. It is not safe for concurrent
+// use: whoever drives it owns it.
+type Engine struct {
+	cfg Config
+	out outputs
 
-// Receive tells the engine one thing that happened at now.
-func (e *Engine) Receive(now time.Duration, in Input) {}
+	// The pieces. have and want are nil, and picker too, until the geometry
+	// is known. missing counts the wanted pieces that are not there yet.
+	geo       metainfo.Geometry
+	have      *bitfield.Set
+	want      *bitfield.Set
+	picker    *picker
+	missing   int
+	left      int64 // bytes in the missing pieces
+	completed bool  // OutCompleted was said for the present selection
+
+	partials []*partial // in the order in which they were opened
+	stalled  bool       // the store refuses writes
+	buffered int        // bytes of block memory taken from the Grants
+	starved  bool       // the Grants refused memory
+	refill   bool       // blocks became free: look whether idle peers can fetch them
+	suspects []suspect
+
+	conns []*conn // in the order in which they came up
+	byID  map[ConnID]*conn
+
+	book    book
+	bans    bans
+	choker  choker
+	backlog []*conn // connections with blocks to send and credit to send them with
+
+	// The deadlines, 0 for none: the ten-second tick, and when the Grants
+	// said that bytes would be there again.
+	tickAt     time.Duration
+	uploadAt   time.Duration
+	downloadAt time.Duration
+
+	uploaded, downloaded, wasted int64
+	hashFails                    int
+	up, down                     meter
+}
+
+// New returns an engine that starts at now. It fails if cfg lacks Rand or
+// Grants, or if Have or Want do not fit the geometry.
+func New(now time.Duration, cfg Config) (*Engine, error) {
+	if cfg.Rand == nil || cfg.Grants == nil {
+		return nil, errors.New("engine: Config.Rand and Config.Grants must be set")
+	}
+	if cfg.MaxPeers == 0 {
+		cfg.MaxPeers = defaultMaxPeers
+	}
+	if cfg.AllowedFast == 0 {
+		cfg.AllowedFast = allowedFastPieces
+	}
+	e := &Engine{cfg: cfg, byID: make(map[ConnID]*conn), tickAt: now + rechokeEvery}
+	e.book.init()
+	e.choker.init(now)
+	if err := e.setGeometry(cfg.Geometry, cfg.Have, cfg.Want); err != nil {
+		return nil, err
+	}
+	e.cfg.Have, e.cfg.Want = nil, nil
+	return e, nil
+}
+
+// Receive tells the engine one thing that happened at now, which is never
+// earlier than the now of a call before. What the engine wants done waits in
+// Next.
+func (e *Engine) Receive(now time.Duration, in Input) {
+	switch in.Kind {
+	case InConnUp:
+		e.connUp(now, in)
+	case InConnDown:
+		e.connDown(now, in.Conn)
+	case InMessage:
+		e.onConn(in.Conn, func(c *conn) { e.message(now, c, in.Message) })
+	case InBlock:
+		e.onConn(in.Conn, func(c *conn) { e.block(now, c, in) })
+	case InCredit:
+		e.onConn(in.Conn, func(c *conn) { e.credit(now, c, in.Length) })
+	case InVerified:
+		e.verified(now, in)
+	case InStoreFailed:
+		e.storeFailed(in.Piece)
+	case InStoreReady:
+		e.storeReady()
+	case InPeers:
+		e.found(now, in.Addrs, in.Source)
+	case InDialFailed:
+		e.dialFailed(now, in.Addr)
+	case InGeometry:
+		e.learn(now, in)
+	case InWant:
+		e.selectPieces(now, in.Want)
+	case InLimits:
+		e.cfg.UploadCapacity = in.Length
+		e.serve(now)
+	}
+	e.refillIdle(now)
+}
+
+// onConn calls f with the connection, unless it is gone or going: what was on
+// its way when it was closed no longer counts.
+func (e *Engine) onConn(id ConnID, f func(*conn)) {
+	if c := e.byID[id]; c != nil && !c.closing {
+		f(c)
+	}
+}
 
 // Advance runs the timers that are due at now.
-func (e *Engine) Advance(now time.Duration) {}
+func (e *Engine) Advance(now time.Duration) {
+	if due(&e.uploadAt, now) {
+		e.serve(now)
+	}
+	if due(&e.downloadAt, now) {
+		e.refill = true
+	}
+	if due(&e.tickAt, now) {
+		e.tickAt = now + rechokeEvery
+		e.tick(now)
+	}
+	e.refillIdle(now)
+}
 
-// NextTimeout is the earliest deadline the engine has.
-func (e *Engine) NextTimeout() (time.Duration, bool) { return 0, false }
+// due reports whether a deadline has come, and clears it.
+func due(at *time.Duration, now time.Duration) bool {
+	if *at == 0 || *at > now {
+		return false
+	}
+	*at = 0
+	return true
+}
 
-// Next returns the next thing to do.
-func (e *Engine) Next() (Output, bool) { return Output{}, false }
+// NextTimeout is the earliest deadline the engine has: call Advance then.
+func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
+	at = e.tickAt
+	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt} {
+		if d != 0 && d < at {
+			at = d
+		}
+	}
+	return at, true
+}
 
-// Stats returns a snapshot.
-func (e *Engine) Stats(now time.Duration) Stats { return Stats{} }
+// Next returns the next thing to do, in the order in which the engine wants
+// it done, until there is none.
+func (e *Engine) Next() (Output, bool) { return e.out.next() }
 
-// AppendPeers appends a snapshot of every connection, in the order in which they came up.
-func (e *Engine) AppendPeers(dst []PeerStats, now time.Duration) []PeerStats { return dst }
+// outputs is a queue that keeps its memory.
+type outputs struct {
+	queue []Output
+	head  int
+}
+
+func (o *outputs) push(out Output) { o.queue = append(o.queue, out) }
+
+func (o *outputs) next() (Output, bool) {
+	if o.head == len(o.queue) {
+		o.queue, o.head = o.queue[:0], 0
+		return Output{}, false
+	}
+	out := o.queue[o.head]
+	o.queue[o.head] = Output{} // a payload must not be kept alive
+	o.head++
+	return out, true
+}
+
+// send queues a message without a payload.
+func (e *Engine) send(now time.Duration, c *conn, m wire.Message) {
+	c.lastSent = now
+	e.out.push(Output{Kind: OutMessage, Conn: c.id, Message: m})
+}
+
+// tick is what happens every ten seconds.
+func (e *Engine) tick(now time.Duration) {
+	for _, c := range e.conns {
+		e.tickConn(now, c)
+	}
+	e.rechoke(now)
+	e.dial(now)
+	e.refill = true
+}
+
+// tickConn looks after one connection's time limits.
+func (e *Engine) tickConn(now time.Duration, c *conn) {
+	switch {
+	case c.closing:
+	case now-c.lastHeard > silentAfter:
+		e.close(c, "silent for four minutes")
+	default:
+		e.checkSnub(now, c)
+		if now-c.lastSent >= keepAliveAfter-rechokeEvery {
+			e.send(now, c, wire.Message{Type: wire.KeepAlive})
+		}
+	}
+}
+
+// connUp takes a connection in, greets it, or closes it at once.
+func (e *Engine) connUp(now time.Duration, in Input) {
+	c := newConn(now, in)
+	if !in.Incoming {
+		e.book.connected(in.Addr)
+		e.cfg.Grants.DialDone(now)
+	}
+	if reason := e.refuse(now, c); reason != "" {
+		e.out.push(Output{Kind: OutClose, Conn: c.id, Reason: reason})
+		e.book.disconnected(now, c)
+		return
+	}
+	e.conns = append(e.conns, c)
+	e.byID[c.id] = c
+	e.choker.enter(now, c, e)
+	e.greet(now, c)
+}
+
+// refuse says why a new connection is not wanted, or "". If it is wanted, the
+// Grants have counted it.
+func (e *Engine) refuse(now time.Duration, c *conn) string {
+	switch {
+	case c.peerID == e.cfg.PeerID:
+		e.book.itself(c.addr)
+		return "it is ourselves"
+	case e.bans.has(c):
+		return "banned"
+	case e.cfg.Private && c.incoming && !e.book.knowsIP(c.addr.Addr()):
+		// BEP 27: a private torrent's peers come from its tracker alone. The
+		// address must be one that the tracker gave; the port of an incoming
+		// connection says nothing.
+		return "private torrent: not a peer of its tracker"
+	case e.tooManyFrom(c.addr.Addr()):
+		return "too many connections from its address"
+	}
+	if twin := e.twin(c); twin != nil {
+		if !e.replaces(c, twin) {
+			return "connected already"
+		}
+		e.close(twin, "connected already")
+	}
+	if len(e.conns) >= e.cfg.MaxPeers || !e.cfg.Grants.Connect(now) {
+		return "too many connections"
+	}
+	return ""
+}
+
+// tooManyFrom reports whether an address has all the connections it may have.
+// Loopback and private addresses may stand for many peers.
+func (e *Engine) tooManyFrom(ip netip.Addr) bool {
+	if ip.IsLoopback() || ip.IsPrivate() {
+		return false
+	}
+	n := 0
+	for _, c := range e.conns {
+		if c.addr.Addr() == ip {
+			n++
+		}
+	}
+	return n >= maxPerAddress
+}
+
+// twin returns the other connection to the same peer, if there is one.
+func (e *Engine) twin(c *conn) *conn {
+	for _, other := range e.conns {
+		if other.peerID == c.peerID && !other.closing {
+			return other
+		}
+	}
+	return nil
+}
+
+// replaces decides which of two connections to one peer stays. When both sides
+// dialled at the same time both must choose the same: the one that the smaller
+// peer id dialled. Otherwise the older one stays.
+func (e *Engine) replaces(c, twin *conn) bool {
+	if c.incoming == twin.incoming {
+		return false
+	}
+	weDial := string(e.cfg.PeerID[:]) < string(c.peerID[:])
+	return weDial == !c.incoming
+}
+
+// greet says what BEP 3, 6 and 10 want said first. BEP 6: "Exactly one of Have
+// All, Have None, or Have Bitfield MUST appear and only immediately after the
+// handshake."
+func (e *Engine) greet(now time.Duration, c *conn) {
+	switch {
+	case c.fast && (e.have == nil || e.have.Count() == 0):
+		e.send(now, c, wire.Message{Type: wire.HaveNone})
+	case e.have == nil || e.have.Count() == 0:
+		// BEP 3: who has nothing may skip the bitfield.
+	case c.fast && e.have.All():
+		e.send(now, c, wire.Message{Type: wire.HaveAll})
+	default:
+		e.send(now, c, wire.Message{Type: wire.Bitfield, Payload: e.have.Clone().Bytes()})
+	}
+	if c.extended {
+		e.sendExtHandshake(now, c)
+	}
+	e.offerAllowedFast(now, c)
+}
+
+// connDown forgets a connection; what it was to bring is free again.
+func (e *Engine) connDown(now time.Duration, id ConnID) {
+	c := e.byID[id]
+	if c == nil {
+		return // it was refused
+	}
+	delete(e.byID, id)
+	for i := range e.conns {
+		if e.conns[i] == c {
+			e.conns = append(e.conns[:i], e.conns[i+1:]...)
+			break
+		}
+	}
+	c.closing = true
+	e.forget(now, c)
+	e.choker.leave(now, c)
+	e.book.disconnected(now, c)
+	e.cfg.Grants.Disconnect(now)
+	e.fillSlots(now)
+	e.dial(now)
+}
+
+// forget takes back everything that depends on a connection: its requests,
+// its pieces in the picker, its uploads.
+func (e *Engine) forget(now time.Duration, c *conn) {
+	e.releaseAll(now, c)
+	e.leavePartial(c)
+	c.queue.clear()
+	e.unbacklog(c)
+	if e.picker == nil || c.has == nil {
+		return
+	}
+	if c.seed {
+		e.picker.seeds--
+		return
+	}
+	for piece := range c.has.Members() {
+		e.picker.lose(piece)
+	}
+}
+
+// close asks for a connection's end. Nothing it sends counts any more.
+func (e *Engine) close(c *conn, reason string) {
+	if c.closing {
+		return
+	}
+	c.closing = true
+	e.out.push(Output{Kind: OutClose, Conn: c.id, Reason: reason})
+}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
 )
 
 // Stats is a snapshot of an engine. Bytes are payload bytes, rates bytes/s
@@ -58,4 +59,83 @@ type PeerStats struct {
 	Uploaded       int64
 	Downloaded     int64
 	Up             time.Duration // when it came up
+}
+
+// Stats returns a snapshot at now.
+func (e *Engine) Stats(now time.Duration) Stats {
+	s := Stats{
+		Left: e.left, Partial: len(e.partials),
+		Uploaded: e.uploaded, Downloaded: e.downloaded, Wasted: e.wasted, HashFails: e.hashFails,
+		UpRate: e.up.rate(now), DownRate: e.down.rate(now),
+		Conns: len(e.conns), Known: len(e.book.entries), Banned: e.bans.len(),
+		Completed: e.completed, Stalled: e.stalled,
+	}
+	if e.picker != nil {
+		s.NumPieces, s.HavePieces, s.WantPieces = e.geo.NumPieces(), e.have.Count(), e.want.Count()
+		s.Have = e.bytesOf(e.have.Count(), e.have.Has(e.geo.NumPieces()-1))
+		s.Availability = e.picker.complete()
+	}
+	for _, c := range e.conns {
+		s.count(c)
+	}
+	return s
+}
+
+// bytesOf is the length of n pieces, with the last one among them or not.
+func (e *Engine) bytesOf(n int, withLast bool) int64 {
+	bytes := int64(n) * int64(e.geo.StdPieceLen())
+	if withLast {
+		bytes -= int64(e.geo.StdPieceLen() - e.geo.PieceLen(e.geo.NumPieces()-1))
+	}
+	return bytes
+}
+
+func (s *Stats) count(c *conn) {
+	for _, t := range [...]struct {
+		is bool
+		n  *int
+	}{
+		{c.seed, &s.Seeds},
+		{c.unchoked && c.peerInterested, &s.Unchoked},
+		{c.peerInterested, &s.Interested},
+		{!c.peerChoking && c.interested, &s.UnchokedUs},
+	} {
+		if t.is {
+			*t.n++
+		}
+	}
+}
+
+// Have returns a copy of the set of verified and stored pieces, or nil while
+// the geometry is not known.
+func (e *Engine) Have() *bitfield.Set {
+	if e.have == nil {
+		return nil
+	}
+	return e.have.Clone()
+}
+
+// AppendPeers appends a snapshot of every connection, in the order in which
+// they came up.
+func (e *Engine) AppendPeers(dst []PeerStats, now time.Duration) []PeerStats {
+	for _, c := range e.conns {
+		dst = append(dst, c.stats(now))
+	}
+	return dst
+}
+
+func (c *conn) stats(now time.Duration) PeerStats {
+	s := PeerStats{
+		Conn: c.id, Addr: c.addr, PeerID: c.peerID, Client: c.client, Incoming: c.incoming,
+		Choking: !c.unchoked, Interested: c.interested,
+		PeerChoking: c.peerChoking, PeerInterested: c.peerInterested,
+		Snubbed: c.snubbed, Optimistic: c.optimistic,
+		Pending: len(c.pending), Queued: c.queue.len(),
+		UpRate: c.upMeter.rate(now), DownRate: c.down.rate(now),
+		Uploaded: c.uploaded, Downloaded: c.downloaded, Up: c.up,
+	}
+	if c.has != nil {
+		s.HavePieces = c.has.Count()
+	}
+	return s
 }

@@ -1,0 +1,197 @@
+package engine
+
+import (
+	"net/netip"
+	"time"
+)
+
+// book holds the addresses of peers: where they came from, how dialling them
+// went, and when to try again.
+type book struct {
+	byAddr  map[netip.AddrPort]*known
+	entries []*known // in the order in which they came, for a stable choice
+	cursor  int      // where the next choice begins
+	dialing int
+}
+
+// known is one address.
+type known struct {
+	addr   netip.AddrPort
+	source Source
+	state  knownState
+	fails  int
+	tryAt  time.Duration
+}
+
+type knownState uint8
+
+const (
+	knownIdle knownState = iota
+	knownDialing
+	knownConnected
+	knownItself // it is us
+)
+
+func (b *book) init() { b.byAddr = make(map[netip.AddrPort]*known) }
+
+// add takes an address in unless it is known or the book is full. A user's
+// word is always taken.
+func (b *book) add(addr netip.AddrPort, source Source) bool {
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	if !addr.IsValid() || addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
+		return false
+	}
+	if b.byAddr[addr] != nil {
+		return false
+	}
+	if len(b.entries) >= maxKnown && !b.makeRoom() && source != SourceUser {
+		return false
+	}
+	k := &known{addr: addr, source: source}
+	b.byAddr[addr] = k
+	b.entries = append(b.entries, k)
+	return true
+}
+
+// makeRoom forgets the address that failed most often, if any failed.
+func (b *book) makeRoom() bool {
+	worst := -1
+	for i, k := range b.entries {
+		if k.state == knownIdle && k.fails > 0 && (worst < 0 || k.fails > b.entries[worst].fails) {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return false
+	}
+	b.remove(worst)
+	return true
+}
+
+func (b *book) remove(i int) {
+	delete(b.byAddr, b.entries[i].addr)
+	b.entries = append(b.entries[:i], b.entries[i+1:]...)
+	if b.cursor > i {
+		b.cursor--
+	}
+}
+
+// next returns an address to dial at now, or nil. It goes round, so that a
+// fresh address is not passed over for one that failed.
+func (b *book) next(now time.Duration) *known {
+	n := len(b.entries)
+	for i := range n {
+		k := b.entries[(b.cursor+i)%n]
+		if k.state == knownIdle && k.tryAt <= now {
+			b.cursor = (b.cursor + i + 1) % n
+			return k
+		}
+	}
+	return nil
+}
+
+// connected notes that a dial succeeded.
+func (b *book) connected(addr netip.AddrPort) {
+	if k := b.byAddr[addr]; k != nil {
+		if k.state == knownDialing {
+			b.dialing--
+		}
+		k.state, k.fails = knownConnected, 0
+	}
+}
+
+// itself notes that an address is our own.
+func (b *book) itself(addr netip.AddrPort) {
+	if k := b.byAddr[addr]; k != nil {
+		k.state = knownItself
+	}
+}
+
+// disconnected notes the end of a connection that we dialled. It is tried
+// again later: at once would be a hammer on who has no room for us.
+func (b *book) disconnected(now time.Duration, c *conn) {
+	addr := c.addr
+	if c.incoming {
+		addr = c.listens
+	}
+	if k := b.byAddr[addr]; k != nil && k.state == knownConnected {
+		k.state = knownIdle
+		k.tryAt = now + 2*redialFirst
+	}
+}
+
+// knowsIP reports whether any address with this IP is in the book.
+func (b *book) knowsIP(ip netip.Addr) bool {
+	for _, k := range b.entries {
+		if k.addr.Addr() == ip {
+			return true
+		}
+	}
+	return false
+}
+
+// found handles addresses of peers.
+func (e *Engine) found(now time.Duration, addrs []netip.AddrPort, source Source) {
+	if e.cfg.Private && source != SourceTracker && source != SourceUser {
+		return // BEP 27
+	}
+	added := 0
+	for _, addr := range addrs {
+		if added == maxKnownPerSource {
+			break
+		}
+		if !e.bans.hasIP(addr.Addr()) && e.book.add(addr, source) {
+			added++
+		}
+	}
+	e.dial(now)
+}
+
+// dialFailed handles a dial without a connection: the address waits, twice as
+// long each time, and is forgotten in the end unless the user named it.
+func (e *Engine) dialFailed(now time.Duration, addr netip.AddrPort) {
+	e.cfg.Grants.DialDone(now)
+	k := e.book.byAddr[addr]
+	if k == nil || k.state != knownDialing {
+		return
+	}
+	e.book.dialing--
+	k.state = knownIdle
+	k.fails++
+	if k.fails >= maxDials && k.source != SourceUser {
+		for i := range e.book.entries {
+			if e.book.entries[i] == k {
+				e.book.remove(i)
+				break
+			}
+		}
+	} else {
+		k.tryAt = now + min(redialFirst<<(min(k.fails, 10)-1), redialLast)
+	}
+	e.dial(now)
+}
+
+// dial connects to known addresses as long as there is room: in the torrent,
+// and by the Grants.
+func (e *Engine) dial(now time.Duration) {
+	room := e.cfg.MaxPeers*dialShare/100 - len(e.conns) - e.book.dialing
+	for ; room > 0; room-- {
+		k := e.book.next(now)
+		if k == nil {
+			if len(e.conns) == 0 && e.book.dialing == 0 && e.missing > 0 {
+				e.out.push(Output{Kind: OutNeedPeers})
+			}
+			return
+		}
+		if e.bans.hasIP(k.addr.Addr()) {
+			k.state = knownItself // never again
+			continue
+		}
+		if !e.cfg.Grants.Dial(now) {
+			return
+		}
+		k.state = knownDialing
+		e.book.dialing++
+		e.out.push(Output{Kind: OutDial, Addr: k.addr})
+	}
+}

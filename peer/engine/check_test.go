@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"testing"
+
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
+)
+
+// check holds the engine's counts against what they count. It is called after
+// every input of the random runs, so that a count that drifts is found at the
+// step that made it.
+func check(t testing.TB, e *Engine) {
+	t.Helper()
+	checkPicker(t, e)
+	checkPartials(t, e)
+	checkConns(t, e)
+}
+
+func checkPicker(t testing.TB, e *Engine) {
+	t.Helper()
+	if e.picker == nil {
+		return
+	}
+	p := e.picker
+	missing, left, seeds := 0, int64(0), 0
+	copies := make([]int, e.geo.NumPieces())
+	for _, c := range e.conns {
+		if c.seed {
+			seeds++
+		} else if c.has != nil {
+			for piece := range c.has.Members() {
+				copies[piece]++
+			}
+		}
+	}
+	if p.seeds != seeds {
+		t.Fatalf("picker counts %d seeds, there are %d", p.seeds, seeds)
+	}
+	inFlight := bitfield.New(e.geo.NumPieces())
+	for _, part := range e.partials {
+		inFlight.Add(part.piece)
+	}
+	for piece, n := range copies {
+		if int(p.copies[piece]) != n {
+			t.Fatalf("picker counts %d copies of piece %d, there are %d", p.copies[piece], piece, n)
+		}
+		if e.wants(piece) {
+			missing++
+			left += int64(e.geo.PieceLen(piece))
+		}
+		pickable := e.wants(piece) && !inFlight.Has(piece)
+		if p.open.Has(piece) != pickable {
+			t.Fatalf("piece %d can be picked: %v, want %v", piece, p.open.Has(piece), pickable)
+		}
+		bucket := 0
+		if pickable {
+			bucket = n + 1
+		}
+		at := p.place[piece]
+		if int(p.order[at]) != piece || at < p.edges[bucket] || at >= p.edges[bucket+1] {
+			t.Fatalf("piece %d stands at %d, outside of its bucket %d", piece, at, bucket)
+		}
+	}
+	if e.missing != missing || e.left != left {
+		t.Fatalf("missing %d pieces, %d bytes; want %d, %d", e.missing, e.left, missing, left)
+	}
+}
+
+func checkPartials(t testing.TB, e *Engine) {
+	t.Helper()
+	type key struct {
+		p     *partial
+		block int32
+	}
+	asked := make(map[key]int)
+	users := make(map[*partial]int)
+	for _, c := range e.conns {
+		if c.own != nil {
+			users[c.own]++
+		}
+		for _, r := range c.pending {
+			if !r.given {
+				asked[key{r.p, r.block}]++
+			}
+			if r.p.gone {
+				t.Fatalf("a request for piece %d, which is gone", r.p.piece)
+			}
+		}
+	}
+	buffered := 0
+	for _, p := range e.partials {
+		free, arrived := 0, 0
+		for i, b := range p.blocks {
+			if n := asked[key{p, int32(i)}]; int(b.requests) != n {
+				t.Fatalf("block %d of piece %d counts %d requests, there are %d", i, p.piece, b.requests, n)
+			}
+			switch {
+			case b.arrived:
+				arrived++
+			case b.requests == 0:
+				free++
+				if i < p.hint {
+					t.Fatalf("block %d of piece %d is free before the hint %d", i, p.piece, p.hint)
+				}
+			}
+		}
+		if p.free != free || p.arrived != arrived || p.users != users[p] {
+			t.Fatalf("piece %d counts %d free, %d arrived, %d users; want %d, %d, %d",
+				p.piece, p.free, p.arrived, p.users, free, arrived, users[p])
+		}
+		if here := e.arrivedResident(p); here < 0 || !p.spilled && here != p.arrivedBytes(e) {
+			t.Fatalf("piece %d holds %d bytes that are here, want %d", p.piece, here, p.arrivedBytes(e))
+		}
+		buffered += p.resident
+	}
+	if e.buffered != buffered {
+		t.Fatalf("%d bytes buffered, the pieces hold %d", e.buffered, buffered)
+	}
+}
+
+func (p *partial) arrivedBytes(e *Engine) int {
+	n := 0
+	for i, b := range p.blocks {
+		if b.arrived {
+			n += e.geo.BlockLen(p.piece, i)
+		}
+	}
+	return n
+}
+
+func checkConns(t testing.TB, e *Engine) {
+	t.Helper()
+	if len(e.conns) != len(e.byID) {
+		t.Fatalf("%d connections in order, %d by id", len(e.conns), len(e.byID))
+	}
+	for _, c := range e.conns {
+		if c.has != nil && !c.closing && c.wanted != e.countWanted(c) {
+			t.Fatalf("connection %d counts %d wanted pieces, want %d", c.id, c.wanted, e.countWanted(c))
+		}
+		if c.has != nil && !c.closing && c.interested != (c.wanted > 0) {
+			t.Fatalf("connection %d: interested is %v with %d wanted pieces", c.id, c.interested, c.wanted)
+		}
+		if c.queue.len() > maxQueued || len(c.suggested) > maxSuggested || len(c.allowed) > maxSuggested {
+			t.Fatalf("connection %d passed a bound", c.id)
+		}
+		inBacklog := false
+		for _, b := range e.backlog {
+			inBacklog = inBacklog || b == c
+		}
+		if c.inBacklog != inBacklog || inBacklog && c.queue.len() == 0 {
+			t.Fatalf("connection %d: in the backlog %v, marked %v, %d queued", c.id, inBacklog, c.inBacklog, c.queue.len())
+		}
+	}
+}

@@ -1,0 +1,385 @@
+package engine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// choker decides who may download from us.
+//
+// A leecher gives most of its slots to the peers that it downloads from
+// fastest (BEP 3's tit-for-tat). Every other slot rotates: a peer holds it for
+// thirty seconds and then goes to the end of the line, if anybody waits. That
+// is BEP 3's optimistic unchoke, and for a seed, which has nobody to
+// reciprocate, it is all there is. Peers that send nothing do not earn a slot
+// by having had it first, so idle peers are treated alike.
+type choker struct {
+	slots int // how many peers may download
+
+	turns    int64 // the highest place in the line that was given out
+	memory   map[identity]place
+	memories []identity // the keys of memory, oldest first
+
+	// Since the last tick: the bytes released, and whether a rate limit held
+	// any back.
+	sent      int64
+	throttled bool
+	judgedAt  time.Duration
+
+	// probe: see probeSlots.
+	rateBefore int64
+	probing    bool
+	probeAt    time.Duration
+}
+
+// place is where in the line an address stood when it left.
+type place struct {
+	turn int64
+	left time.Duration
+}
+
+// unknownSlots is the number of slots to begin with when nothing is known of
+// the uplink. Arbitrary: between BEP 3's four and what fast uplinks need.
+const unknownSlots = 8
+
+// maxSlots bounds the slots of one torrent.
+const maxSlots = 200
+
+func (k *choker) init(now time.Duration) {
+	k.memory = make(map[identity]place)
+	k.judgedAt = now
+}
+
+// slotsFor is the number of slots that an uplink of capacity bytes/s begins
+// with. The numbers are those of the original client: few for slow uplinks, so
+// that each peer gets a useful rate, then growing with the square root.
+func slotsFor(capacity int) int {
+	const kB = 1000
+	switch {
+	case capacity == 0:
+		return unknownSlots
+	case capacity < 9*kB:
+		return 2
+	case capacity < 15*kB:
+		return 3
+	case capacity < 42*kB:
+		return 4
+	}
+	return min(50, int(math.Sqrt(float64(capacity)/kB*0.6)))
+}
+
+// enter gives a new connection its place in the line. BEP 3: "new connections
+// are three times as likely to start as the current optimistic unchoke as
+// anywhere else in the rotation." An address that comes back within an hour
+// gets the place it had: leaving and coming back must gain nothing.
+func (k *choker) enter(now time.Duration, c *conn, e *Engine) {
+	if was, ok := k.memory[c.placeKey()]; ok && now-was.left < rememberFor {
+		c.turn = was.turn
+		return
+	}
+	others := len(e.conns) - 1
+	at := e.cfg.Rand.IntN(others+3) - 3
+	if at >= 0 && others > 0 {
+		c.turn = e.conns[at].turn
+		return
+	}
+	c.turn = k.turns
+	for _, other := range e.conns[:others] {
+		c.turn = min(c.turn, other.turn-1)
+	}
+}
+
+// placeKey is what a place is kept for: the address, or where that stands for
+// the whole machine, the peer id.
+func (c *conn) placeKey() identity {
+	if c.addr.Addr().IsLoopback() {
+		return c.identity()
+	}
+	return identity{ip: c.addr.Addr()}
+}
+
+// leave remembers the place of a connection that ends.
+func (k *choker) leave(now time.Duration, c *conn) {
+	if c.unchoked {
+		k.toEnd(c)
+	}
+	key := c.placeKey()
+	if _, known := k.memory[key]; !known {
+		if len(k.memories) == maxRemembered {
+			delete(k.memory, k.memories[0])
+			k.memories = k.memories[1:]
+		}
+		k.memories = append(k.memories, key)
+	}
+	k.memory[key] = place{c.turn, now}
+}
+
+// toEnd sends a connection to the end of the line.
+func (k *choker) toEnd(c *conn) {
+	k.turns++
+	c.turn = k.turns
+}
+
+// peerInterest handles "interested" and "not interested".
+func (e *Engine) peerInterest(now time.Duration, c *conn, interested bool) {
+	if c.peerInterested == interested {
+		return
+	}
+	c.peerInterested = interested
+	if interested && c.unchoked {
+		e.chokeWorst(now)
+		return
+	}
+	e.fillSlots(now)
+}
+
+// chokeWorst makes room when a peer that was unchoked for its rate, without a
+// slot, becomes interested. BEP 3: "if they become interested the worst
+// uploader gets choked."
+func (e *Engine) chokeWorst(now time.Duration) {
+	if e.usedSlots() <= e.choker.slots {
+		return
+	}
+	var worst *conn
+	for _, c := range e.conns {
+		if c.unchoked && c.peerInterested && !c.optimistic &&
+			(worst == nil || c.down.rate(now) < worst.down.rate(now)) {
+			worst = c
+		}
+	}
+	if worst != nil {
+		e.choke(now, worst)
+	}
+}
+
+// choke ends a peer's turn.
+func (e *Engine) choke(now time.Duration, c *conn) {
+	if c.unchoked {
+		e.choker.toEnd(c)
+	}
+	c.optimistic = false
+	e.setChoke(now, c, true)
+}
+
+// usedSlots counts the peers that hold a slot.
+func (e *Engine) usedSlots() int {
+	n := 0
+	for _, c := range e.conns {
+		if c.unchoked && c.peerInterested && !c.closing {
+			n++
+		}
+	}
+	return n
+}
+
+// waiting reports whether c wants a slot and has none.
+func (c *conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.closing }
+
+// fillSlots gives free slots away at once: to whom we download from fastest,
+// and else to who stands first in line.
+func (e *Engine) fillSlots(now time.Duration) {
+	if e.choker.slots == 0 {
+		e.countSlots(now)
+	}
+	for free := e.choker.slots - e.usedSlots(); free > 0; free-- {
+		next := e.nextInLine(now)
+		if next == nil {
+			return
+		}
+		next.optimistic = true
+		e.setChoke(now, next, false)
+	}
+}
+
+// nextInLine returns the waiting peer to unchoke next, or nil.
+func (e *Engine) nextInLine(now time.Duration) *conn {
+	var next *conn
+	nextRate := 0
+	for _, c := range e.conns {
+		if !c.waiting() {
+			continue
+		}
+		rate := e.merit(now, c)
+		if next == nil || rate > nextRate || rate == nextRate && c.turn < next.turn {
+			next, nextRate = c, rate
+		}
+	}
+	return next
+}
+
+// merit is the rate in bytes/s that a peer sends to us, by which a leecher
+// reciprocates. A seed has nobody to thank.
+func (e *Engine) merit(now time.Duration, c *conn) int {
+	if e.missing == 0 || c.snubbed {
+		return 0
+	}
+	return c.down.rate(now)
+}
+
+// rechoke decides anew who may download, every ten seconds.
+func (e *Engine) rechoke(now time.Duration) {
+	e.judgeSlots(now)
+	e.countSlots(now)
+	regular, threshold := e.reciprocate(now)
+	for _, c := range e.conns {
+		switch {
+		case !c.peerInterested:
+			// BEP 3: "Peers which have a better upload rate but aren't
+			// interested get unchoked".
+			if rate := e.merit(now, c); rate > threshold {
+				e.setChoke(now, c, false)
+			} else {
+				e.choke(now, c)
+			}
+		case slices.Contains(regular, c):
+			c.optimistic = false
+			e.setChoke(now, c, false)
+		case c.unchoked && !c.optimistic:
+			// Its rate no longer holds the slot: it may stay for a turn only
+			// in line with the others.
+			e.choke(now, c)
+		}
+	}
+	e.rotate(now, e.choker.slots-len(regular))
+	e.fillSlots(now)
+}
+
+// reciprocate returns the interested peers that hold a slot for what they send
+// us, best first, and the rate above which one that is not interested is
+// unchoked as well. One slot in five, and at least one, is left to rotate.
+func (e *Engine) reciprocate(now time.Duration) (regular []*conn, threshold int) {
+	if e.missing == 0 {
+		return nil, math.MaxInt
+	}
+	type ranked struct {
+		c    *conn
+		rate int
+	}
+	var list []ranked
+	for _, c := range e.conns {
+		if rate := e.merit(now, c); c.peerInterested && rate > 0 && !c.closing {
+			list = append(list, ranked{c, rate})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(a.c.turn, b.c.turn))
+	})
+	n := e.choker.slots - max(1, e.choker.slots/5)
+	if len(list) < n {
+		n = len(list)
+	} else if n > 0 {
+		threshold = list[n-1].rate
+	}
+	for _, r := range list[:max(n, 0)] {
+		regular = append(regular, r.c)
+	}
+	return regular, threshold
+}
+
+// rotate ends the turns of those that had theirs, as far as others wait for
+// the n rotating slots.
+func (e *Engine) rotate(now time.Duration, n int) {
+	var holders []*conn
+	waiting := 0
+	for _, c := range e.conns {
+		if c.unchoked && c.peerInterested && c.optimistic {
+			holders = append(holders, c)
+		} else if c.waiting() {
+			waiting++
+		}
+	}
+	slices.SortStableFunc(holders, func(a, b *conn) int { return cmp.Compare(a.unchokedAt, b.unchokedAt) })
+	excess := len(holders) - n
+	waiting -= max(0, -excess) // these find a free slot
+	for _, c := range holders {
+		over := now-c.unchokedAt >= optimisticEvery
+		if excess > 0 || over && waiting > 0 {
+			e.choke(now, c)
+			excess--
+			waiting--
+		}
+	}
+}
+
+// countSlots asks the Grants how many slots there are.
+func (e *Engine) countSlots(now time.Duration) {
+	k := &e.choker
+	if k.slots == 0 {
+		k.slots = slotsFor(e.cfg.UploadCapacity)
+	}
+	switch {
+	case e.cfg.UploadSlots < 0:
+		k.slots = 0
+		return
+	case e.cfg.NoChoking:
+		k.slots = len(e.conns) + 1
+		return
+	case e.cfg.UploadSlots > 0:
+		k.slots = e.cfg.UploadSlots
+	}
+	k.slots = max(1, e.cfg.Grants.Slots(now, k.slots))
+}
+
+// judgeSlots adapts the number of slots to how well the last ten seconds
+// filled the uplink. Four fixed slots would starve a fast uplink whose
+// receivers are slow.
+func (e *Engine) judgeSlots(now time.Duration) {
+	k := &e.choker
+	period := now - k.judgedAt
+	if period < rechokeEvery/2 {
+		return
+	}
+	rate := k.sent * int64(time.Second) / int64(period)
+	k.judgedAt, k.sent = now, 0
+	throttled := k.throttled || e.uploadAt > now
+	k.throttled = false
+	if e.cfg.UploadSlots != 0 || e.cfg.NoChoking || k.slots == 0 {
+		return
+	}
+	if e.cfg.UploadCapacity == 0 {
+		e.probeSlots(now, rate)
+		return
+	}
+	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
+	k.adapt(filled, rate*2 < int64(e.cfg.UploadCapacity), e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
+}
+
+// adapt opens one more slot while the uplink is unfilled and peers wait, a
+// quarter more while it is not even half filled, and takes one back when it is
+// filled and there are more than to begin with.
+func (k *choker) adapt(filled, halfEmpty, waiting bool, base int) {
+	switch {
+	case !filled && waiting && halfEmpty:
+		k.slots = min(maxSlots, k.slots+max(1, k.slots/4))
+	case !filled && waiting:
+		k.slots = min(maxSlots, k.slots+1)
+	case filled && k.slots > base:
+		k.slots--
+	}
+}
+
+func (e *Engine) anyWaiting() bool {
+	return slices.ContainsFunc(e.conns, (*conn).waiting)
+}
+
+// probeEvery is how often one more slot is tried on an uplink of unknown
+// capacity that seems filled.
+const probeEvery = time.Minute
+
+// probeSlots adapts the slots when nobody knows what the uplink carries: one
+// more is tried, and kept if the rate rose by a twentieth; then the next.
+func (e *Engine) probeSlots(now time.Duration, rate int64) {
+	k := &e.choker
+	switch {
+	case k.probing && rate*20 < k.rateBefore*21:
+		k.probing = false
+		k.probeAt = now + probeEvery
+		k.slots = max(unknownSlots, k.slots-1)
+	case e.anyWaiting() && now >= k.probeAt:
+		k.probing = true
+		k.rateBefore = rate
+		k.slots = min(maxSlots, k.slots+1)
+	}
+}

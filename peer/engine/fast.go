@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/wire"
+)
+
+// allowedFastSet computes the pieces that a peer at ip may fetch while choked,
+// by the algorithm of BEP 6: at most k of numPieces indices. "We currently
+// have no provisions for IPv6", so an IPv6 address has none.
+func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int) []int32 {
+	ip = ip.Unmap()
+	if !ip.Is4() || numPieces == 0 {
+		return nil
+	}
+	k = min(k, numPieces)
+	network := ip.As4()
+	network[3] = 0 // "x = 0xFFFFFF00 & ip"
+	x := append(network[:], infoHash[:]...)
+	set := make([]int32, 0, k)
+	for len(set) < k {
+		sum := sha1.Sum(x)
+		x = append(x[:0], sum[:]...)
+		for i := 0; i+4 <= len(sum) && len(set) < k; i += 4 {
+			piece := int32(binary.BigEndian.Uint32(sum[i:]) % uint32(numPieces))
+			if !slices.Contains(set, piece) {
+				set = append(set, piece)
+			}
+		}
+	}
+	return set
+}
+
+// offerAllowedFast tells a new peer which pieces it may fetch while choked.
+func (e *Engine) offerAllowedFast(now time.Duration, c *conn) {
+	if !c.fast || e.cfg.AllowedFast < 0 || e.have == nil || e.have.Count() == 0 || e.cfg.UploadSlots < 0 {
+		return
+	}
+	c.offered = allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
+	for _, piece := range c.offered {
+		e.send(now, c, wire.Message{Type: wire.AllowedFast, Index: uint32(piece)})
+	}
+}
+
+// isOffered reports whether a choked peer may have a block all the same. BEP
+// 6 allows to refuse once "the requested piece has already been sent to the
+// requesting peer, or if the requesting peer is not a starting peer": one with
+// more than k pieces. What was sent is counted in bytes, so that asking for
+// one piece again and again ends as well.
+func (e *Engine) isOffered(c *conn, u upload) bool {
+	if !slices.Contains(c.offered, int32(u.piece)) {
+		return false
+	}
+	if c.has != nil && c.has.Count() > len(c.offered) {
+		return false
+	}
+	return c.offeredBytes < len(c.offered)*e.geo.StdPieceLen()
+}
+
+// allowedByPeer handles "allowed fast": a piece we may fetch while choked. "The
+// receiver MUST NOT interpret an Allowed Fast message as meaning that the
+// message sender has the piece."
+func (e *Engine) allowedByPeer(now time.Duration, c *conn, index uint32) {
+	if e.picker != nil && int64(index) >= int64(e.geo.NumPieces()) {
+		e.close(c, "allowed fast of a piece that does not exist")
+		return
+	}
+	piece := int32(index)
+	if len(c.allowed) >= maxSuggested || slices.Contains(c.allowed, piece) {
+		return
+	}
+	c.allowed = append(c.allowed, piece)
+	if c.peerChoking {
+		e.fill(now, c)
+	}
+}
+
+// suggestedByPeer handles "suggest piece": advice which piece to fetch from it.
+func (e *Engine) suggestedByPeer(c *conn, index uint32) {
+	if e.picker == nil || int64(index) >= int64(e.geo.NumPieces()) {
+		return // advisory: a bad one is worth nothing, and no more
+	}
+	if len(c.suggested) == maxSuggested {
+		c.suggested = slices.Delete(c.suggested, 0, 1)
+	}
+	c.suggested = append(c.suggested, int32(index))
+}
+
+// pickSuggested picks a piece that the peer suggests and may be begun, the
+// newest advice first, or -1.
+func (e *Engine) pickSuggested(c *conn) int {
+	for len(c.suggested) > 0 {
+		last := len(c.suggested) - 1
+		piece := int(c.suggested[last])
+		c.suggested = c.suggested[:last]
+		if e.picker.open.Has(piece) && e.mayFetch(c, piece) {
+			return piece
+		}
+	}
+	return -1
+}

@@ -1,0 +1,110 @@
+package engine
+
+import "time"
+
+// The bounds on what a peer can make an engine keep or do. Where a number is
+// arbitrary, its comment says so.
+const (
+	// defaultMaxPeers bounds the connections of one torrent. Arbitrary; 50 to
+	// 100 is what clients settled on, and more hardly speeds a swarm up.
+	defaultMaxPeers = 80
+
+	// dialShare is the part of MaxPeers, in percent, that we fill by dialling:
+	// the rest is left to peers that cannot be dialled.
+	dialShare = 70
+
+	// maxKnown bounds the addresses kept, maxKnownPerSource those that one
+	// InPeers may add: no single source fills the book.
+	maxKnown          = 2000
+	maxKnownPerSource = 500
+
+	// maxPerAddress bounds the connections from one IP address that is
+	// neither loopback nor private. Several people may share an address;
+	// more than this is somebody who takes our slots.
+	maxPerAddress = 8
+
+	// maxQueued bounds the blocks a peer may have asked for at a time. It is
+	// what our extension handshake says in "reqq" (BEP 10).
+	maxQueued = 2000
+
+	// maxRequestLen is the longest block served. BEP 3 names 16 KiB, old
+	// clients ask for up to 128 KiB.
+	maxRequestLen = 128 << 10
+
+	// maxChokedRequests is how many requests in a row a choked peer may send
+	// before it is closed: BEP 6 asks for patience, "it can take several
+	// seconds for buffers to drain".
+	maxChokedRequests = 2 * maxQueued
+
+	// maxUnasked is how many blocks in a row a peer without the Fast Extension
+	// may send that were not asked for (a choke may cross them on the way).
+	maxUnasked = 1000
+
+	// maxSuggested bounds the suggestions of a peer that are remembered.
+	maxSuggested = 16
+
+	// maxEarlyHaves bounds the haves kept of a peer before the geometry is
+	// known; who sends more without a bitfield is closed.
+	maxEarlyHaves = 1 << 16
+
+	// maxBans bounds the banned addresses, maxSuspects the failed pieces
+	// whose blocks are remembered, maxRemembered the addresses whose place in
+	// the rotation is.
+	maxBans       = 10000
+	maxSuspects   = 16
+	maxRemembered = 4096
+
+	// maxDuplicates is how many peers are asked for one block in endgame.
+	// BEP 3 asks everyone; three waste less and are as fast, because the
+	// least asked block is always next.
+	maxDuplicates = 3
+
+	// allowedFastPieces is k of BEP 6: "We currently set k to 10".
+	allowedFastPieces = 10
+
+	// maxStrikes is how many failed pieces a peer may have had a part in,
+	// less the good ones, before it is banned without proof.
+	maxStrikes = 5
+)
+
+// The rhythm of the protocol.
+const (
+	// rechokeEvery and optimisticEvery are BEP 3's: it "avoids fibrillation by
+	// only changing who's choked once every ten seconds", and the optimistic
+	// unchoke "rotates every 30 seconds".
+	rechokeEvery    = 10 * time.Second
+	optimisticEvery = 30 * time.Second
+
+	// rememberFor is how long an address keeps its place in the rotation
+	// after its last connection: leaving and coming back gains nothing.
+	rememberFor = time.Hour
+
+	// keepAliveAfter: BEP 3, "Keepalives are generally sent once every two
+	// minutes". silentAfter is when a peer that says nothing is gone.
+	keepAliveAfter = 110 * time.Second
+	silentAfter    = 4 * time.Minute
+
+	// snubAfter: a peer that unchoked us and sends nothing for a minute.
+	snubAfter = time.Minute
+
+	// wholePiece: a peer that can bring a whole piece within this time gets
+	// one of its own, which keeps blame and disk access simple; slower ones
+	// join in a piece, so that it can be passed on soon.
+	wholePiece = 3 * time.Second
+
+	// The first retry of a failed dial, doubled each time up to the last; an
+	// address that failed maxDials times is forgotten.
+	redialFirst = 30 * time.Second
+	redialLast  = 30 * time.Minute
+	maxDials    = 8
+)
+
+// The request window, in blocks (see window.go).
+const (
+	firstWindow   = 8
+	minWindow     = 2
+	maxWindow     = 2000
+	defaultReqQ   = 250 // BEP 10: "The default in in libtorrent is 250."
+	queueTime     = 500 * time.Millisecond
+	maxQueueBytes = 4 << 20
+)

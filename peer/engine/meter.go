@@ -1,0 +1,54 @@
+package engine
+
+import "time"
+
+// meterTick is the resolution of a meter, meterDecay what is left of an old
+// byte's weight after a tick: a time constant of five seconds.
+const (
+	meterTick  = 250 * time.Millisecond
+	meterDecay = 0.95
+)
+
+// meter estimates a rate with exponentially fading memory. It starts exact: a
+// meter that is one second old divides by one second.
+type meter struct {
+	bytes   float64 // faded
+	seconds float64 // faded in the same way, so that the quotient is a rate
+	tick    int64   // the tick that is being filled
+	started bool
+}
+
+// add counts n bytes at now.
+func (m *meter) add(now time.Duration, n int) {
+	m.fade(now)
+	m.bytes += float64(n)
+}
+
+// rate is the estimate in bytes/s. A meter younger than a tick is held to be a
+// tick old.
+func (m *meter) rate(now time.Duration) int {
+	if !m.started {
+		return 0
+	}
+	m.fade(now)
+	current := (now - time.Duration(m.tick)*meterTick).Seconds()
+	return int(m.bytes / max(m.seconds+current, meterTick.Seconds()))
+}
+
+// fade moves the meter on to now.
+func (m *meter) fade(now time.Duration) {
+	tick := int64(now / meterTick)
+	if !m.started {
+		m.started, m.tick = true, tick
+		return
+	}
+	passed := tick - m.tick
+	if passed <= 0 {
+		return
+	}
+	m.tick = tick
+	for range min(passed, 400) { // after 400 ticks nothing is left
+		m.bytes *= meterDecay
+		m.seconds = (m.seconds + meterTick.Seconds()) * meterDecay
+	}
+}

@@ -1,0 +1,31 @@
+// Package sim runs swarms in virtual time.
+//
+// A Kernel delivers Events to Entities in the order of virtual time. Every
+// entity sits on a host with an access link; a flow is a stream of blocks and
+// messages from one host to another, serialised on the sender's uplink and
+// the receiver's downlink. A Swarm is one user of the kernel: peers that each
+// run a peer/engine with a peer/quota, and a tracker.
+//
+// Nothing here starts a goroutine or reads a clock, no order of a map reaches
+// an event, and each entity draws from a random stream of its own, so one seed
+// gives one transcript. Runs are independent: any number may go on side by
+// side, each on one goroutine of the caller.
+//
+// Every run is bounded: by the virtual time it is given, by the virtual time
+// it may spend without progress, and by the events it may spend on one
+// instant. It says which of them ended it. Nothing cancels a run earlier but
+// Kernel.Stop.
+//
+// # The network that is modelled
+//
+// Blocks of 16 KiB are the unit of the links, for packets would cost ten times
+// the events. An uplink sends one block at a time and goes round the flows
+// that have one, so n flows get 1/n of it each, as TCP connections with
+// similar round trips would. A flow holds a bounded window of blocks between
+// the uplink and the receiver, so a slow downlink slows the flow and not the
+// other flows of the sender, as the window of TCP does. Blocks cut through: the first
+// byte reaches the downlink while the last one is still leaving the uplink.
+// Messages go in front of blocks at the full rate of the link; their bytes
+// delay the block behind them. There is no loss, no jitter and no congestion
+// between the access links.
+package sim
