@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -44,27 +45,54 @@ func OpenFiles(dir string, layout *Layout, handles *Handles) (*Files, error) {
 // Layout returns the layout that the store was opened with.
 func (f *Files) Layout() *Layout { return f.layout }
 
-// Prepare gets the folder ready for a download: it makes the empty files,
-// which no write would make, and finds what a write would fail on later:
-// ErrTooLong or ErrNotRegular at a file's name.
+// Prepare gets the folder ready for a download: it makes the empty files and
+// the symbolic links, which no write would make, and finds what a write would
+// fail on later: ErrTooLong or ErrNotRegular at a file's name.
 func (f *Files) Prepare() error {
 	for i, file := range f.layout.files {
-		if file.Pad {
-			continue
+		if err := f.prepare(i, file); err != nil {
+			return fmt.Errorf("file %q: %w", file.Path, err)
 		}
-		if file.Length == 0 {
-			h, err := f.handles.acquire(handleKey{f, i}, true)
-			if err != nil {
-				return err
-			}
+	}
+	return nil
+}
+
+func (f *Files) prepare(fileIndex int, file File) error {
+	switch {
+	case file.Pad:
+		return nil
+	case file.Symlink != "":
+		return f.link(file)
+	case file.Length == 0:
+		h, err := f.handles.acquire(handleKey{f, fileIndex}, true)
+		if err == nil {
 			f.handles.release(h)
-			continue
 		}
-		if info, err := f.root.Stat(localPath(file)); err == nil {
-			if err := checkFile(info, file); err != nil {
-				return fmt.Errorf("file %q: %w", file.Path, err)
-			}
-		}
+		return err
+	}
+	info, err := f.root.Stat(localPath(file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return checkFile(info, file)
+}
+
+// link makes a symbolic link (BEP 47), unless something has its name already.
+// NewLayout has seen to it that the target is a file of the torrent.
+func (f *Files) link(file File) error {
+	name := localPath(file)
+	target, err := filepath.Rel(filepath.Dir(name), filepath.FromSlash(file.Symlink))
+	if err != nil {
+		return err
+	}
+	if err := f.root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		return err
+	}
+	if err := f.root.Symlink(target, name); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
 	return nil
 }
@@ -137,10 +165,23 @@ func (f *Files) writeSpan(bufs [][]byte, s span) error {
 		return err
 	}
 	defer f.handles.release(h)
-	f.mu.Lock()
-	f.dirty[s.fileIndex] = true
-	f.mu.Unlock()
+	f.mark(s.fileIndex)
 	return pwritev(h.file, bufs, s.off)
+}
+
+// mark says that Sync has to sync a file.
+func (f *Files) mark(fileIndex int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dirty[fileIndex] = true
+}
+
+// markPiece says that Sync has to sync the files of a piece, although it was
+// not this store that wrote it.
+func (f *Files) markPiece(pieceIndex int) {
+	for s := range f.layout.pieceSpans(pieceIndex) {
+		f.mark(s.fileIndex)
+	}
 }
 
 // NextData implements Storage: it skips files that do not exist, what lies
@@ -204,8 +245,10 @@ func (f *Files) Sync() error {
 	return nil
 }
 
+// syncFile asks for a handle that can write only where fsync needs it: a seed
+// may own nothing but the right to read.
 func (f *Files) syncFile(fileIndex int) error {
-	h, err := f.handles.acquire(handleKey{f, fileIndex}, true)
+	h, err := f.handles.acquire(handleKey{f, fileIndex}, runtime.GOOS == "windows")
 	if err != nil {
 		return err
 	}

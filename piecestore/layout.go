@@ -3,6 +3,7 @@ package piecestore
 import (
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"sort"
 
@@ -21,6 +22,53 @@ type File struct {
 	Pad bool
 	// Executable marks a file with the attribute x (BEP 47).
 	Executable bool
+	// Symlink, if not empty, makes this a symbolic link to the file of the
+	// torrent with that path (BEP 47). Its length is 0.
+	Symlink string
+}
+
+// LayoutOf returns the layout of a torrent's files, at their safe names.
+func LayoutOf(info *metainfo.Info) (*Layout, error) {
+	return layoutOf(info, func(fileIndex int) string { return info.Files[fileIndex].DiskPath })
+}
+
+// LayoutIn is LayoutOf for data that may be in the folder dir already: a file
+// that does not exist there at its safe name, but does at the name the torrent
+// has for it, is taken from there.
+func LayoutIn(dir string, info *metainfo.Info) (*Layout, error) {
+	l, err := layoutOf(info, func(fileIndex int) string {
+		safe := info.Files[fileIndex].DiskPath
+		raw, ok := info.RawPath(fileIndex)
+		if ok && raw != safe && !exists(dir, safe) && exists(dir, raw) {
+			return raw
+		}
+		return safe
+	})
+	if err != nil {
+		return LayoutOf(info) // two files claim one name, which safe names never do
+	}
+	return l, nil
+}
+
+func layoutOf(info *metainfo.Info, pathOf func(fileIndex int) string) (*Layout, error) {
+	files := make([]File, len(info.Files))
+	chosen := make(map[string]string, len(info.Files)) // by DiskPath
+	for i, f := range info.Files {
+		files[i] = File{Length: f.Length, Pad: f.Pad, Executable: f.Executable}
+		if !f.Pad {
+			files[i].Path = pathOf(i)
+			chosen[f.DiskPath] = files[i].Path
+		}
+	}
+	for i, f := range info.Files {
+		files[i].Symlink = chosen[f.Symlink]
+	}
+	return NewLayout(info.Geometry, files)
+}
+
+func exists(dir, slashPath string) bool {
+	_, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(slashPath)))
+	return err == nil
 }
 
 // Layout says how the bytes of a torrent are cut into files. It does not
@@ -54,6 +102,11 @@ func NewLayout(geo metainfo.Geometry, files []File) (*Layout, error) {
 			return nil, fmt.Errorf("file %q: the path occurs twice", f.Path)
 		}
 		seen[f.Path] = true
+	}
+	for _, f := range files {
+		if f.Symlink != "" && (f.Length > 0 || !seen[f.Symlink]) {
+			return nil, fmt.Errorf("file %q: a symbolic link must be empty and lead to a file of the torrent", f.Path)
+		}
 	}
 	if end != geo.TotalLen() {
 		return nil, fmt.Errorf("the files have %d bytes together, the torrent has %d", end, geo.TotalLen())

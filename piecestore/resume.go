@@ -75,11 +75,7 @@ func OpenResume(path string, infoHash metainfo.InfoHash, files *Files) (*Resume,
 	state, writtenNs, err := r.read()
 	now := statAll(files)
 	audit := audit{layout: files.layout, state: state, now: now, writtenNs: writtenNs, boot: bootID()}
-	if err != nil {
-		audit.distrust(err)
-	} else {
-		audit.run()
-	}
+	audit.run(err)
 	r.state = state
 	r.state.boot, r.state.stats = audit.boot, now
 	opened := State{
@@ -88,6 +84,11 @@ func OpenResume(path string, infoHash metainfo.InfoHash, files *Files) (*Resume,
 	}
 	if err := r.rewrite(); err != nil {
 		return nil, State{}, fmt.Errorf("resume file: %w", err)
+	}
+	for pieceIndex := range state.verified.Members() {
+		if !state.durable.Has(pieceIndex) { // written by a process that was killed
+			files.markPiece(pieceIndex)
+		}
 	}
 	return r, opened, nil
 }
@@ -176,6 +177,9 @@ func (r *Resume) Close() error {
 func (r *Resume) note(kind byte, pieceIndex int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if kind == recordDone {
+		r.files.markPiece(pieceIndex)
+	}
 	err := r.append(kind, func(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, uint32(pieceIndex))
 		if kind == recordBegin {
@@ -187,12 +191,16 @@ func (r *Resume) note(kind byte, pieceIndex int) error {
 		}
 		return b
 	})
+	if err == nil || kind != recordBegin {
+		// What was done is true although it could not be noted: the next
+		// checkpoint has it.
+		r.state.apply(kind, r.scratch[5:len(r.scratch)-4])
+	}
+	if err == nil && r.size-r.base > max(maxJournalLen, r.base) {
+		err = r.rewrite()
+	}
 	if err != nil {
 		return fmt.Errorf("resume file: piece %d: %w", pieceIndex, err)
-	}
-	r.state.apply(kind, r.scratch[5:len(r.scratch)-4])
-	if r.size-r.base > max(maxJournalLen, r.base) {
-		return r.rewrite()
 	}
 	return nil
 }
@@ -201,10 +209,10 @@ func (r *Resume) note(kind byte, pieceIndex int) error {
 // holds mu. Of a record that was not written whole nothing may stay: what
 // follows it would not be read.
 func (r *Resume) append(kind byte, payload func([]byte) []byte) error {
+	r.scratch = appendRecord(r.scratch[:0], kind, payload)
 	if r.broken != nil {
 		return r.broken
 	}
-	r.scratch = appendRecord(r.scratch[:0], kind, payload)
 	n, err := r.file.WriteAt(r.scratch, r.size)
 	if err == nil {
 		r.size += int64(n)

@@ -17,23 +17,38 @@ type audit struct {
 	now       []FileStat // by file index
 	writtenNs int64      // when the journal was last written
 	boot      string     // of the system that runs now
+	lost      int        // files that somebody else changed
 	reason    string
 }
 
-// distrust is for when there is no resume file to believe.
+// run does the audit. readErr says why there is no resume file to believe; the
+// state then knows nothing.
+func (a *audit) run(readErr error) {
+	if readErr != nil {
+		a.distrust(readErr)
+	} else {
+		a.compare()
+	}
+	for pieceIndex := range a.state.verified.Len() {
+		if !a.mayHold(pieceIndex) {
+			a.state.absent(pieceIndex)
+		}
+	}
+	if a.state.inFlight.Count() == 0 && a.lost == 0 {
+		a.reason = ""
+	}
+}
+
 func (a *audit) distrust(err error) {
 	for fileIndex := range a.now {
 		a.suspectFile(fileIndex)
-	}
-	if a.state.inFlight.Count() == 0 {
-		return
 	}
 	if a.reason = err.Error(); errors.Is(err, fs.ErrNotExist) {
 		a.reason = "there are files already, and no resume file"
 	}
 }
 
-func (a *audit) run() {
+func (a *audit) compare() {
 	restarted := a.boot == "" || a.boot != a.state.boot
 	if restarted {
 		a.suspectUnsynced()
@@ -41,17 +56,32 @@ func (a *audit) run() {
 	// First find, then mark: a file is explained by the pieces in flight of
 	// the journal, not by those that another file makes suspect.
 	var changed []int
-	for fileIndex := range a.now {
-		if !a.layout.files[fileIndex].Pad && !a.explained(fileIndex, restarted) {
+	for fileIndex, file := range a.layout.files {
+		if file.Length > 0 && !file.Pad && !a.explained(fileIndex, restarted) {
 			changed = append(changed, fileIndex)
 		}
 	}
 	for _, fileIndex := range changed {
 		a.suspectFile(fileIndex)
 	}
-	if len(changed) > 0 {
-		a.reason = fmt.Sprintf("%q and %d other files have changed since", a.layout.files[changed[0]].Path, len(changed)-1)
+	a.lost = len(changed)
+	switch len(changed) {
+	case 0:
+	case 1:
+		a.reason = fmt.Sprintf("%q has been changed", a.layout.files[changed[0]].Path)
+	default:
+		a.reason = fmt.Sprintf("%q and %d more have been changed", a.layout.files[changed[0]].Path, len(changed)-1)
 	}
+}
+
+// mayHold reports whether the files are long enough to hold a piece.
+func (a *audit) mayHold(pieceIndex int) bool {
+	for s := range a.layout.pieceSpans(pieceIndex) {
+		if a.now[s.fileIndex].Size < s.off+s.length {
+			return false
+		}
+	}
+	return true
 }
 
 // suspectUnsynced is for after a restart of the system, maybe by a loss of
@@ -82,7 +112,7 @@ func (a *audit) explained(fileIndex int, restarted bool) bool {
 	}
 	// After a loss of power, size and time may be those of any moment since
 	// the last sync. What was synced lies before the present end of the file,
-	// or cutOff finds it.
+	// or mayHold finds it.
 	return restarted || now.Size >= noted.Size && now.ModTimeNs >= noted.ModTimeNs
 }
 

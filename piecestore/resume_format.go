@@ -10,6 +10,7 @@ import (
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
+	"github.com/shoal-bt/shoal/metainfo/bscan"
 )
 
 // The resume file, byte by byte (docs/formats.md says the same at more
@@ -51,17 +52,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // checkpoint is the whole state at one time, as it is bencoded. The numbers in
 // strings are big-endian: one length for a file instead of 300,000 tokens.
 type checkpoint struct {
-	Boot        string `bencode:"boot"`         // see bootID
-	Downloaded  int64  `bencode:"downloaded"`   // bytes of payload, ever
-	Durable     string `bencode:"durable"`      // bitfield: verified, and synced
-	InFlight    string `bencode:"in-flight"`    // bitfield: to be checked
-	InfoHash    string `bencode:"info-hash"`    // 20 bytes
-	PieceLen    int64  `bencode:"piece-length"` // in bytes
-	Stats       string `bencode:"stats"`        // for each file its size:8 and time:8
-	TotalLen    int64  `bencode:"total-length"` // in bytes
-	Uploaded    int64  `bencode:"uploaded"`     // bytes of payload, ever
-	Verified    string `bencode:"verified"`     // bitfield
-	ZeroVersion int64  `bencode:"version"`      // 1
+	Boot       string `bencode:"boot"`         // see bootID
+	Downloaded int64  `bencode:"downloaded"`   // bytes of payload, ever
+	Durable    string `bencode:"durable"`      // bitfield: verified, and synced
+	InFlight   string `bencode:"in-flight"`    // bitfield: to be checked
+	InfoHash   string `bencode:"info-hash"`    // 20 bytes
+	PieceLen   int64  `bencode:"piece-length"` // in bytes
+	Stats      string `bencode:"stats"`        // for each file its size:8 and time:8
+	TotalLen   int64  `bencode:"total-length"` // in bytes
+	Uploaded   int64  `bencode:"uploaded"`     // bytes of payload, ever
+	Verified   string `bencode:"verified"`     // bitfield
+	Version    int64  `bencode:"version"`      // resumeVersion
 }
 
 const resumeVersion = 1
@@ -162,17 +163,17 @@ func appendCheckpoint(b []byte, infoHash metainfo.InfoHash, geo metainfo.Geometr
 		stats = appendStat(stats, stat)
 	}
 	dict, err := bencode.EncodeBytes(checkpoint{
-		Boot:        st.boot,
-		Downloaded:  st.downloaded,
-		Durable:     string(st.durable.Bytes()),
-		InFlight:    string(st.inFlight.Bytes()),
-		InfoHash:    string(infoHash[:]),
-		PieceLen:    int64(geo.StdPieceLen()),
-		Stats:       string(stats),
-		TotalLen:    geo.TotalLen(),
-		Uploaded:    st.uploaded,
-		Verified:    string(st.verified.Bytes()),
-		ZeroVersion: resumeVersion,
+		Boot:       st.boot,
+		Downloaded: st.downloaded,
+		Durable:    string(st.durable.Bytes()),
+		InFlight:   string(st.inFlight.Bytes()),
+		InfoHash:   string(infoHash[:]),
+		PieceLen:   int64(geo.StdPieceLen()),
+		Stats:      string(stats),
+		TotalLen:   geo.TotalLen(),
+		Uploaded:   st.uploaded,
+		Verified:   string(st.verified.Bytes()),
+		Version:    resumeVersion,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
@@ -206,14 +207,14 @@ func parseResume(b []byte, infoHash metainfo.InfoHash, geo metainfo.Geometry, nu
 }
 
 // parseCheckpoint reads the bencoded dictionary. It comes behind a checksum,
-// but a file can be planted: so the dictionary must be, token by token, what
-// appendCheckpoint writes before the decoder sees it, which has no limits.
+// but a file can be planted, and the decoder has no limits: so the scanner
+// looks first. Nothing is nested in what appendCheckpoint writes.
 func parseCheckpoint(b []byte, infoHash metainfo.InfoHash, geo metainfo.Geometry, numFiles int) (*journalState, error) {
-	if !flatDict(b) {
+	if _, err := bscan.Strict(b, bscan.Limits{Depth: 1, Tokens: 64}); err != nil {
 		return nil, errResumeDamaged
 	}
 	var c checkpoint
-	if err := bencode.DecodeBytes(b, &c); err != nil || c.ZeroVersion != resumeVersion {
+	if err := bencode.DecodeBytes(b, &c); err != nil || c.Version != resumeVersion {
 		return nil, errResumeDamaged
 	}
 	if c.InfoHash != string(infoHash[:]) {
@@ -231,49 +232,21 @@ func parseCheckpoint(b []byte, infoHash metainfo.InfoHash, geo metainfo.Geometry
 	st.verified, errs[0] = bitfield.Parse([]byte(c.Verified), geo.NumPieces())
 	st.durable, errs[1] = bitfield.Parse([]byte(c.Durable), geo.NumPieces())
 	st.inFlight, errs[2] = bitfield.Parse([]byte(c.InFlight), geo.NumPieces())
-	if errors.Join(errs[:]...) != nil {
+	if errors.Join(errs[:]...) != nil || !st.consistent() {
 		return nil, errResumeDamaged
 	}
 	return st, nil
 }
 
-// flatDict reports whether b is one dictionary of strings and integers, with
-// nothing nested in it and nothing behind it.
-func flatDict(b []byte) bool {
-	if len(b) < 2 || b[0] != 'd' || b[len(b)-1] != 'e' {
-		return false
-	}
-	for b = b[1 : len(b)-1]; len(b) > 0; {
-		n := tokenLen(b)
-		if n == 0 {
+// consistent reports whether every durable piece is verified, and none that is
+// verified is in flight.
+func (st *journalState) consistent() bool {
+	for pieceIndex := range st.inFlight.Members() {
+		if st.verified.Has(pieceIndex) {
 			return false
 		}
-		b = b[n:]
 	}
-	return true
-}
-
-// tokenLen is the length in bytes of the string or integer at the start of b,
-// or 0 if there is none.
-func tokenLen(b []byte) int {
-	integer := b[0] == 'i'
-	n := 0
-	for i, c := range b {
-		switch {
-		case integer && c == 'e':
-			return i + 1
-		case integer && (i == 0 || c == '-' && i == 1), c >= '0' && c <= '9' && n <= maxResumeLen:
-			n = n*10 + int(c-'0')
-			if integer {
-				n = 0
-			}
-		case !integer && c == ':' && i > 0 && n <= len(b)-i-1:
-			return i + 1 + n
-		default:
-			return 0
-		}
-	}
-	return 0
+	return !st.durable.HasOther(st.verified)
 }
 
 // apply changes the state by one record of the journal. It is false if the
@@ -331,10 +304,10 @@ func (st *journalState) applyPiece(kind byte, payload []byte) bool {
 // setDurable notes what had reached the disk at a sync, less what was begun
 // anew since it started.
 func (st *journalState) setDurable(synced *bitfield.Set) {
-	st.durable = synced
 	for pieceIndex := range synced.Members() {
 		if !st.verified.Has(pieceIndex) {
-			st.durable.Remove(pieceIndex)
+			synced.Remove(pieceIndex)
 		}
 	}
+	st.durable = synced
 }

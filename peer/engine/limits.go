@@ -101,7 +101,7 @@ const (
 
 // The request window, in blocks (see window.go).
 const (
-	firstWindow   = 8
+	firstWindow   = 4
 	minWindow     = 2
 	maxWindow     = 2000
 	defaultReqQ   = 250 // BEP 10: "The default in in libtorrent is 250."

@@ -20,6 +20,7 @@ type pool struct {
 type part struct {
 	max         int64 // 0 for no limit of its own
 	used        int64
+	wanted      int64 // when it was refused
 	hungryUntil time.Duration
 }
 
@@ -32,8 +33,8 @@ func (p *pool) take(now time.Duration, mine *part, n int64) bool {
 	if mine.max > 0 && mine.used+n > mine.max {
 		return false // others could not help
 	}
-	if p.max > 0 && (p.used > 0 && p.used+n > p.max || p.isKept(now, mine)) {
-		p.starve(now, mine)
+	if kept := p.kept(now, mine); p.max > 0 && p.used+kept > 0 && p.used+kept+n > p.max {
+		p.starve(now, mine, n)
 		return false
 	}
 	p.feed(mine)
@@ -42,30 +43,28 @@ func (p *pool) take(now time.Duration, mine *part, n int64) bool {
 	return true
 }
 
-// isKept reports whether what is free is kept for somebody else.
-func (p *pool) isKept(now time.Duration, mine *part) bool {
-	for len(p.hungry) > 0 && p.hungry[0].hungryUntil < now {
-		p.hungry = p.hungry[1:]
-	}
-	isBefore := true // in p.hungry, or mine is not in it
+// kept is how much of what is free is kept for those who go before mine.
+func (p *pool) kept(now time.Duration, mine *part) (n int64) {
+	p.hungry = slices.DeleteFunc(p.hungry, func(other *part) bool { return other.hungryUntil < now })
+	isBefore := true // other was refused before mine, who perhaps never was
 	for _, other := range p.hungry {
 		switch {
 		case other == mine:
 			isBefore = false
-		case other.hungryUntil < now:
 		case other.used < mine.used, other.used == mine.used && isBefore:
-			return true
+			n += other.wanted
 		}
 	}
-	return false
+	return n
 }
 
 // starve notes that a torrent was refused. Its place is that of the first
 // refusal.
-func (p *pool) starve(now time.Duration, mine *part) {
+func (p *pool) starve(now time.Duration, mine *part, n int64) {
 	if !slices.Contains(p.hungry, mine) {
 		p.hungry = append(p.hungry, mine)
 	}
+	mine.wanted = n
 	mine.hungryUntil = now + hungerLasts
 }
 

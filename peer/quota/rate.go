@@ -1,6 +1,9 @@
 package quota
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// burst is how much of its rate a limiter that was idle gives at once. With
@@ -8,6 +11,8 @@ const (
 	// through in its first second; a driver that sleeps until its turn needs
 	// no more, because its turn is kept.
 	burst = 5 * time.Millisecond
+	// maxRate, in bytes/s, keeps pay within 64 bits. It is 34 Gbit/s.
+	maxRate = 1 << 32
 	// patience is how long a turn is kept for a torrent that does not come,
 	// and how much a busy driver may catch up when it comes late. It
 	// is longer than a loaded machine makes a program wait, and arbitrary.
@@ -25,23 +30,23 @@ type limiter struct {
 	paid     time.Duration
 	fraction int64 // of a nanosecond beyond paid, in 1/rate ns
 
-	turns     []*turn // booked and not taken yet, in the order of booking
+	turns     []*turn // booked and not taken yet, in the order of booking: at most one for each torrent
 	caughtUp  time.Duration
 	catchesUp bool
 }
 
 // turn is one torrent's place in a limiter's future.
 type turn struct {
-	booked  bool
-	at      time.Duration
-	numByte int64
+	booked   bool
+	at       time.Duration
+	numBytes int64
 }
 
 func (l *limiter) setRate(now time.Duration, rate int) {
 	for _, t := range l.turns {
 		t.booked = false
 	}
-	*l = limiter{rate: int64(max(rate, 0)), paid: now}
+	*l = limiter{rate: int64(min(max(rate, 0), maxRate)), paid: now}
 }
 
 // ready is when the next grant can be made, if none was wanted since idle.
@@ -61,8 +66,7 @@ func (l *limiter) pay(numBytes int64) {
 	if l.rate == 0 {
 		return
 	}
-	// Whole seconds first: the product then stays below 2^63 for every rate
-	// below 9 GB/s.
+	// Whole seconds first, so that the product stays below 2^63.
 	l.paid += time.Duration(numBytes/l.rate) * time.Second
 	l.fraction += numBytes % l.rate * int64(time.Second)
 	ns := l.fraction / l.rate
@@ -77,21 +81,22 @@ func (l *limiter) pay(numBytes int64) {
 // expire returns the turns that nobody took, so that what one torrent does not
 // use goes to the others.
 func (l *limiter) expire(now time.Duration) {
-	for len(l.turns) > 0 {
-		t := l.turns[0]
-		if t.booked && t.at+patience >= now {
-			return
-		}
-		l.cancel(t)
-		l.turns = l.turns[1:]
+	for len(l.turns) > 0 && l.turns[0].at+patience < now {
+		l.cancel(l.turns[0])
 	}
 }
 
+// cancel returns a turn that was booked.
 func (l *limiter) cancel(t *turn) {
-	if t.booked {
-		t.booked = false
-		l.pay(-t.numByte)
-	}
+	l.pay(-t.numBytes)
+	l.remove(t)
+}
+
+// remove forgets a turn. It is nearly always the first.
+func (l *limiter) remove(t *turn) {
+	t.booked = false
+	i := slices.Index(l.turns, t)
+	l.turns = slices.Delete(l.turns, i, i+1)
 }
 
 // take grants numBytes now, or books a turn and says when it is.
@@ -109,7 +114,7 @@ func (l *limiter) take(now time.Duration, t *turn, numBytes int64) (ok bool, aga
 	if at <= now {
 		return true, 0
 	}
-	*t = turn{booked: true, at: at, numByte: numBytes}
+	*t = turn{booked: true, at: at, numBytes: numBytes}
 	l.turns = append(l.turns, t)
 	return false, at
 }
@@ -119,18 +124,10 @@ func (l *limiter) takeTurn(now time.Duration, t *turn, numBytes int64) (ok bool,
 	if now < t.at {
 		return false, t.at
 	}
-	l.pay(numBytes - t.numByte) // it may want another block by now
+	l.pay(numBytes - t.numBytes) // it may want another block by now
 	l.remove(t)
 	l.catchesUp, l.caughtUp = true, now
 	return true, 0
-}
-
-// remove forgets a turn. It is nearly always the first.
-func (l *limiter) remove(t *turn) {
-	t.booked = false
-	for len(l.turns) > 0 && !l.turns[0].booked {
-		l.turns = l.turns[1:]
-	}
 }
 
 // meter is one torrent's way through its own limit and the process's.
@@ -181,6 +178,5 @@ func (m *meter) payOwn(now time.Duration, numBytes int64) {
 func (m *meter) leave() {
 	if m.turn.booked {
 		m.process.cancel(&m.turn)
-		m.process.remove(&m.turn)
 	}
 }
