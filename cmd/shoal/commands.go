@@ -9,6 +9,11 @@ func commands() []command {
 		createCommand(),
 		showCommand(),
 		verifyCommand(),
+		getCommand(),
+		seedCommand(),
+		shareCommand(),
+		trackerCommand(),
+		demoCommand(),
 		versionCommand(),
 		completionCommand(),
 	}

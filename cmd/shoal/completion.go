@@ -62,8 +62,11 @@ func (c command) eachFlag(do func(f *pflag.Flag)) { c.flagSet(c.new()).VisitAll(
 
 // words are what can be completed behind c besides flags and files.
 func (c command) words() []string {
-	if c.name == "completion" {
+	switch c.name {
+	case "completion":
 		return shells
+	case "tracker":
+		return []string{"run"}
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -84,23 +83,26 @@ func (r *createRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(args); err != nil {
 		return err
 	}
-	m, b, err := r.create(ctx, e, args[0])
+	if r.output != "" {
+		// Find out now, and not after an hour of hashing.
+		if err := mustNotExist(r.output); err != nil {
+			return err
+		}
+	}
+	m, b, err := e.createTorrent(ctx, false, args[0], r.options())
 	if err != nil {
 		return err
 	}
-	output := r.output
-	if output == "" {
-		output = metainfo.SafeName(m.Info.Name) + ".torrent"
-	}
+	output := torrentPath(r.output, m)
 	if err := writeNew(output, b); err != nil {
 		return err
 	}
 	if r.json {
 		return e.printJSON(createResult(output, m))
 	}
-	e.printf("%-10s %s\n", "torrent", printable(output))
+	printField(e, "torrent", output)
 	printIdentity(e, m)
-	e.printf("%-10s %s\n", "magnet", m.Magnet())
+	printField(e, "magnet", m.Magnet().String())
 	printFindings(e, m.Findings)
 	return nil
 }
@@ -124,19 +126,8 @@ func (r *createRun) check(args []string) error {
 	return nil
 }
 
-func (r *createRun) create(ctx context.Context, e *env, path string) (*metainfo.Metainfo, []byte, error) {
-	if r.output != "" {
-		// Find out now, and not after an hour of hashing.
-		if err := mustNotExist(r.output); err != nil {
-			return nil, nil, err
-		}
-	}
-	var hashed, total atomic.Int64
-	stop := e.watch(false, func() []progress {
-		return []progress{{name: printable(filepath.Base(path)), done: hashed.Load(), total: total.Load(), detail: "hashed"}}
-	})
-	defer stop()
-	return metainfo.Create(ctx, path, metainfo.CreateOptions{
+func (r *createRun) options() metainfo.CreateOptions {
+	return metainfo.CreateOptions{
 		Announce: r.tiers(),
 		WebSeeds: r.webSeeds,
 		Nodes:    r.nodes,
@@ -146,11 +137,33 @@ func (r *createRun) create(ctx context.Context, e *env, path string) (*metainfo.
 		Comment:  r.comment,
 		Name:     r.name,
 		Exclude:  r.exclude,
-		Date:     time.Now(),
 		NoDate:   r.noDate,
 		Threads:  r.threads,
-		Progress: func(h, t int64) { hashed.Store(max(h, hashed.Load())); total.Store(t) },
+	}
+}
+
+// createTorrent makes a torrent with progress on the screen, and returns it
+// and its bytes.
+func (e *env) createTorrent(ctx context.Context, quiet bool, path string, opt metainfo.CreateOptions) (*metainfo.Metainfo, []byte, error) {
+	var hashed, total atomic.Int64
+	opt.Progress = func(h, t int64) {
+		hashed.Store(h)
+		total.Store(t)
+	}
+	stop := e.watch(quiet, func() []progress {
+		return []progress{{name: printable(filepath.Base(path)), done: hashed.Load(), total: total.Load(), detail: "hashed"}}
 	})
+	defer stop()
+	return metainfo.Create(ctx, path, opt)
+}
+
+// torrentPath is where a new torrent goes: output, or a file in the current
+// folder that is named like it.
+func torrentPath(output string, m *metainfo.Metainfo) string {
+	if output != "" {
+		return output
+	}
+	return metainfo.SafeName(m.Info.Name) + ".torrent"
 }
 
 // tiers cuts each --announce at its commas.
@@ -186,15 +199,40 @@ func mustNotExist(path string) error {
 	return nil
 }
 
-// writeNew writes a file that must not exist. A half-written one (a full disk,
-// a crash) never gets the name: the bytes go to a temporary file first, which
-// is linked, because a rename would overwrite.
+// writeNew writes a file that must not exist. The temporary file is linked,
+// because a rename would overwrite.
 func writeNew(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".shoal-*.tmp")
+	temp, err := writeTemp(path, b)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(temp)
+	if err := mustNotExist(path); err != nil {
+		return err
+	}
+	if os.Link(temp, path) == nil {
+		return nil
+	}
+	return os.Rename(temp, path) // a file system without links: the check above has to do
+}
+
+// replaceFile writes a file that may exist.
+func replaceFile(path string, b []byte) error {
+	temp, err := writeTemp(path, b)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp) // in vain after the rename
+	return os.Rename(temp, path)
+}
+
+// writeTemp writes a temporary file beside path and returns its name: what is
+// written by half (a full disk, a crash) never gets the real one.
+func writeTemp(path string, b []byte) (temp string, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".shoal-*.tmp")
+	if err != nil {
+		return "", err
+	}
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Chmod(0o644)
@@ -206,14 +244,8 @@ func writeNew(path string, b []byte) error {
 		err = closeErr
 	}
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
+		os.Remove(f.Name())
+		return "", fmt.Errorf("writing %s: %w", path, err)
 	}
-	if err := mustNotExist(path); err != nil {
-		return err
-	}
-	if os.Link(f.Name(), path) == nil {
-		return nil
-	}
-	// A file system without links: the check above has to do.
-	return os.Rename(f.Name(), path)
+	return f.Name(), nil
 }

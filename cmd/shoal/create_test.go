@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -227,21 +226,4 @@ func TestShowOfMagnetLinks(t *testing.T) {
 	if again := strings.TrimSpace(mustSucceed(t, "show", "--magnet", link).stdout); again != link {
 		t.Errorf("the link %s comes back as %s", link, again)
 	}
-}
-
-// TestJSONKeys holds the keys stable that docs/cli.md documents.
-func TestJSONKeys(t *testing.T) {
-	torrent, data := makeTorrent(t, "data", someFiles(), "--announce", "http://one.example/announce", "--comment", "c", "--source", "s")
-	writeFiles(t, data, map[string]string{"a.txt": "changed"})
-	link := mustSucceed(t, "show", "--magnet", torrent).stdout
-	created := filepath.Join(t.TempDir(), "x.torrent")
-	var lines strings.Builder
-	for _, args := range [][]string{
-		{"create", "--json", "-o", created, data}, {"show", "--json", torrent}, {"show", "--json", strings.TrimSpace(link)},
-		{"verify", "--json", torrent, data}, {"version", "--json"},
-	} {
-		found := keys(t, shoal(t, args...).stdout)
-		lines.WriteString(args[0] + ": " + strings.Join(slices.Sorted(maps.Keys(found)), " ") + "\n")
-	}
-	golden(t, "json-keys.txt", lines.String())
 }

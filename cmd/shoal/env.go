@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"sync"
 	"syscall"
 	"unicode"
@@ -18,9 +19,17 @@ type env struct {
 	stdout, stderr   io.Writer
 	stderrIsTerminal bool
 
-	// listening, when set, is called with each address on which a command
-	// begins to listen. Tests need it, because they listen on port 0.
-	listening func(addr string)
+	// Tests wait by these, when they are set: listening is called with what
+	// begins to listen ("peer", "tracker") and where, looked with the progress
+	// of every transfer each time that it is drawn.
+	listening func(what, addr string)
+	looked    func(all []progress)
+}
+
+func (e *env) tellListening(what string, addr netip.AddrPort) {
+	if e.listening != nil {
+		e.listening(what, addr.String())
+	}
 }
 
 // printf writes a line of results.

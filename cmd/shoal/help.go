@@ -38,8 +38,8 @@ func (c command) printHelp(e *env) error {
 func (c command) help() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage:\n", c.summary)
-	for line := range strings.Lines(c.usage) {
-		fmt.Fprintf(&b, "  shoal %s %s\n", c.name, strings.TrimSuffix(line, "\n"))
+	for line := range strings.SplitSeq(c.usage, "\n") {
+		fmt.Fprintln(&b, strings.TrimRight("  shoal "+c.name+" "+line, " "))
 	}
 	if c.about != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(c.about))
