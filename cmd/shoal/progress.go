@@ -8,8 +8,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cheggaaa/pb/v3"
+	"github.com/cheggaaa/pb/v3/termutil"
 )
 
 // progress is one bar, or one plain line: how far something has come.
@@ -125,14 +127,19 @@ func newBars(w io.Writer) (*bars, error) {
 }
 
 func (d *bars) show(_ time.Time, all []progress) {
+	columns, err := termutil.TerminalWidth()
+	if err != nil {
+		columns = 80
+	}
 	for i, p := range all {
-		if i == len(d.bars) {
-			bar := newBar()
-			bar.update(p)
-			d.bars = append(d.bars, bar.ProgressBar)
-			d.pool.Add(bar.ProgressBar)
+		if i < len(d.bars) {
+			updateBar(d.bars[i], p, columns)
+			continue
 		}
-		terminalBar{d.bars[i]}.update(p)
+		bar := newBar()
+		updateBar(bar, p, columns)
+		d.bars = append(d.bars, bar)
+		d.pool.Add(bar)
 	}
 }
 
@@ -143,29 +150,37 @@ func (d *bars) close() {
 	d.frames.flush()
 }
 
-// terminalBar is one line of bars.
-type terminalBar struct{ *pb.ProgressBar }
-
-func newBar() terminalBar {
-	bar := pb.New64(0).SetTemplateString(barTemplate)
-	return terminalBar{bar.Set(pb.Static, true).Set(pb.Color, false)}
+func newBar() *pb.ProgressBar {
+	return pb.New64(0).SetTemplateString(barTemplate).Set(pb.Static, true).Set(pb.Color, false)
 }
 
-// nameWidth is the room for a torrent's name beside its bar on 80 columns.
-const nameWidth = 20
+// The room on a line, in columns: nameWidth for a name, minBarWidth for the bar
+// at least, and fixedWidth for the percentage and the spaces.
+const (
+	nameWidth   = 16
+	minBarWidth = 10
+	fixedWidth  = len("  100% ")
+)
 
-func (b terminalBar) update(p progress) {
-	b.SetTotal(p.total).SetCurrent(p.done)
-	b.Set("name", fitName(p.name)).Set("detail", p.detail)
+// updateBar sets what a bar shows. A line that is wider than the terminal would
+// wrap, and the pool would no longer find its way up: the detail is cut.
+func updateBar(bar *pb.ProgressBar, p progress, columns int) {
+	name := cut(p.name, nameWidth)
+	name += strings.Repeat(" ", nameWidth-pb.CellCount(name))
+	bar.SetTotal(p.total).SetCurrent(p.done)
+	bar.Set("name", name).Set("detail", cut(p.detail, columns-nameWidth-minBarWidth-fixedWidth))
 }
 
-// fitName cuts or fills a name to nameWidth columns.
-func fitName(name string) string {
-	for pb.CellCount(name) > nameWidth {
-		runes := []rune(strings.TrimSuffix(name, "…"))
-		name = string(runes[:len(runes)-1]) + "…"
+// cut shortens text to so many columns.
+func cut(text string, columns int) string {
+	if pb.CellCount(text) <= columns {
+		return text
 	}
-	return name + strings.Repeat(" ", nameWidth-pb.CellCount(name))
+	for text != "" && pb.CellCount(text)+1 > columns {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text + "…"
 }
 
 // frames is what the pool draws on. Each Write is one frame: the cursor goes

@@ -43,29 +43,32 @@ func TestQuietDisplayTellsWhatGoesWrong(t *testing.T) {
 	}
 }
 
-func TestBarShowsNameAndDetail(t *testing.T) {
-	bar := newBar()
-	bar.SetWidth(80)
-	bar.update(progress{name: "film", done: 50, total: 200, detail: "2 peers"})
-	got := bar.String()
-	if !strings.HasPrefix(got, "film                 [=") || !strings.HasSuffix(got, "]  25% 2 peers") {
-		t.Errorf("bar %q", got)
-	}
-	if n := pb.CellCount(got); n > 80 {
-		t.Errorf("%d columns", n)
+func TestBarFitsItsTerminal(t *testing.T) {
+	for columns, want := range map[int]string{
+		80: "film             [=======>                     ]  25% 1/4 pieces, down 1.0 MiB/s",
+		60: "film             [==>      ]  25% 1/4 pieces, down 1.0 MiB/s",
+		50: "film             [=>      ]  25% 1/4 pieces, down…",
+	} {
+		bar := newBar()
+		bar.SetWidth(columns)
+		updateBar(bar, progress{name: "film", done: 50, total: 200, detail: "1/4 pieces, down 1.0 MiB/s"}, columns)
+		if got := bar.String(); got != want || pb.CellCount(got) > columns {
+			t.Errorf("on %d columns:\n%q of %d columns, want\n%q", columns, got, pb.CellCount(got), want)
+		}
 	}
 }
 
-func TestNamesFitBesideTheBar(t *testing.T) {
-	for name, want := range map[string]string{
-		"film":                    "film                ",
-		"exactly twenty wide.":    "exactly twenty wide.",
-		"a name that is too long": "a name that is too …",
-		"これは長すぎる名前です。":            "これは長すぎる名前… ",
+func TestTextIsCutByColumns(t *testing.T) {
+	for text, want := range map[string]string{
+		"film": "film", "exactly 16 wide.": "exactly 16 wide.", "a name that is too long": "a name that is …",
+		"これは長すぎる名前です。": "これは長すぎる…", // two columns each
 	} {
-		if got := fitName(name); got != want {
-			t.Errorf("fitName(%q) = %q, want %q", name, got, want)
+		if got := cut(text, nameWidth); got != want || pb.CellCount(got) > nameWidth {
+			t.Errorf("cut(%q) = %q, want %q", text, got, want)
 		}
+	}
+	if got := cut("anything", -5); got != "…" {
+		t.Errorf("no room at all: %q", got)
 	}
 }
 

@@ -190,6 +190,13 @@ func (t *transfer) left() int64 {
 	return t.stats.Left
 }
 
+// piecesLeft is left in pieces. Only the last piece can be shorter than the
+// others, so rounding up is exact.
+func (t *transfer) piecesLeft() int {
+	pieceLen := int64(t.meta.Info.Geometry.StdPieceLen())
+	return int((t.left() + pieceLen - 1) / pieceLen)
+}
+
 // uploaded counts the bytes of earlier runs, too.
 func (t *transfer) uploaded() int64 { return t.before.Uploaded + t.stats.Uploaded }
 
@@ -211,11 +218,13 @@ func (t *transfer) progress() progress {
 	case !t.finished.IsZero():
 		p.detail = fmt.Sprintf("seeding, up %s, ratio %.2f, %s", formatRate(int64(s.UpRate)), t.ratio(), peers)
 	default:
-		p.detail = fmt.Sprintf("%d/%d pieces, down %s, up %s, %s", s.HavePieces, t.want.want.Count(),
-			formatRate(int64(s.DownRate)), formatRate(int64(s.UpRate)), peers)
+		eta := ""
 		if s.DownRate > 0 {
-			p.detail += ", ETA " + formatDuration(time.Duration(t.left()/int64(s.DownRate))*time.Second)
+			eta = fmt.Sprintf(", ETA %s", formatDuration(time.Duration(t.left()/int64(s.DownRate))*time.Second))
 		}
+		// What matters least comes last: a narrow terminal cuts it.
+		p.detail = fmt.Sprintf("%d/%d pieces, down %s%s, up %s, %s", t.want.want.Count()-t.piecesLeft(), t.want.want.Count(),
+			formatRate(int64(s.DownRate)), eta, formatRate(int64(s.UpRate)), peers)
 	}
 	return p
 }
