@@ -223,3 +223,28 @@ func TestMaxPeers(t *testing.T) {
 		}
 	})
 }
+
+// TestIdleConnection has a peer that was busy fall silent, but for its
+// keep-alives: no deadline of a handshake or a block may be left over.
+func TestIdleConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network pipeNet
+		seeder, leecher := network.join(t, "10.0.0.1:1", Config{}), network.join(t, "10.0.0.2:1", Config{})
+		defer closeClient(t, seeder)
+		defer closeClient(t, leecher)
+		tt := newTestTorrent(t, 256<<10, 64<<10)
+		add(t, seeder, tt.seedConfig(t))
+		cfg := tt.config()
+		cfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+		cfg.Want = bitfield.New(4)
+		cfg.Want.Add(2)
+		leech := add(t, leecher, cfg)
+		<-leech.Completed()
+		before := leech.Peers()
+		time.Sleep(time.Hour)
+		after := leech.Peers()
+		if len(before) != 1 || len(after) != 1 || before[0].Conn != after[0].Conn {
+			t.Errorf("before %+v\nafter %+v", before, after)
+		}
+	})
+}

@@ -188,7 +188,10 @@ func (t *Torrent) advance() {
 
 // untilNext is how long nothing is due.
 func (t *Torrent) untilNext() time.Duration {
-	next := t.store.nextAt()
+	next := never
+	if !t.stopping {
+		next = t.store.nextAt()
+	}
 	if at, ok := t.engine.NextTimeout(); ok {
 		next = min(next, at)
 	}
