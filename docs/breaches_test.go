@@ -79,6 +79,7 @@ var breaches = []struct {
 	{"exported names are documented", "peer/a.go", "// Numbers.\nconst (\nA = 1\nB = 2\n)", ""},
 
 	{"tests do not sleep", "peer/a_test.go", "import \"time\"\nfunc f() { time.Sleep(1) }", "peer/a_test.go:4: a test sleeps"},
+	{"tests do not sleep", "peer/a_test.go", "import \"time\"\nimport \"testing/synctest\"\nfunc f() { synctest.Test(nil, func() { time.Sleep(1) }) }", ""},
 	{"tests do not sleep", "peer/a.go", "import \"time\"\nfunc f() { time.Sleep(1) }", ""},
 
 	{"no path of a machine is committed", "docs/a.md", "see /tmp/x", "docs/a.md: holds the path /tmp/x"},

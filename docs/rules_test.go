@@ -306,17 +306,35 @@ func specNames(spec ast.Spec) (names []*ast.Ident, documented bool) {
 }
 
 // checkSleep names tests that sleep: they are slow, and fail on a slow machine.
+// In the fake time of synctest.Test a sleep is neither.
 func checkSleep(t *tree) (found []finding) {
 	for _, p := range t.sorted() {
 		for _, f := range p.files {
+			bubbles := f.callsTo("testing/synctest", "Test")
 			f.uses(func(importPath, name string, pos token.Pos) {
-				if f.isTest && importPath == "time" && name == "Sleep" {
+				inBubble := slices.ContainsFunc(bubbles, func(c *ast.CallExpr) bool { return c.Pos() <= pos && pos < c.End() })
+				if f.isTest && importPath == "time" && name == "Sleep" && !inBubble {
 					found = append(found, t.at(pos, "a test sleeps"))
 				}
 			})
 		}
 	}
 	return found
+}
+
+// callsTo returns the calls of a function of another package.
+func (f *file) callsTo(importPath, name string) (calls []*ast.CallExpr) {
+	called := make(map[token.Pos]bool)
+	f.uses(func(usedPath, usedName string, pos token.Pos) {
+		called[pos] = usedPath == importPath && usedName == name
+	})
+	ast.Inspect(f.File, func(n ast.Node) bool {
+		if call, ok := n.(*ast.CallExpr); ok && called[call.Fun.Pos()] {
+			calls = append(calls, call)
+		}
+		return true
+	})
+	return calls
 }
 
 // checkPaths names text that holds an absolute path of somebody's machine.

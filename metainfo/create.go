@@ -13,8 +13,8 @@ import (
 
 // Bounds of the piece length that is chosen when none is given, and the
 // number of pieces it aims at. More pieces make the torrent larger, fewer make
-// a peer wait longer until it has one to share. BEP 52: a piece length "must
-// be a power of two and at least 16KiB".
+// a peer wait longer until it has one to share. BEP 52, of the piece length:
+// "It must be a power of two and at least 16KiB."
 const (
 	minPieceLen     = 16 << 10
 	maxAutoPieceLen = 16 << 20
@@ -43,8 +43,8 @@ type CreateOptions struct {
 	Date    time.Time // zero means now
 	NoDate  bool
 	Threads int // zero means one per CPU
-	// Progress is told how many of the bytes are hashed, about once per MiB
-	// and from several goroutines at once.
+	// Progress is told how many of the bytes are hashed, once per MiB, or per
+	// piece if that is longer, and from several goroutines at once.
 	Progress func(hashed, total int64)
 }
 
@@ -84,6 +84,9 @@ func Create(ctx context.Context, diskPath string, opt CreateOptions) (*Metainfo,
 	b, err := encodeTorrent(src, geometry, pieces, opt)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(b) > MaxTorrentLen {
+		return nil, nil, fmt.Errorf("the torrent would be larger than %d MiB: choose a larger piece length or fewer files", MaxTorrentLen>>20)
 	}
 	m, err := Parse(b)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -64,13 +63,16 @@ func listSource(ctx context.Context, diskPath string, exclude []string) (*source
 	return src, nil
 }
 
+// listFolder adds the files of the folder in WalkDir's order, which is that of
+// their paths, component by component and byte by byte: the order of BEP 52's
+// file tree too, which hybrid torrents must keep.
 func (src *source) listFolder(ctx context.Context, exclude []string) error {
 	// Through a symbolic link WalkDir would not walk.
 	root, err := filepath.EvalSymlinks(src.folder)
 	if err != nil {
 		return err
 	}
-	err = filepath.WalkDir(root, func(diskPath string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(root, func(diskPath string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return fmt.Errorf("%w; make it readable or exclude it", err)
 		}
@@ -83,11 +85,6 @@ func (src *source) listFolder(ctx context.Context, exclude []string) error {
 		}
 		return src.visit(diskPath, filepath.ToSlash(relative), entry, exclude)
 	})
-	if err != nil {
-		return err
-	}
-	src.sort()
-	return nil
 }
 
 func (src *source) visit(diskPath, relative string, entry fs.DirEntry, exclude []string) error {
@@ -127,18 +124,6 @@ func (src *source) add(diskPath string, components []string, stat fs.FileInfo) e
 		return errors.New("the total length does not fit 64 bits")
 	}
 	return nil
-}
-
-// sort puts the files in the order of their paths, component by component
-// and byte by byte: the order of BEP 52's file tree too, which hybrid torrents
-// must keep.
-func (src *source) sort() {
-	slices.SortFunc(src.files, func(a, b sourceFile) int { return slices.Compare(a.path, b.path) })
-	src.totalLen = 0
-	for i := range src.files {
-		src.files[i].offset = src.totalLen
-		src.totalLen += src.files[i].length
-	}
 }
 
 // unchanged fails if a file is not any more what it was when it was listed.

@@ -182,7 +182,7 @@ func TestPeerID(t *testing.T) {
 	if got := id.String(); got != "-SH0100-012.0.000000" {
 		t.Errorf("peer id %q", got)
 	}
-	if NewPeerID() == NewPeerID() {
+	if a, b := NewPeerID(), NewPeerID(); a == b {
 		t.Error("two peer ids are equal")
 	}
 	if got := (PeerID{0x1b, 'a', '\\', 0x7f}).String(); !strings.HasPrefix(got, `\x1ba\x5c\x7f\x00`) {

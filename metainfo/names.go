@@ -71,13 +71,17 @@ func isPrintableASCII(s string) bool {
 func SafeName(name string) string { return safeName(name, runtime.GOOS == "windows") }
 
 func safeName(name string, onWindows bool) string {
+	forbidden := `/\`
+	if onWindows {
+		forbidden = `/\<>:"|?*`
+	}
 	name = strings.Map(func(r rune) rune {
 		switch {
+		case ' ' <= r && r <= '~' && !strings.ContainsRune(forbidden, r): // nearly all
+			return r
 		case unicode.Is(unicode.Cf, r): // zero-width, bidi
 			return -1
-		case r == '/' || r == '\\' || r == utf8.RuneError || unicode.Is(unicode.Cc, r) || unicode.In(r, unicode.Zl, unicode.Zp):
-			return '_'
-		case onWindows && strings.ContainsRune(`<>:"|?*`, r):
+		case strings.ContainsRune(forbidden, r), r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
 			return '_'
 		}
 		return r

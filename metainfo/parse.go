@@ -50,8 +50,8 @@ type Metainfo struct {
 	// if there is none or an absurd one.
 	Comment, CreatedBy string
 	CreationDate       time.Time
-	// Findings are the oddities of the torrent, in no particular order of
-	// weight.
+	// Findings are the oddities of the torrent, in the order in which they
+	// were found.
 	Findings []Finding
 }
 
@@ -216,8 +216,9 @@ func (m *Metainfo) readDate(v bscan.Value) {
 }
 
 // readAnnounce sets the tiers. BEP 12: "If the client is compatible with the
-// multitracker specification, and if the announce-list key is present, the
-// client will ignore the announce key". It is not ignored if the list turns
+// multitracker specification, and if the "announce-list" key is present, the
+// client will ignore the "announce" key and only use the URLs in
+// "announce-list". It is not ignored if the list turns
 // out to be empty.
 func (m *Metainfo) readAnnounce(announce, list bscan.Value) {
 	left := maxTrackers
@@ -254,8 +255,8 @@ func (m *Metainfo) addTier(left *int, urls func(yield func(bscan.Value) bool)) {
 	}
 }
 
-// readWebSeeds reads BEP 19's url-list: "If the value is a string, it is a
-// single URL", and otherwise a list of them.
+// readWebSeeds reads BEP 19's url-list, which "will refer to a one or more
+// URLs": a string or a list of them.
 func (m *Metainfo) readWebSeeds(v bscan.Value) {
 	if url, ok := v.Str(); ok {
 		if len(url) > 0 { // some programs write an empty one for none

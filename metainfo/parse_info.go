@@ -72,8 +72,10 @@ func (m *Metainfo) readInfoValues(in infoValues) error {
 	return nil
 }
 
-// readMetaVersion refuses what has no v1 part. In BEP 52 "meta version"
-// and "file tree" keys are v2; "pieces" is v1's, and a hybrid has both.
+// readMetaVersion refuses what has no v1 part: the keys "meta version" and
+// "file tree" are v2's, "pieces" is v1's, and a hybrid torrent has all three.
+// BEP 52: "Implementations must check this field first and indicate that a
+// torrent is of a newer version than they can handle".
 func (m *Metainfo) readMetaVersion(in infoValues) error {
 	m.Info.MetaVersion = 1
 	version, isInt := in.metaVersion.Int()
@@ -81,6 +83,8 @@ func (m *Metainfo) readMetaVersion(in infoValues) error {
 	switch {
 	case isV2 && in.pieces.Kind() == bscan.None:
 		return ErrV2Only
+	case isInt && version > 2 && in.pieces.Kind() == bscan.None:
+		return fmt.Errorf("meta version %d is newer than this Shoal: get a newer one, or a v1 torrent", version)
 	case isV2:
 		m.Info.MetaVersion = 2
 		m.find(FindHybrid, "a hybrid of v1 and v2; it is used as v1")
@@ -161,6 +165,11 @@ func (m *Metainfo) readFiles(in infoValues) (symlinks map[int][]string, err erro
 }
 
 func (m *Metainfo) readFileList(list bscan.Value) (symlinks map[int][]string, err error) {
+	numFiles := 0
+	for range list.List() {
+		numFiles++
+	}
+	m.Info.Files = make([]File, 0, numFiles)
 	symlinks = make(map[int][]string)
 	var offset int64
 	for element := range list.List() {
@@ -243,8 +252,9 @@ func fileWithAttr(v bscan.Value) (f File) {
 // readPath reads a list of path components, of which the UTF-8 variant wins.
 // Empty components are dropped, as "a//b" is "a/b" everywhere.
 func (m *Metainfo) readPath(v, utf8Variant bscan.Value) (path []string) {
-	if utf8Variant.Kind() == bscan.List {
+	for range utf8Variant.List() { // not if it is empty
 		v = utf8Variant
+		break
 	}
 	for component := range v.List() {
 		s, _ := component.Str()

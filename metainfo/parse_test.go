@@ -147,6 +147,7 @@ func TestParseRefuses(t *testing.T) {
 		"no length":            {info(singleInfo.with(dict{"length": nil})), "neither a length nor"},
 		"length is a string":   {info(singleInfo.with(dict{"length": "1"})), "neither a length nor"},
 		"no bytes":             {info(singleInfo.with(dict{"length": 0, "pieces": ""})), "empty"},
+		"meta version 3":       {info(singleInfo.with(dict{"meta version": 3, "pieces": nil})), "newer than this Shoal"},
 		"no files":             {info(fileList()), "list of files is empty"},
 		"file is no dict":      {info(multiInfo.with(dict{"files": []string{"x"}})), "file 0: the length is missing"},
 		"file length -1":       {info(fileList(entry(40000, "a"), entry(-1, "b"))), "file 1: the length -1 is negative"},

@@ -81,8 +81,7 @@ func (b CachedBlock) Release() {
 // the error is ErrBounds; other errors are the store's. The caller must
 // Release the block.
 func (c *Cache) Block(pieceIndex, begin, length int) (CachedBlock, error) {
-	if begin < 0 || length <= 0 || uint(pieceIndex) >= uint(c.geo.NumPieces()) ||
-		!c.geo.Contains(uint32(pieceIndex), uint32(begin), uint32(length)) {
+	if uint(pieceIndex) >= uint(c.geo.NumPieces()) || begin < 0 || length <= 0 || length > c.geo.PieceLen(pieceIndex)-begin {
 		return CachedBlock{}, fmt.Errorf("piece %d: %d bytes from %d: %w", pieceIndex, length, begin, ErrBounds)
 	}
 	from := begin % cacheChunkLen

@@ -80,6 +80,9 @@ func (m *Memory) chunkAt(off int64) []byte {
 func (m *Memory) NextData(off int64) int64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
+	if m.closed {
+		return off
+	}
 	for off = max(off, 0); off < m.totalLen; off = (off/memoryChunkLen + 1) * memoryChunkLen {
 		if m.chunks[off/memoryChunkLen] != nil {
 			return off

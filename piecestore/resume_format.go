@@ -232,10 +232,21 @@ func parseCheckpoint(b []byte, infoHash metainfo.InfoHash, geo metainfo.Geometry
 	st.verified, errs[0] = bitfield.Parse([]byte(c.Verified), geo.NumPieces())
 	st.durable, errs[1] = bitfield.Parse([]byte(c.Durable), geo.NumPieces())
 	st.inFlight, errs[2] = bitfield.Parse([]byte(c.InFlight), geo.NumPieces())
-	if errors.Join(errs[:]...) != nil {
+	if errors.Join(errs[:]...) != nil || !st.consistent() {
 		return nil, errResumeDamaged
 	}
 	return st, nil
+}
+
+// consistent reports whether every durable piece is verified, and none that is
+// verified is in flight.
+func (st *journalState) consistent() bool {
+	for pieceIndex := range st.inFlight.Members() {
+		if st.verified.Has(pieceIndex) {
+			return false
+		}
+	}
+	return !st.durable.HasOther(st.verified)
 }
 
 // apply changes the state by one record of the journal. It is false if the
@@ -293,10 +304,10 @@ func (st *journalState) applyPiece(kind byte, payload []byte) bool {
 // setDurable notes what had reached the disk at a sync, less what was begun
 // anew since it started.
 func (st *journalState) setDurable(synced *bitfield.Set) {
-	st.durable = synced
 	for pieceIndex := range synced.Members() {
 		if !st.verified.Has(pieceIndex) {
-			st.durable.Remove(pieceIndex)
+			synced.Remove(pieceIndex)
 		}
 	}
+	st.durable = synced
 }

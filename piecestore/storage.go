@@ -25,7 +25,8 @@ type Storage interface {
 
 	// NextData returns the first offset from off on that may hold written
 	// bytes, or the length of the torrent if there is none. A store that
-	// cannot tell returns off.
+	// cannot tell, or is closed, returns off: the read that follows then says
+	// what is wrong.
 	NextData(off int64) int64
 
 	// Sync returns once all that was written before would survive the loss

@@ -133,6 +133,7 @@ type FailureError struct {
 	Never bool
 }
 
+// Error says in a line that the tracker refused, why, and for how long.
 func (e *FailureError) Error() string {
 	switch {
 	case e.Never:

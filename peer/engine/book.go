@@ -20,7 +20,8 @@ type known struct {
 	source Source
 	state  knownState
 	fails  int
-	tryAt  time.Duration
+	tried  time.Duration // when the last try ended
+	tryAt  time.Duration // when it is polite to try again
 }
 
 type knownState uint8
@@ -77,12 +78,14 @@ func (b *book) remove(i int) {
 }
 
 // next returns an address to dial at now, or nil. It goes round, so that a
-// fresh address is not passed over for one that failed.
-func (b *book) next(now time.Duration) *known {
+// fresh address is not passed over for one that failed. Who is hungry does not
+// wait out the longest pauses: a peer that was full half an hour ago may be
+// the only one left.
+func (b *book) next(now time.Duration, hungry bool) *known {
 	n := len(b.entries)
 	for i := range n {
 		k := b.entries[(b.cursor+i)%n]
-		if k.state == knownIdle && k.tryAt <= now {
+		if k.state == knownIdle && (k.tryAt <= now || hungry && now-k.tried >= redialHungry) {
 			b.cursor = (b.cursor + i + 1) % n
 			return k
 		}
@@ -116,6 +119,7 @@ func (b *book) disconnected(now time.Duration, c *conn) {
 	}
 	if k := b.byAddr[addr]; k != nil && k.state == knownConnected {
 		k.state = knownIdle
+		k.tried = now
 		k.tryAt = now + 2*redialFirst
 	}
 }
@@ -157,8 +161,9 @@ func (e *Engine) dialFailed(now time.Duration, addr netip.AddrPort) {
 	}
 	e.book.dialing--
 	k.state = knownIdle
+	k.tried = now
 	k.fails++
-	if k.fails >= maxDials && k.source != SourceUser {
+	if k.fails >= maxDials && k.source != SourceUser && !e.hungry() {
 		for i := range e.book.entries {
 			if e.book.entries[i] == k {
 				e.book.remove(i)
@@ -171,16 +176,27 @@ func (e *Engine) dialFailed(now time.Duration, addr netip.AddrPort) {
 	e.dial(now)
 }
 
+// hungry reports whether something is missing and few peers are there to bring
+// it.
+func (e *Engine) hungry() bool {
+	return e.missing > 0 && len(e.conns)+e.book.dialing < hungryBelow
+}
+
+// callForPeers asks for more addresses when few peers are left and no address
+// can be dialled now.
+func (e *Engine) callForPeers(now time.Duration) {
+	if e.missing > 0 && len(e.conns)+e.book.dialing < needPeersBelow && e.book.next(now, e.hungry()) == nil {
+		e.out.push(Output{Kind: OutNeedPeers})
+	}
+}
+
 // dial connects to known addresses as long as there is room: in the torrent,
 // and by the Grants.
 func (e *Engine) dial(now time.Duration) {
 	room := e.cfg.MaxPeers*dialShare/100 - len(e.conns) - e.book.dialing
 	for ; room > 0; room-- {
-		k := e.book.next(now)
+		k := e.book.next(now, e.hungry())
 		if k == nil {
-			if len(e.conns) == 0 && e.book.dialing == 0 && e.missing > 0 {
-				e.out.push(Output{Kind: OutNeedPeers})
-			}
 			return
 		}
 		if e.bans.hasIP(k.addr.Addr()) {

@@ -177,14 +177,14 @@ func (e *Engine) usedSlots() int {
 // waiting reports whether c wants a slot and has none.
 func (c *conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.closing }
 
-// fillSlots gives free slots away at once: to whom we download from fastest,
-// and else to who stands first in line.
+// fillSlots gives free slots away at once, to who stands first in line. At the
+// next rechoke the fastest peers get theirs.
 func (e *Engine) fillSlots(now time.Duration) {
 	if e.choker.slots == 0 {
 		e.countSlots(now)
 	}
 	for free := e.choker.slots - e.usedSlots(); free > 0; free-- {
-		next := e.nextInLine(now)
+		next := e.nextInLine()
 		if next == nil {
 			return
 		}
@@ -193,17 +193,12 @@ func (e *Engine) fillSlots(now time.Duration) {
 	}
 }
 
-// nextInLine returns the waiting peer to unchoke next, or nil.
-func (e *Engine) nextInLine(now time.Duration) *conn {
+// nextInLine returns the waiting peer that stands first in line, or nil.
+func (e *Engine) nextInLine() *conn {
 	var next *conn
-	nextRate := 0
 	for _, c := range e.conns {
-		if !c.waiting() {
-			continue
-		}
-		rate := e.merit(now, c)
-		if next == nil || rate > nextRate || rate == nextRate && c.turn < next.turn {
-			next, nextRate = c, rate
+		if c.waiting() && (next == nil || c.turn < next.turn) {
+			next = c
 		}
 	}
 	return next

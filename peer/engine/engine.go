@@ -86,7 +86,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 	case InMessage:
 		e.onConn(in.Conn, func(c *conn) { e.message(now, c, in.Message) })
 	case InBlock:
-		e.onConn(in.Conn, func(c *conn) { e.block(now, c, in) })
+		e.receiveBlock(now, in)
 	case InCredit:
 		e.onConn(in.Conn, func(c *conn) { e.credit(now, c, in.Length) })
 	case InVerified:
@@ -115,6 +115,18 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 func (e *Engine) onConn(id ConnID, f func(*conn)) {
 	if c := e.byID[id]; c != nil && !c.closing {
 		f(c)
+	}
+}
+
+// receiveBlock handles a block, also one from a connection that is gone or
+// going: its slot must not stay filled with what nobody accounts for.
+func (e *Engine) receiveBlock(now time.Duration, in Input) {
+	switch c := e.byID[in.Conn]; {
+	case c != nil && !c.closing:
+		e.block(now, c, in)
+	case in.Claimed:
+		e.waste(in.Length)
+		e.discard(in)
 	}
 }
 
@@ -189,6 +201,7 @@ func (e *Engine) tick(now time.Duration) {
 	}
 	e.rechoke(now)
 	e.dial(now)
+	e.callForPeers(now)
 	e.refill = true
 }
 
@@ -329,6 +342,9 @@ func (e *Engine) connDown(now time.Duration, id ConnID) {
 	e.cfg.Grants.Disconnect(now)
 	e.fillSlots(now)
 	e.dial(now)
+	if len(e.conns) == 0 {
+		e.callForPeers(now)
+	}
 }
 
 // forget takes back everything that depends on a connection: its requests,

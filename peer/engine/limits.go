@@ -97,11 +97,20 @@ const (
 	redialFirst = 30 * time.Second
 	redialLast  = 30 * time.Minute
 	maxDials    = 8
+
+	// needPeersBelow is with how few peers, and no address left to dial, more
+	// are asked for. The original client announced again below twenty.
+	needPeersBelow = 20
+
+	// With fewer than hungryBelow peers no address waits longer than
+	// redialHungry, and none is forgotten. Both are arbitrary.
+	hungryBelow  = 5
+	redialHungry = time.Minute
 )
 
 // The request window, in blocks (see window.go).
 const (
-	firstWindow   = 8
+	firstWindow   = 4
 	minWindow     = 2
 	maxWindow     = 2000
 	defaultReqQ   = 250 // BEP 10: "The default in in libtorrent is 250."

@@ -24,7 +24,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 // comment (#), or, beginning with "<", an output that the input before it must
 // produce:
 //
-//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [magnet] [private] [seed=N]
+//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private] [seed=N]
 //	geometry [have=HEX]         the metadata of a magnet arrives
 //	up ID ADDR [fast] [ext] [in] [as=PEERID]
 //	down ID
@@ -132,7 +132,7 @@ func (s *script) torrent(f []string, opts map[string]string) (err error) {
 	cfg := Config{
 		PeerID:      metainfo.PeerIDFrom([12]byte{}),
 		Rand:        rand.New(rand.NewPCG(uint64(num(opts["seed"])), 0)),
-		Grants:      new(freeGrants),
+		Grants:      &freeGrants{memory: num(opts["memory"]) * metainfo.BlockLen},
 		UploadSlots: num(opts["slots"]),
 		AllowedFast: num(opts["fast"]),
 		MaxPeers:    num(opts["peers"]),

@@ -44,6 +44,9 @@ func (w *window) arrived(now, askedAt time.Duration, n, rate, reqQ int) {
 	if w.slowStart {
 		w.size++
 		w.round(now, askedAt, n)
+		// A slow path shows at once: rounds of seconds would fill its queue
+		// before three of them are over.
+		w.slowStart = w.slowStart && w.size <= 2*w.target(rate)
 	} else {
 		w.size = w.target(rate)
 	}

@@ -107,7 +107,7 @@ func TestLeaveGivesEverythingBack(t *testing.T) {
 }
 
 func TestSlotsAreDividedEvenly(t *testing.T) {
-	q := New(Config{Slots: 10})
+	q := New(Config{Slots: 12})
 	wants := []int{1, 9, 9, 9}
 	var shares []*Share
 	for range wants {
@@ -118,22 +118,21 @@ func TestSlotsAreDividedEvenly(t *testing.T) {
 	for round := range rounds {
 		sum := 0
 		for i, s := range shares {
-			got := s.Slots(time.Duration(round)*10*time.Second, wants[i])
-			total[i] += got
+			total[i] += s.Slots(time.Duration(round)*10*time.Second+time.Duration(3*i)*time.Second, wants[i])
 		}
 		for _, s := range shares {
 			sum += s.slotsHeld
 		}
-		if sum > 10 {
-			t.Fatalf("round %d: %d slots of 10", round, sum)
+		if sum > 12 {
+			t.Fatalf("round %d: %d slots of 12", round, sum)
 		}
 	}
 	if total[0] < rounds-3 {
 		t.Errorf("who wants one slot had it in %d of %d rounds", total[0], rounds)
 	}
 	for i, n := range total[1:] {
-		if mean := float64(n) / rounds; mean < 2.9 || mean > 3.1 {
-			t.Errorf("torrent %d had %.2f slots, want 3", i+1, mean)
+		if mean := float64(n) / rounds; mean < 3.5 || mean > 3.7 {
+			t.Errorf("torrent %d had %.2f slots, want nearly 3.67", i+1, mean)
 		}
 	}
 }

@@ -247,6 +247,9 @@ func testClosed(t *testing.T, layout *piecestore.Layout, store piecestore.Storag
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if got := store.NextData(7); got != 7 {
+		t.Errorf("NextData(7) after Close is %d, want 7", got)
+	}
 	_, readErr := store.ReadAt(make([]byte, 1), 0)
 	for verb, err := range map[string]error{
 		"read": readErr, "write": store.WriteAt([][]byte{{1}}, 0), "sync": store.Sync(), "close": store.Close(),
@@ -278,6 +281,7 @@ type Faulty struct {
 	piecestore.Storage
 	reads, writes     atomic.Int64
 	readErr, writeErr atomic.Pointer[error]
+	onWrite           atomic.Pointer[func()]
 }
 
 // FailReads makes every read from now on fail with err; nil ends that.
@@ -286,6 +290,10 @@ func (f *Faulty) FailReads(err error) { f.readErr.Store(&err) }
 // FailWrites makes every write from now on fail with err, for example
 // syscall.ENOSPC; nil ends that.
 func (f *Faulty) FailWrites(err error) { f.writeErr.Store(&err) }
+
+// OnWrite has do called at the start of every write from now on, for a test of
+// what happens meanwhile; nil ends that.
+func (f *Faulty) OnWrite(do func()) { f.onWrite.Store(&do) }
 
 // Reads is the number of calls of ReadAt.
 func (f *Faulty) Reads() int { return int(f.reads.Load()) }
@@ -305,6 +313,9 @@ func (f *Faulty) ReadAt(p []byte, off int64) (int, error) {
 // WriteAt implements piecestore.Storage.
 func (f *Faulty) WriteAt(bufs [][]byte, off int64) error {
 	f.writes.Add(1)
+	if do := f.onWrite.Load(); do != nil && *do != nil {
+		(*do)()
+	}
 	if err := f.writeErr.Load(); err != nil && *err != nil {
 		return *err
 	}

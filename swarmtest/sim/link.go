@@ -186,7 +186,8 @@ func (k *Kernel) ChargeDown(id ID, numBytes int) {
 	down := &k.nodes[id].down
 	down.messageBytes += int64(numBytes)
 	if down.rate != 0 {
-		down.free = max(down.free, k.now) + transferTime(int64(numBytes), down.rate)
+		stay := transferTime(int64(numBytes), down.rate)
+		down.free = max(down.free, k.now-stay) + stay
 	}
 }
 
@@ -272,14 +273,19 @@ func (k *Kernel) startBlock(up *uplink, id FlowID) {
 	k.list(id)
 }
 
-// grow is slow start: the flow sends its congestion window in each round trip
-// and adds to it what it sent, until it is as large as the flow's own window.
+// growth is what slow start adds to the congestion window for each byte: ln 2.
+// TCP adds whole bytes, a round trip later; here they count when they are sent, so
+// the window grows continuously, and this makes it double in a round trip.
+const growth = math.Ln2
+
+// grow is slow start: the flow sends its congestion window in each round trip,
+// evenly, until the window is as large as the flow's own.
 func (f *flow) grow(now time.Duration, numBytes, rate int64) {
 	if f.cwnd == 0 {
 		return
 	}
 	f.pace = max(now, f.pace) + time.Duration(float64(2*f.latency)*float64(numBytes)/float64(f.cwnd))
-	if f.cwnd += numBytes; f.cwnd >= f.window {
+	if f.cwnd += int64(growth * float64(numBytes)); f.cwnd >= f.window {
 		f.cwnd = 0
 	}
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// command is one row of the table in commands.go.
+type command struct {
+	name    string
+	summary string // one line, for the overview
+	usage   string // the arguments, as they stand behind the name
+	about   string // what the summary leaves out, or empty
+	example string // one worked example: the command line and what it does
+	new     func() runner
+}
+
+// runner is one run of a command: flags binds its options to the flag set,
+// which is then parsed, and run does the work.
+type runner interface {
+	flags(*pflag.FlagSet)
+	run(ctx context.Context, e *env, args []string) error
+}
+
+// run is the program without its process: it runs the command that args name
+// and returns the exit code.
+func run(ctx context.Context, e *env, args []string) int {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	out := &output{w: e.stdout, stop: stop}
+	inner := *e
+	inner.stdout = out
+	err := dispatch(ctx, &inner, args)
+	if failure := out.failure(); failure != nil {
+		err = failure
+	}
+	report(e.stderr, err)
+	return exitCode(err)
+}
+
+// report writes the line that says what went wrong.
+func report(w io.Writer, err error) {
+	switch {
+	case err == nil, isClosedPipe(err):
+	case exitCode(err) == exitInterrupted:
+		fmt.Fprintln(w, "shoal: interrupted")
+	default:
+		fmt.Fprintf(w, "shoal: %s\n", oneLine(err.Error()))
+	}
+}
+
+// oneLine keeps an error that quotes several lines, or a control character of
+// some remote text, on one line.
+func oneLine(s string) string { return printable(strings.ReplaceAll(s, "\n", "; ")) }
+
+// dispatch finds the command and parses its flags.
+func dispatch(ctx context.Context, e *env, args []string) error {
+	if len(args) == 0 {
+		return printOverview(e)
+	}
+	switch args[0] {
+	case "help":
+		return help(e, args[1:])
+	case "-h", "--help":
+		return printOverview(e)
+	case "--version":
+		args = append([]string{"version"}, args[1:]...)
+	}
+	cmd, err := lookUp(args[0])
+	if err != nil {
+		return err
+	}
+	return cmd.execute(ctx, e, args[1:])
+}
+
+// execute parses args and runs the command. Every usage error names the page
+// that helps.
+func (c command) execute(ctx context.Context, e *env, args []string) error {
+	r := c.new()
+	fs := c.flagSet(r)
+	err := fs.Parse(args)
+	switch {
+	case err != nil:
+		err = usagef("%v", err)
+	case fs.Changed("help"):
+		return c.printHelp(e)
+	default:
+		err = r.run(ctx, e, fs.Args())
+	}
+	var usage *usageError
+	switch {
+	case errors.As(err, &usage):
+		return usagef("%s: %s (see \"shoal %s --help\")", c.name, usage.text, c.name)
+	case err != nil:
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	return nil
+}
+
+// flagSet returns the command's flags, bound to r.
+func (c command) flagSet(r runner) *pflag.FlagSet {
+	fs := pflag.NewFlagSet(c.name, pflag.ContinueOnError)
+	fs.SortFlags = false
+	r.flags(fs)
+	fs.BoolP("help", "h", false, "explain the command")
+	return fs
+}
+
+// lookUp finds the command called name.
+func lookUp(name string) (command, error) {
+	table := commands()
+	names := []string{"help"}
+	for _, c := range table {
+		if c.name == name {
+			return c, nil
+		}
+		names = append(names, c.name)
+	}
+	if strings.HasPrefix(name, "-") {
+		return command{}, usagef("a command comes before its flags, as in \"shoal get %s\" (see \"shoal help\")", name)
+	}
+	if near, ok := nearest(name, names); ok {
+		return command{}, usagef("there is no command %q; did you mean %q? (see \"shoal help\")", name, near)
+	}
+	return command{}, usagef("there is no command %q (see \"shoal help\")", name)
+}
+
+// nearest returns the candidate that fewest keystrokes turn name into, if it is
+// at most as far as a third of its letters and one more.
+func nearest(name string, candidates []string) (string, bool) {
+	best, bestDistance := "", len(name)+1
+	for _, c := range candidates {
+		if d := editDistance(name, c); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best, best != "" && bestDistance <= 1+len(best)/3
+}
+
+// editDistance is Levenshtein's: the least number of bytes inserted, removed
+// and replaced that turn a into b.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestHelpTexts(t *testing.T) {
+	golden(t, "help/shoal.txt", mustSucceed(t).stdout)
+	for _, c := range commands() {
+		t.Run(c.name, func(t *testing.T) {
+			byFlag := mustSucceed(t, c.name, "--help")
+			byCommand := mustSucceed(t, "help", c.name)
+			if byFlag != byCommand {
+				t.Errorf("\"%s --help\" and \"help %s\" differ", c.name, c.name)
+			}
+			golden(t, "help/"+c.name+".txt", byFlag.stdout)
+		})
+	}
+}
+
+func TestOverviewIsReachedInEveryWay(t *testing.T) {
+	want := mustSucceed(t)
+	for _, args := range [][]string{{"help"}, {"--help"}, {"-h"}, {"help", "help"}, {"help", "--help"}} {
+		if got := mustSucceed(t, args...); got != want {
+			t.Errorf("shoal %s answers\n%s", strings.Join(args, " "), got.stdout)
+		}
+	}
+}
+
+func TestEveryCommandHasAWorkedExample(t *testing.T) {
+	for _, c := range commands() {
+		if !strings.Contains(c.example, "shoal "+c.name) {
+			t.Errorf("%s: the example does not run it: %q", c.name, c.example)
+		}
+		if c.summary == "" || strings.HasSuffix(c.summary, ".") {
+			t.Errorf("%s: summary %q", c.name, c.summary)
+		}
+	}
+}
+
+// usageErrors are command lines that must end with exit code 2 and one line
+// that contains want.
+var usageErrors = []struct{ args, want string }{
+	{"crate", `there is no command "crate"; did you mean "create"?`},
+	{"halp", `did you mean "help"?`},
+	{"frobnicate", `there is no command "frobnicate" (see "shoal help")`},
+	{"--json get", `a command comes before its flags`},
+	{"help nothing-like-it", `there is no command "nothing-like-it"`},
+
+	{"create", `name the file or folder`},
+	{"create a b", `one torrent is made of one file or folder, but got 2`},
+	{"create --format v2 a", `--format v2 is not there yet`},
+	{"create --format v7 a", `--format "v7" is not known`},
+	{"create --piece-length 100KiB a", `--piece-length 100KiB is not a power of two`},
+	{"create --piece-length 8KiB a", `not a power of two from 16KiB`},
+	{"create --piece-length lots a", `write a size like 16KiB or 10MB`},
+	{"create --threads -1 a", `--threads -1 is negative`},
+	{"create --threads many a", `invalid argument "many"`},
+	{"create --no-such-flag a", `unknown flag: --no-such-flag`},
+
+	{"show", `name one .torrent file, URL or magnet link`},
+	{"show a b", `name one .torrent file, URL or magnet link`},
+	{"show --json=perhaps a", `invalid argument "perhaps"`},
+
+	{"verify", `name the torrent and the data`},
+	{"verify a", `name the torrent and the data`},
+	{"verify a b c", `name the torrent and the data`},
+	{"verify magnet:?xt=urn:btih:0000000000000000000000000000000000000001 b", `a magnet link has no file list`},
+
+	{"get", `name a .torrent file or its URL`},
+	{"get magnet:?xt=urn:btih:0000000000000000000000000000000000000001", `a magnet link has no file list and no hashes yet`},
+	{"get --seed-ratio -1 a", `--seed-ratio -1 is not a positive number`},
+	{"get --timeout -1s a", `a time cannot be negative`},
+	{"get --timeout 5 a", `invalid argument "5"`},
+	{"get --port 65536 a", `--port 65536 is not between 1 and 65535`},
+	{"get --bind eth0 a", `--bind "eth0" is not an address`},
+	{"get --peer 127.0.0.1 a", `write it as HOST:PORT`},
+	{"get --peer 127.0.0.1:0 a", `the port is not between 1 and 65535`},
+	{"get --up fast a", `write a rate like 2MiB/s or 6000kbit/s`},
+	{"get --max-peers -1 a", `--max-peers -1 is negative`},
+	{"get --output= a", `-o needs the name of a folder`},
+	{"get --dht-bootstrap x a", `unknown flag: --dht-bootstrap`},
+
+	{"seed", `name a torrent and its data`},
+	{"seed a", `name a torrent and its data`},
+	{"seed a b c", `name a torrent and its data`},
+	{"seed --data d a b", `with --data, name one folder`},
+	{"seed --super-seed a b", `unknown flag: --super-seed`},
+	{"seed magnet:?xt=urn:btih:0000000000000000000000000000000000000001 b", `a magnet link has no file list`},
+
+	{"share", `name one file or folder to share`},
+	{"share a b", `name one file or folder to share`},
+	{"share --http nowhere a", `--http "nowhere" is not an address`},
+
+	{"tracker", `say what to do: "shoal tracker run"`},
+	{"tracker stats", `say what to do: "shoal tracker run"`},
+	{"tracker run", `say for which torrents`},
+	{"tracker run --open --whitelist x", `--open and --whitelist exclude each other`},
+	{"tracker run --open --interval 1ms", `--interval 1ms is less than a second`},
+	{"tracker run --open --http 6969", `--http "6969" is not an address`},
+
+	{"demo fast", `it takes no argument`},
+	{"version now", `it takes no argument`},
+	{"completion", `name one shell: bash, zsh, fish`},
+	{"completion tcsh", `there is no script for the shell "tcsh"`},
+}
+
+func TestUsageErrors(t *testing.T) {
+	covered := map[string]bool{}
+	for _, test := range usageErrors {
+		args := strings.Fields(test.args)
+		covered[args[0]] = true
+		r := shoal(t, args...)
+		if r.code != exitUsage || r.stdout != "" {
+			t.Errorf("shoal %s: exit %d, stdout %q", test.args, r.code, r.stdout)
+		}
+		if !strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, "shoal: ") {
+			t.Errorf("shoal %s says:\n%swant one line with: %s", test.args, r.stderr, test.want)
+		}
+		if _, err := lookUp(args[0]); err == nil && !strings.Contains(r.stderr, fmt.Sprintf("(see \"shoal %s --help\")", args[0])) {
+			t.Errorf("shoal %s does not point to its help: %s", test.args, r.stderr)
+		}
+	}
+	for _, c := range commands() {
+		if !covered[c.name] {
+			t.Errorf("no usage error of %s is tested", c.name)
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, test := range []struct {
+		err  error
+		want int
+	}{
+		{nil, 0},
+		{io.ErrUnexpectedEOF, 1},
+		{usagef("x"), 2},
+		{mismatchf("x"), 3},
+		{notFoundf("x"), 4},
+		{context.Canceled, 130},
+		{fmt.Errorf("piece 17: %w", context.Canceled), 130},
+		{fmt.Errorf("verify: %w", mismatchf("x")), 3},
+		{context.DeadlineExceeded, 1},
+	} {
+		if got := exitCode(test.err); got != test.want {
+			t.Errorf("exit code of %v is %d, want %d", test.err, got, test.want)
+		}
+	}
+}
+
+// brokenWriter fails like a closed pipe or a full disk.
+type brokenWriter struct{ err error }
+
+func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestStdoutThatCannotBeWritten(t *testing.T) {
+	for _, test := range []struct {
+		err     error
+		message string
+	}{
+		{&os.PathError{Op: "write", Path: "|1", Err: syscall.EPIPE}, ""},
+		{syscall.ENOSPC, "shoal: writing the results: no space left on device\n"},
+	} {
+		var stderr strings.Builder
+		code := run(t.Context(), &env{stdout: brokenWriter{test.err}, stderr: &stderr}, []string{"version"})
+		if code != exitFailed || stderr.String() != test.message {
+			t.Errorf("%v: exit %d, stderr %q", test.err, code, &stderr)
+		}
+	}
+}
+
+func TestStdoutThatBreaksStopsTheCommand(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &output{w: brokenWriter{syscall.EPIPE}, stop: cancel}
+	fmt.Fprintln(out, "one result")
+	if ctx.Err() == nil {
+		t.Error("the command goes on though nobody reads its results")
+	}
+	if err := out.failure(); !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("failure() = %v", err)
+	}
+}
+
+func TestErrorsStayOnOneLineAndPrintable(t *testing.T) {
+	var b strings.Builder
+	report(&b, errors.New("first\nsecond \x1b[31mred\x07"))
+	if got, want := b.String(), "shoal: first; second \\x1b[31mred\\a\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestJSONHoldsNoRawControls(t *testing.T) {
+	var b strings.Builder
+	e := &env{stdout: &b}
+	name := "a<b\x1b\u009b\u202e\U000e0001é\n"
+	if err := e.printJSON(map[string]string{"name": name}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), `{"name":"a<b\u001b\u009b\u202e\udb40\udc01é\n"}`+"\n"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestNearestCommand(t *testing.T) {
+	for name, want := range map[string]string{"gte": "get", "sede": "seed", "tracer": "tracker", "shwo": "show", "zzz": "", "": ""} {
+		if got, _ := nearest(name, []string{"create", "show", "get", "seed", "tracker"}); got != want && (want != "" || got == name) {
+			t.Errorf("nearest(%q) = %q, want %q", name, got, want)
+		}
+	}
+}

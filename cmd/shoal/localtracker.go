@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/shoal-bt/shoal/tracker/server"
+)
+
+// localTracker is a tracker that runs in this process.
+type localTracker struct {
+	*server.Server
+	addr   netip.AddrPort // where it listens
+	cancel context.CancelFunc
+	served chan error
+}
+
+// startTracker listens on addr and serves until stop is called. It outlives
+// ctx, because torrents that stop with ctx want to say goodbye to it.
+func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTracker, error) {
+	srv, err := server.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	t := &localTracker{
+		Server: srv, addr: ln.Addr().(*net.TCPAddr).AddrPort(),
+		cancel: cancel, served: make(chan error, 1),
+	}
+	go func() { t.served <- srv.Run(serveCtx, ln) }()
+	return t, nil
+}
+
+// stop ends the tracker and waits for it.
+func (t *localTracker) stop() error {
+	t.cancel()
+	return <-t.served
+}
+
+// announceURL is where the tracker is reached on the address host.
+func (t *localTracker) announceURL(host netip.Addr) string {
+	return fmt.Sprintf("http://%s/announce", netip.AddrPortFrom(host, t.addr.Port()))
+}
+
+// reachableAddr is the address of this machine that others in its network most
+// likely reach it by: bind if that is given, else the first IPv4 address of an
+// interface that is up, else loopback.
+func reachableAddr(bind netip.Addr) netip.Addr {
+	if bind.IsValid() && !bind.IsUnspecified() {
+		return bind
+	}
+	addrs, _ := net.InterfaceAddrs() // without any, loopback is right
+	for _, a := range addrs {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Is4() && prefix.Addr().IsGlobalUnicast() {
+			return prefix.Addr()
+		}
+	}
+	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files of this package anew")
+
+// result is what a command left behind.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// shoal runs a command line in this process.
+func shoal(t *testing.T, args ...string) result {
+	t.Helper()
+	return shoalCtx(t.Context(), args...)
+}
+
+func shoalCtx(ctx context.Context, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, &env{stdout: &stdout, stderr: &stderr}, args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// mustSucceed runs a command line that must exit with 0.
+func mustSucceed(t *testing.T, args ...string) result {
+	t.Helper()
+	r := shoal(t, args...)
+	if r.code != exitDone {
+		t.Fatalf("shoal %s: exit %d\n%s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r
+}
+
+// golden compares got with testdata/name, or writes it there with -update.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", filepath.FromSlash(name))
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v (go test -update writes it)", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs; go test -update writes it anew. Got:\n%s", name, got)
+	}
+}
+
+// writeFiles makes files below dir; a name may hold slashes.
+func writeFiles(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// keys returns the keys of a JSON object, nested ones as "outer.inner" and
+// those of objects in a list as "list[].inner".
+func keys(t *testing.T, line string) map[string]bool {
+	t.Helper()
+	var object map[string]any
+	if err := json.Unmarshal([]byte(line), &object); err != nil {
+		t.Fatalf("not one JSON object: %v\n%s", err, line)
+	}
+	found := map[string]bool{}
+	collectKeys(found, "", object)
+	return found
+}
+
+func collectKeys(found map[string]bool, prefix string, object map[string]any) {
+	for key, value := range object {
+		found[prefix+key] = true
+		switch value := value.(type) {
+		case map[string]any:
+			collectKeys(found, prefix+key+".", value)
+		case []any:
+			for _, element := range value {
+				if inner, ok := element.(map[string]any); ok {
+					collectKeys(found, prefix+key+"[].", inner)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
+)
+
+func seedCommand() command {
+	return command{
+		name:    "seed",
+		summary: "upload data that is complete",
+		usage:   "[flags] TORRENT PATH [TORRENT PATH]...\n[flags] FOLDER --data DIR",
+		about: `
+PATH is the torrent's own file or folder, or the folder that holds it. FOLDER
+holds .torrent files whose data lies in DIR. The data is checked first; what is
+incomplete or damaged is named and not seeded, and if nothing is left the exit
+code is 3. Nothing is written. It goes on until Ctrl-C.`,
+		example: "shoal seed --up 2MiB/s photos.torrent photos/",
+		new:     func() runner { return new(seedRun) },
+	}
+}
+
+type seedRun struct {
+	connFlags
+	data  string
+	trust bool
+	json  bool
+	quiet bool
+}
+
+func (r *seedRun) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&r.data, "data", "", "the data of a folder of .torrent files lies in `DIR`")
+	fs.BoolVar(&r.trust, "trust", false, "look at the files' sizes only, not at what is in them")
+	r.connFlags.flags(fs)
+	fs.BoolVar(&r.json, "json", false, "print a JSON object for each torrent when it is seeded")
+	fs.BoolVar(&r.quiet, "quiet", false, "show no progress and no results")
+}
+
+// seedJSON is what "shoal seed --json" prints of each torrent that it seeds.
+type seedJSON struct {
+	InfoHash string `json:"info_hash"`
+	Name     string `json:"name"`
+	Path     string `json:"path"`
+	Bytes    int64  `json:"bytes"`
+	Port     int    `json:"port"`
+}
+
+func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
+	if err := r.connFlags.check(); err != nil {
+		return err
+	}
+	s := newSession(e, &r.connFlags, r.quiet)
+	err := r.openAll(ctx, s, args)
+	if err == nil {
+		err = r.seed(ctx, s)
+	}
+	if closeErr := s.close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
+
+// openAll makes the transfers that the arguments name.
+func (r *seedRun) openAll(ctx context.Context, s *session, args []string) error {
+	if r.data != "" {
+		if len(args) != 1 {
+			return usagef("with --data, name one folder of .torrent files")
+		}
+		return r.openFolder(ctx, s, args[0])
+	}
+	if len(args) == 0 || len(args)%2 != 0 {
+		return usagef("name a torrent and its data, as in \"shoal seed photos.torrent photos/\", or several such pairs")
+	}
+	for i := 0; i < len(args); i += 2 {
+		if err := r.openOne(ctx, s, args[i], args[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *seedRun) openOne(ctx context.Context, s *session, torrent, path string) error {
+	m, err := loadTorrent(ctx, torrent)
+	if err != nil {
+		return err
+	}
+	if other := s.find(m.InfoHash); other != nil {
+		return usagef("%s is the same torrent as another one (%s)", shorten(torrent), other.name())
+	}
+	t := &transfer{meta: m, dir: path, have: bitfield.New(m.Info.Geometry.NumPieces())}
+	if t.want, err = selectFiles(&m.Info, nil); err != nil {
+		return err
+	}
+	if r.data != "" {
+		t.store, err = openDataBelow(path, &m.Info, s.handles)
+	} else {
+		t.store, err = openData(path, &m.Info, s.handles)
+	}
+	if err != nil {
+		return err
+	}
+	s.transfers = append(s.transfers, t)
+	return nil
+}
+
+func (r *seedRun) openFolder(ctx context.Context, s *session, folder string) error {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		if entry.IsDir() || filepath.Ext(entry.Name()) != ".torrent" {
+			continue
+		}
+		if err := r.openOne(ctx, s, filepath.Join(folder, entry.Name()), r.data); err != nil {
+			return err
+		}
+	}
+	if len(s.transfers) == 0 {
+		return fmt.Errorf("there is no .torrent file in %s", folder)
+	}
+	return nil
+}
+
+func (r *seedRun) seed(ctx context.Context, s *session) error {
+	seeds := 0
+	for _, t := range s.transfers {
+		if err := s.checkSeed(ctx, t, r.trust); err != nil {
+			return fmt.Errorf("%s: %w", t.name(), err)
+		}
+		if t.isComplete() {
+			seeds++
+		}
+	}
+	if seeds == 0 {
+		return mismatchf("nothing to seed: %s incomplete; \"shoal get\" completes it, \"shoal verify\" tells more", count(len(s.transfers), "torrent"))
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	for _, t := range s.transfers {
+		if !t.isComplete() {
+			continue
+		}
+		if err := s.start(t); err != nil {
+			return err
+		}
+		if err := r.announceSeed(s, t); err != nil {
+			return err
+		}
+	}
+	return s.run(ctx, func(time.Time) bool { return false })
+}
+
+// announceSeed says that a torrent is being seeded.
+func (r *seedRun) announceSeed(s *session, t *transfer) error {
+	switch {
+	case r.json:
+		return s.e.printJSON(seedJSON{
+			InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name, Path: t.dir,
+			Bytes: t.meta.Info.Geometry.TotalLen(), Port: s.client.Port(),
+		})
+	case !r.quiet:
+		s.e.printf("%s: seeding %s on port %d\n", t.name(), formatSize(t.meta.Info.Geometry.TotalLen()), s.client.Port())
+	}
+	return nil
+}
+
+// checkSeed finds out which pieces of t can be uploaded, and says what is
+// missing.
+func (s *session) checkSeed(ctx context.Context, t *transfer, trust bool) (err error) {
+	info := &t.meta.Info
+	if trust {
+		t.have.Fill()
+	} else if t.have, err = s.e.checkPieces(ctx, s.quiet, t.store, info, nil); err != nil {
+		return err
+	}
+	bad := badFiles(t.store, info, t.have)
+	if len(bad) == 0 {
+		return nil
+	}
+	s.e.logf("%s: not seeded: %d of %s missing or damaged, first %s (%s)", t.name(),
+		len(bad), count(numFiles(info), "file"), shownPath(&info.Files[bad[0].fileIndex]), bad[0].state)
+	// Also if only an empty file is missing: who downloads would not get it.
+	t.have = bitfield.New(info.Geometry.NumPieces())
+	return nil
+}

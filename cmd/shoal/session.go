@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
+	"github.com/shoal-bt/shoal/peer"
+	"github.com/shoal-bt/shoal/peer/engine"
+	"github.com/shoal-bt/shoal/piecestore"
+	"github.com/shoal-bt/shoal/tracker/client"
+)
+
+// closeTimeout is how long a session may take to say goodbye to its peers and
+// trackers. Trackers alone are given 5 s.
+const closeTimeout = 8 * time.Second
+
+// session is one run of get, seed or share: a peer.Client and its torrents.
+type session struct {
+	e         *env
+	conn      *connFlags
+	quiet     bool
+	handles   *piecestore.Handles // open files, of all torrents together
+	transfers []*transfer
+	display   display // while run is running
+
+	client   *peer.Client // nil before open
+	trackers *client.Client
+	fixed    []netip.AddrPort // --peer
+}
+
+// transfer is one torrent of a session.
+type transfer struct {
+	meta   *metainfo.Metainfo
+	dir    string // the folder that holds its data
+	store  *piecestore.Files
+	resume *piecestore.Resume // nil for a seed, which has nothing to remember
+	before piecestore.State   // what resume knew
+	have   *bitfield.Set      // verified, when the transfer began
+	want   selection
+	order  engine.Order
+
+	torrent *peer.Torrent // nil before start
+	finder  *trackerFinder
+
+	begun      time.Time
+	finished   time.Time // zero while incomplete
+	moved      time.Time // when the last bytes came
+	movedBytes int64
+	trouble    string // the store's last error
+	gaveUp     bool   // after --timeout
+	stats      peer.Stats
+}
+
+func newSession(e *env, conn *connFlags, quiet bool) *session {
+	return &session{e: e, conn: conn, quiet: quiet, handles: piecestore.NewHandles(0)}
+}
+
+// open makes the client: from here on others can connect.
+func (s *session) open(ctx context.Context) (err error) {
+	if s.fixed, err = s.conn.addresses(ctx); err != nil {
+		return err
+	}
+	if s.client, err = peer.New(s.conn.config()); err != nil {
+		return err
+	}
+	s.trackers = newTrackerClient(s.conn.bindAddr)
+	s.e.tellListening("peer", netip.AddrPortFrom(s.conn.bindAddr, uint16(s.client.Port())))
+	return nil
+}
+
+// start adds a transfer to the client.
+func (s *session) start(t *transfer) (err error) {
+	t.begun = time.Now()
+	t.moved = t.begun
+	if t.isComplete() {
+		t.finished = t.begun
+	}
+	cfg := peer.TorrentConfig{
+		InfoHash: t.meta.InfoHash, Info: &t.meta.Info,
+		Storage: t.store, Resume: t.resume,
+		Have: t.have.Clone(), Want: t.want.want.Clone(),
+		Peers: s.fixed, Order: t.order,
+	}
+	if !s.conn.noTracker && len(t.meta.Announce) > 0 {
+		t.finder = &trackerFinder{client: s.trackers, tiers: t.meta.Announce}
+		cfg.Finders = append(cfg.Finders, t.finder)
+	}
+	if t.torrent, err = s.client.Add(cfg); err != nil {
+		return fmt.Errorf("%s: %w", t.name(), err)
+	}
+	return nil
+}
+
+// run shows progress and tells news until done says so, or ctx ends.
+func (s *session) run(ctx context.Context, done func(now time.Time) bool) error {
+	s.display = s.e.newDisplay(s.quiet)
+	defer s.display.close()
+	ticker := time.NewTicker(drawInterval)
+	defer ticker.Stop()
+	for {
+		now := time.Now()
+		all := s.look(now)
+		s.display.show(now, all)
+		if s.e.looked != nil {
+			s.e.looked(all)
+		}
+		if done(now) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+// look brings every transfer up to date and returns what there is to show.
+func (s *session) look(now time.Time) []progress {
+	var all []progress
+	for _, t := range s.transfers {
+		if t.torrent == nil {
+			continue
+		}
+		t.look(now)
+		for _, line := range t.news() {
+			s.display.note("%s: %s", t.name(), line)
+		}
+		all = append(all, t.progress())
+	}
+	return all
+}
+
+// look takes a snapshot of the torrent.
+func (t *transfer) look(now time.Time) {
+	t.stats = t.torrent.Stats()
+	// While the disk is full, nobody is to blame that nothing arrives.
+	if bytes := t.stats.Downloaded; bytes != t.movedBytes || t.torrent.Err() != nil {
+		t.moved, t.movedBytes = now, bytes
+	}
+	select {
+	case <-t.torrent.Completed():
+		if t.finished.IsZero() {
+			t.finished = now
+		}
+	default:
+	}
+}
+
+// news returns what went wrong, or right again, since the last call.
+func (t *transfer) news() (lines []string) {
+	trouble := ""
+	if err := t.torrent.Err(); err != nil {
+		trouble = printable(err.Error())
+	}
+	switch {
+	case trouble == t.trouble:
+	case trouble == "":
+		lines = append(lines, "the disk takes data again; going on")
+	default:
+		lines = append(lines, "paused: "+trouble)
+	}
+	t.trouble = trouble
+	if t.finder != nil {
+		lines = append(lines, t.finder.troubles()...)
+	}
+	return lines
+}
+
+// name is the torrent's, safe to print.
+func (t *transfer) name() string { return printable(t.meta.Info.Name) }
+
+// isComplete reports whether all that is wanted was there before the start.
+func (t *transfer) isComplete() bool { return missing(t.have, t.want.want).Count() == 0 }
+
+// left is the number of wanted bytes that are not there yet.
+func (t *transfer) left() int64 {
+	switch {
+	case !t.finished.IsZero():
+		return 0
+	case t.torrent == nil || t.stats.NumPieces == 0: // the engine has not begun
+		return lenOf(&t.meta.Info, missing(t.have, t.want.want))
+	}
+	return t.stats.Left
+}
+
+// piecesLeft is left in pieces. Only the last piece can be shorter than the
+// others, so rounding up is exact.
+func (t *transfer) piecesLeft() int {
+	pieceLen := int64(t.meta.Info.Geometry.StdPieceLen())
+	return int((t.left() + pieceLen - 1) / pieceLen)
+}
+
+// uploaded counts the bytes of earlier runs, too.
+func (t *transfer) uploaded() int64 { return t.before.Uploaded + t.stats.Uploaded }
+
+// ratio is what was uploaded in proportion to what the torrent has.
+func (t *transfer) ratio() float64 {
+	if t.want.bytes == 0 {
+		return 0
+	}
+	return float64(t.uploaded()) / float64(t.want.bytes)
+}
+
+func (t *transfer) progress() progress {
+	p := progress{name: t.name(), done: t.want.bytes - t.left(), total: t.want.bytes}
+	s := &t.stats
+	peers := count(s.Conns, "peer")
+	switch {
+	case t.gaveUp:
+		p.detail = "gave up"
+	case !t.finished.IsZero():
+		p.detail = fmt.Sprintf("seeding, up %s, ratio %.2f, %s", formatRate(int64(s.UpRate)), t.ratio(), peers)
+	default:
+		eta := ""
+		if s.DownRate > 0 {
+			eta = fmt.Sprintf(", ETA %s", formatDuration(time.Duration(t.left()/int64(s.DownRate))*time.Second))
+		}
+		// What matters least comes last: a narrow terminal cuts it.
+		p.detail = fmt.Sprintf("%d/%d pieces, down %s%s, up %s, %s", t.want.want.Count()-t.piecesLeft(), t.want.want.Count(),
+			formatRate(int64(s.DownRate)), eta, formatRate(int64(s.UpRate)), peers)
+	}
+	return p
+}
+
+// close ends the session whatever state it is in: the torrents say goodbye,
+// what was verified is saved, and the files are closed. It does not hear
+// Ctrl-C, which is how most sessions end; a second one ends the process.
+func (s *session) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if s.client != nil {
+		if err := s.client.Close(ctx); err != nil {
+			s.e.logf("stopping: %s", printable(err.Error()))
+		}
+	}
+	var errs []error
+	for _, t := range s.transfers {
+		if err := t.close(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", t.name(), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// close saves what is known about the data. The torrent must have stopped. The
+// resume file of a torrent that is complete has served its purpose.
+func (t *transfer) close() error {
+	if t.store == nil {
+		return nil
+	}
+	defer t.store.Close()
+	if t.resume == nil {
+		return nil
+	}
+	if t.torrent != nil {
+		t.look(time.Now())
+		t.resume.SetTotals(t.uploaded(), t.before.Downloaded+t.stats.Downloaded)
+	}
+	err := t.resume.Sync()
+	if closeErr := t.resume.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil && t.hasAll() {
+		err = os.Remove(resumePath(t.dir, &t.meta.Info))
+	}
+	return err
+}
+
+// hasAll reports whether the whole torrent is there, not just the selection.
+func (t *transfer) hasAll() bool {
+	all := t.meta.Info.Geometry.NumPieces()
+	return t.have.Count() == all || t.torrent != nil && t.stats.HavePieces == all && t.stats.NumPieces == all
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/shoal-bt/shoal/tracker/server"
+)
+
+func trackerCommand() command {
+	return command{
+		name:    "tracker",
+		summary: "run a tracker",
+		usage:   "run [flags]",
+		about: `
+The announce URL that torrents need is http://HOST:PORT/announce. Say for which
+torrents the tracker works: for all (--open), or for a list (--whitelist). It
+runs until Ctrl-C, and prints its counts each minute in which they change.`,
+		example: "shoal tracker run --http :6969 --whitelist torrents/",
+		new:     func() runner { return new(trackerRun) },
+	}
+}
+
+// statsInterval is the time between two lines of a tracker's counts.
+const statsInterval = time.Minute
+
+type trackerRun struct {
+	http      string
+	open      bool
+	whitelist string
+	interval  time.Duration
+	json      bool
+	quiet     bool
+}
+
+func (r *trackerRun) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&r.http, "http", ":6969", "listen for HTTP announces on `ADDR`, such as :6969 or 127.0.0.1:6969")
+	fs.BoolVar(&r.open, "open", false, "track every torrent")
+	fs.StringVar(&r.whitelist, "whitelist", "", "track the torrents in `FILE|DIR` only: a file of info-hashes, one a line, or a folder of .torrent files")
+	fs.DurationVar(&r.interval, "interval", server.DefaultInterval, "tell peers to announce every `D`")
+	fs.BoolVar(&r.json, "json", false, "print the counts as JSON objects, one a line")
+	fs.BoolVar(&r.quiet, "quiet", false, "print no counts")
+}
+
+func (r *trackerRun) check(args []string) error {
+	_, _, err := net.SplitHostPort(r.http)
+	switch {
+	case len(args) != 1 || args[0] != "run":
+		return usagef("say what to do: \"shoal tracker run\"")
+	case r.open && r.whitelist != "":
+		return usagef("--open and --whitelist exclude each other")
+	case !r.open && r.whitelist == "":
+		return usagef("say for which torrents: --open for all, or --whitelist FILE|DIR")
+	case r.interval < time.Second:
+		return usagef("--interval %v is less than a second", r.interval)
+	case err != nil:
+		return usagef("--http %q is not an address; write it as :6969 or 127.0.0.1:6969", r.http)
+	}
+	return nil
+}
+
+func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
+	if err := r.check(args); err != nil {
+		return err
+	}
+	cfg := server.Config{Interval: r.interval}
+	tracked := "every torrent"
+	if r.whitelist != "" {
+		whitelist, err := server.LoadWhitelist(r.whitelist)
+		if err != nil {
+			return err
+		}
+		cfg.Whitelist, tracked = whitelist, count(whitelist.Len(), "torrent")
+	}
+	t, err := startTracker(ctx, r.http, cfg)
+	if err != nil {
+		return err
+	}
+	if !r.quiet {
+		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURL(reachableAddr(t.addr.Addr())))
+	}
+	e.tellListening("tracker", t.addr)
+	err = r.serve(ctx, e, t)
+	if stopErr := t.stop(); stopErr != nil {
+		return stopErr
+	}
+	return err
+}
+
+// serve prints the counts now and then, and once more at the end.
+func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker) error {
+	ticker := time.NewTicker(statsInterval)
+	defer ticker.Stop()
+	var last server.Stats
+	for {
+		select {
+		case <-ctx.Done():
+			r.printStats(e, t.Stats())
+			return ctx.Err()
+		case err := <-t.served:
+			t.served <- err // for stop
+			return err
+		case <-ticker.C:
+		}
+		stats := t.Stats()
+		last.UptimeSec = stats.UptimeSec
+		if stats != last {
+			r.printStats(e, stats)
+		}
+		last = stats
+	}
+}
+
+func (r *trackerRun) printStats(e *env, s server.Stats) {
+	switch {
+	case r.json:
+		e.printJSON(s) // a failure is output's to remember
+	case !r.quiet:
+		e.logf("%s, %s, %s, %d announces (%d refused)", count(s.Torrents, "torrent"), count(s.Seeds, "seed"),
+			count(s.Leechers, "leecher"), s.Announces, s.Refused)
+	}
+}

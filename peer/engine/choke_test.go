@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/metainfo/bitfield"
+	"github.com/shoal-bt/shoal/peer/wire"
+)
+
+// chokeWorld is an engine with interested peers; it adds up for how long each
+// address is unchoked.
+type chokeWorld struct {
+	t      *testing.T
+	e      *Engine
+	now    time.Duration
+	nextID ConnID
+	served map[netip.Addr]time.Duration
+}
+
+func newChokeWorld(t *testing.T, seed bool, cfg Config) *chokeWorld {
+	geo, err := metainfo.NewGeometry(100*16384, 16384)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Geometry, cfg.Grants = geo, new(freeGrants)
+	cfg.Rand = rand.New(rand.NewPCG(3, 3))
+	cfg.Have = bitfield.New(100)
+	cfg.Have.Add(0)
+	if seed {
+		cfg.Have.Fill()
+	}
+	e, err := New(0, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &chokeWorld{t: t, e: e, served: make(map[netip.Addr]time.Duration)}
+}
+
+// join connects a peer from an address and makes it interested.
+func (w *chokeWorld) join(ip netip.Addr) ConnID {
+	w.nextID++
+	in := Input{Kind: InConnUp, Conn: w.nextID, Addr: netip.AddrPortFrom(ip, 6881), Incoming: true}
+	copy(in.PeerID[:], fmt.Sprint("peer", w.nextID))
+	w.e.Receive(w.now, in)
+	w.say(w.nextID, wire.Interested)
+	return w.nextID
+}
+
+func (w *chokeWorld) say(id ConnID, kind wire.Type) {
+	w.e.Receive(w.now, Input{Kind: InMessage, Conn: id, Message: wire.Message{Type: kind}})
+	w.drain()
+}
+
+func (w *chokeWorld) drain() {
+	for _, ok := w.e.Next(); ok; _, ok = w.e.Next() {
+	}
+}
+
+// run lets time go on second by second. Each second every peer is heard of.
+func (w *chokeWorld) run(until time.Duration, each func()) {
+	for ; w.now < until; w.now += time.Second {
+		if at, ok := w.e.NextTimeout(); ok && at <= w.now {
+			w.e.Advance(w.now)
+		}
+		for _, c := range w.e.conns {
+			c.lastHeard = w.now
+			if c.unchoked {
+				w.served[c.addr.Addr()] += time.Second
+			}
+		}
+		if each != nil {
+			each()
+		}
+		w.drain()
+	}
+}
+
+func ip(i int) netip.Addr { return netip.AddrFrom4([4]byte{20, 0, byte(i >> 8), byte(i)}) }
+
+// TestIdlePeersAreTreatedAlike: over 1,800 s, 20 peers that send nothing get
+// the same time within 2 %, from a seed and from a leecher.
+func TestIdlePeersAreTreatedAlike(t *testing.T) {
+	for _, seed := range []bool{true, false} {
+		w := newChokeWorld(t, seed, Config{UploadSlots: 4})
+		for i := range 20 {
+			w.join(ip(i))
+		}
+		w.run(1800*time.Second, nil)
+		var sum, least, most time.Duration
+		for i := range 20 {
+			d := w.served[ip(i)]
+			if i == 0 || d < least {
+				least = d
+			}
+			most, sum = max(most, d), sum+d
+		}
+		mean := sum / 20
+		if most-mean > mean/50 || mean-least > mean/50 {
+			t.Errorf("seed=%v: between %v and %v around %v", seed, least, most, mean)
+		}
+		if full := 4 * 1790 * time.Second; sum < full {
+			t.Errorf("seed=%v: the slots were used for %v, want %v", seed, sum, full)
+		}
+	}
+}
+
+// TestReconnectingGainsNothing: three of twenty peers leave and come back
+// whenever they are choked; they get no more than their share.
+func TestReconnectingGainsNothing(t *testing.T) {
+	w := newChokeWorld(t, true, Config{UploadSlots: 4})
+	ids := make([]ConnID, 20)
+	for i := range ids {
+		ids[i] = w.join(ip(i))
+	}
+	w.run(1800*time.Second, func() {
+		for i := range 3 {
+			if c := w.e.byID[ids[i]]; !c.unchoked && w.now%(5*time.Second) == 0 {
+				w.e.Receive(w.now, Input{Kind: InConnDown, Conn: ids[i]})
+				ids[i] = w.join(ip(i))
+			}
+		}
+	})
+	var honest time.Duration
+	for i := 3; i < 20; i++ {
+		honest += w.served[ip(i)] / 17
+	}
+	for i := range 3 {
+		if got := w.served[ip(i)]; got > honest*105/100 {
+			t.Errorf("peer %d reconnects and gets %v, the honest get %v", i, got, honest)
+		}
+	}
+}
+
+// TestNewcomersStartInFrontThreeTimesAsOften: BEP 3 of where a new connection
+// enters the rotation.
+func TestNewcomersStartInFrontThreeTimesAsOften(t *testing.T) {
+	const runs, others = 4000, 5
+	front := 0
+	w := newChokeWorld(t, true, Config{UploadSlots: 1})
+	for i := range others {
+		w.join(ip(i))
+		w.e.choker.toEnd(w.e.conns[i])
+	}
+	for i := range runs {
+		id := w.join(ip(1000 + i))
+		c, first := w.e.byID[id], true
+		for _, other := range w.e.conns {
+			first = first && (other == c || c.turn < other.turn)
+		}
+		if first {
+			front++
+		}
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+	}
+	// 3 chances in 8, give or take five standard deviations.
+	if want := runs * 3 / (others + 3); front < want-155 || front > want+155 {
+		t.Errorf("%d of %d newcomers stand in front, want about %d", front, runs, want)
+	}
+}
+
+// TestTitForTat: the peers that send most hold the regular slots, and one slot
+// goes round among the others.
+func TestTitForTat(t *testing.T) {
+	w := newChokeWorld(t, false, Config{UploadSlots: 4})
+	ids := make([]ConnID, 12)
+	for i := range ids {
+		ids[i] = w.join(ip(i))
+	}
+	w.run(900*time.Second, func() {
+		for i := range 5 { // peer 0 sends most, peer 5 and the rest nothing
+			w.e.byID[ids[i]].down.add(w.now, 1000*(5-i))
+		}
+	})
+	for i := range 3 {
+		if got := w.served[ip(i)]; got < 850*time.Second {
+			t.Errorf("peer %d, one of the three best, was served %v of 900s", i, got)
+		}
+	}
+	for i := 3; i < 12; i++ {
+		if got := w.served[ip(i)]; got < 60*time.Second || got > 200*time.Second {
+			t.Errorf("peer %d, which takes turns with eight others, was served %v of 900s", i, got)
+		}
+	}
+}
+
+// TestSlotsAdapt: with receivers that take little, slots are opened until the
+// uplink is filled; then no more.
+func TestSlotsAdapt(t *testing.T) {
+	const capacity, each = 100_000, 10_000 // bytes/s
+	w := newChokeWorld(t, true, Config{UploadCapacity: capacity})
+	for i := range 60 {
+		w.join(ip(i))
+	}
+	if n := w.e.usedSlots(); n != slotsFor(capacity) {
+		t.Fatalf("%d slots to begin with, want %d", n, slotsFor(capacity))
+	}
+	w.run(300*time.Second, func() {
+		w.e.choker.sent += int64(min(capacity, each*w.e.usedSlots()))
+	})
+	if n := w.e.usedSlots(); n < 9 || n > 12 {
+		t.Errorf("%d slots, want about 10", n)
+	}
+}
+
+// TestFasterUninterestedPeerTakesTheWorstSlot: BEP 3's rule for peers that
+// send well and want nothing yet.
+func TestFasterUninterestedPeerTakesTheWorstSlot(t *testing.T) {
+	w := newChokeWorld(t, false, Config{UploadSlots: 3})
+	ids := []ConnID{w.join(ip(0)), w.join(ip(1)), w.join(ip(2)), w.join(ip(3))}
+	w.say(ids[3], wire.NotInterested)
+	w.run(25*time.Second, func() {
+		for i, rate := range []int{500, 400, 0, 1000} {
+			w.e.byID[ids[i]].down.add(w.now, rate)
+		}
+	})
+	if !w.e.byID[ids[3]].unchoked {
+		t.Fatal("the fastest peer, not interested, is choked")
+	}
+	w.say(ids[3], wire.Interested)
+	if w.e.byID[ids[1]].unchoked || !w.e.byID[ids[0]].unchoked || !w.e.byID[ids[3]].unchoked {
+		t.Error("it became interested: the slowest of the regular slots should be choked")
+	}
+}
+
+// TestMemoryOfPlacesIsBounded: the places of addresses that left are.
+func TestMemoryOfPlacesIsBounded(t *testing.T) {
+	w := newChokeWorld(t, true, Config{UploadSlots: 1})
+	for i := range maxRemembered + 500 {
+		id := w.join(ip(i))
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+		w.drain()
+	}
+	if n := len(w.e.choker.memory); n != maxRemembered || len(w.e.choker.memories) != n {
+		t.Errorf("%d places and %d keys are remembered, want %d", n, len(w.e.choker.memories), maxRemembered)
+	}
+}

@@ -1,0 +1,92 @@
+package sim
+
+import (
+	"slices"
+	"time"
+)
+
+// Result is what happened in a run.
+type Result struct {
+	// Reason says what ended the run, and Completed that every peer that was to
+	// complete, and did not leave before, has.
+	Reason    string
+	Completed bool
+	// End is the virtual time of the end.
+	End time.Duration
+	// Events is the number of events delivered, Hash the SHA-256 of them all.
+	Events uint64
+	Hash   [32]byte
+	// Peers are in the order of Swarm.Peers.
+	Peers []PeerResult
+}
+
+// PeerResult is what one peer did. Times are since the start of the run,
+// 0 for what did not happen; bytes are those of blocks.
+type PeerResult struct {
+	Class                             string
+	Seed                              bool
+	Join, FirstPiece, Complete, Leave time.Duration
+	// Up is what its uplink sent, Down what reached it; of that Wasted counts
+	// what the engine had no use for.
+	Up, Down, Wasted int64
+	// MessagesUp and MessagesDown are the bytes of all else.
+	MessagesUp, MessagesDown int64
+	// Occupied is how long its uplink carried blocks.
+	Occupied time.Duration
+}
+
+func (w *swarm) result(reason string) *Result {
+	k := w.kernel
+	r := &Result{
+		Reason: reason, Completed: w.toComplete == 0,
+		End: k.Now(), Events: k.Events(), Hash: k.Hash(),
+		Peers: make([]PeerResult, len(w.peers)),
+	}
+	for i, p := range w.peers {
+		traffic := k.Traffic(p.id)
+		r.Peers[i] = PeerResult{
+			Class: p.cfg.Class, Seed: p.cfg.Seed,
+			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
+			Up: p.sent, Down: p.received,
+			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
+		}
+		if p.joined {
+			r.Peers[i].Wasted = p.engine.Stats(r.End).Wasted
+		}
+	}
+	return r
+}
+
+// LastCompletion is when the last peer completed.
+func (r *Result) LastCompletion() (last time.Duration) {
+	for _, p := range r.Peers {
+		last = max(last, p.Complete)
+	}
+	return last
+}
+
+// Durations returns how long each peer that completed took, from its joining,
+// in ascending order.
+func (r *Result) Durations() []time.Duration {
+	var took []time.Duration
+	for _, p := range r.Peers {
+		if p.Complete > 0 {
+			took = append(took, p.Complete-p.Join)
+		}
+	}
+	slices.Sort(took)
+	return took
+}
+
+// MeanDuration is the mean of Durations, 0 if nobody completed.
+func (r *Result) MeanDuration() time.Duration {
+	took := r.Durations()
+	if len(took) == 0 {
+		return 0
+	}
+	var sum time.Duration
+	for _, d := range took {
+		sum += d
+	}
+	return sum / time.Duration(len(took))
+}

@@ -1,0 +1,10 @@
+// Package client speaks to trackers. A [Client] makes single announces and
+// scrapes over HTTP and HTTPS (BEP 3, 7, 23, 24, 31, 48); an [Announcer] keeps
+// one torrent announced by the schedule of package announce.
+//
+// A tracker is a stranger: its answer is bounded (MaxBody, MaxPeers), checked
+// before it is read, and its text made printable; and it cannot send us to
+// addresses of the local network. Requests end with their context. An
+// Announcer ends when Run's context does, after at most StopTimeout for its
+// good-byes.
+package client

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/tracker/swarm"
+)
+
+// counters are what the server did since it began.
+type counters struct {
+	announces, scrapes, refused atomic.Uint64
+}
+
+// Stats is a snapshot of a Server, and the JSON of its /stats.
+type Stats struct {
+	Torrents  int    `json:"torrents"`
+	Seeds     int    `json:"seeds"`
+	Leechers  int    `json:"leechers"`
+	Peers4    int    `json:"ipv4_peers"`
+	Peers6    int    `json:"ipv6_peers"`
+	Announces uint64 `json:"announces"` // answered, refused ones not included
+	Scrapes   uint64 `json:"scrapes"`
+	Refused   uint64 `json:"refused"` // announces and scrapes
+	UptimeSec int64  `json:"uptime_seconds"`
+}
+
+// Stats returns the counts of this moment.
+func (s *Server) Stats() Stats {
+	st := s.store.stats()
+	return Stats{
+		Torrents: st.Torrents, Seeds: st.Seeds, Leechers: st.Leechers,
+		Peers4: st.Peers4, Peers6: st.Peers6,
+		Announces: s.counters.announces.Load(),
+		Scrapes:   s.counters.scrapes.Load(),
+		Refused:   s.counters.refused.Load(),
+		UptimeSec: int64(s.now() / time.Second),
+	}
+}
+
+// scratch is the memory of one request, used again by later ones.
+type scratch struct {
+	query  announceQuery
+	peers  swarm.Peers
+	hashes []metainfo.InfoHash
+	body   []byte
+}
+
+// ServeHTTP answers /announce and /scrape, and for people and their tools /
+// (text), /stats (JSON) and /healthz. A refusal is a bencoded "failure reason"
+// with status 200, which is all that clients read.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "a tracker is asked by GET", http.StatusMethodNotAllowed)
+		return
+	}
+	switch r.URL.Path {
+	case "/announce":
+		s.respond(w, r, s.announce)
+	case "/scrape":
+		s.respond(w, r, s.scrape)
+	case "/":
+		s.servePage(w)
+	case "/stats":
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(s.Stats())
+	case "/healthz":
+		fmt.Fprintln(w, "ok")
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (s *Server) servePage(w http.ResponseWriter) {
+	st := s.Stats()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintf(w, "This is a BitTorrent tracker (Shoal). Torrents announce to /announce.\n\n"+
+		"torrents  %d\nseeds     %d\nleechers  %d\nannounces %d\nscrapes   %d\nrefused   %d\nuptime    %v\n",
+		st.Torrents, st.Seeds, st.Leechers, st.Announces, st.Scrapes, st.Refused, time.Duration(st.UptimeSec)*time.Second)
+}
+
+// respond writes what answer makes of the request: an answer, or the failure
+// reason that is the error's text.
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, answer func(*scratch, string, netip.Addr) error) {
+	sc := s.scratch.Get().(*scratch)
+	defer s.scratch.Put(sc)
+	sc.body = sc.body[:0]
+	from, err := s.clientAddr(r)
+	if err == nil {
+		err = answer(sc, r.URL.RawQuery, from)
+	}
+	if err != nil {
+		s.counters.refused.Add(1)
+		sc.body = appendFailure(sc.body[:0], err.Error())
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=iso-8859-1") // bytes, to whoever looks with a browser
+	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
+	w.Write(sc.body)
+}
+
+// announce answers one announce into sc.body. It knows nothing of net/http.
+func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
+	q := &sc.query
+	if err := q.parse(rawQuery); err != nil {
+		return err
+	}
+	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(q.req.InfoHash) {
+		return errNotTracked
+	}
+	if q.ip.IsValid() && contains(s.cfg.TrustedIP, from) {
+		from = q.ip
+	}
+	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
+	sc.peers.Reset()
+	rep := s.store.announce(s.now(), &q.req, &sc.peers)
+	sc.body = s.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
+	s.counters.announces.Add(1)
+	return nil
+}
+
+// scrape answers one scrape into sc.body. Torrents that are not tracked are
+// left out.
+func (s *Server) scrape(sc *scratch, rawQuery string, _ netip.Addr) (err error) {
+	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, s.cfg.MaxScrape); err != nil {
+		return err
+	}
+	sc.body = append(sc.body, "d5:filesd"...)
+	for _, h := range sc.hashes {
+		if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(h) {
+			continue
+		}
+		if st, ok := s.store.scrape(h); ok {
+			sc.body = appendScrapeEntry(sc.body, h, st)
+		}
+	}
+	sc.body = append(sc.body, "ee"...)
+	s.counters.scrapes.Add(1)
+	return nil
+}

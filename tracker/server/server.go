@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	crand "crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"github.com/shoal-bt/shoal/tracker/swarm"
+)
+
+// The defaults of Config.
+const (
+	// DefaultInterval and DefaultMinInterval are what most trackers give.
+	DefaultInterval    = 30 * time.Minute
+	DefaultMinInterval = 15 * time.Minute
+	// DefaultMaxScrape is arbitrary: clients with many torrents ask in
+	// portions of 50 to 100.
+	DefaultMaxScrape = 100
+	// DefaultMaxConns keeps within the usual limit of descriptors with room
+	// to spare.
+	DefaultMaxConns = 8192
+)
+
+// The times that a client may take. An announce is one packet each way; who
+// sends his header a byte a second (slow-loris) is shown out.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 10 * time.Second
+	idleTimeout    = 30 * time.Second
+	stopTimeout    = 5 * time.Second
+)
+
+// maxHeaderLen bounds a request's line and header, in bytes: 8 KiB, of which
+// net/http adds 4 KiB by itself. An announce is 400 bytes, a scrape of
+// 100 torrents 7 KiB.
+const maxHeaderLen = 8<<10 - 4<<10
+
+// expireEvery is how often the server sweeps out peers that fell silent: a
+// small part of the swarms each time.
+const expireEvery = 5 * time.Second
+
+// Config says how a Server behaves. Zero means default.
+type Config struct {
+	// Whitelist are the torrents that are tracked; nil means all.
+	Whitelist *Whitelist
+	// Interval is how often peers are told to announce, MinInterval how
+	// often they may. A peer that is silent for two intervals leaves.
+	Interval, MinInterval time.Duration
+	// NumWant, MaxNumWant, MaxTorrents, MaxPeers and KeepPeerIDs are those
+	// of swarm.Config.
+	NumWant, MaxNumWant   int
+	MaxTorrents, MaxPeers int
+	KeepPeerIDs           bool
+	// MaxScrape bounds the torrents of one scrape. A scrape of all torrents
+	// is always refused: it tells anyone what is tracked here.
+	MaxScrape int
+	// MaxConns bounds the open connections of Run.
+	MaxConns int
+	// TrustedProxies may say for whom they ask, by X-Forwarded-For.
+	TrustedProxies []netip.Prefix
+	// TrustedIP are the networks whose peers may announce another address
+	// than their own by the ip parameter. From anyone else it is ignored, for
+	// it would point the whole swarm at a victim.
+	TrustedIP []netip.Prefix
+	// Logger gets a line at start and stop, none per request; nil means
+	// silent.
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.MinInterval == 0 {
+		c.MinInterval = min(DefaultMinInterval, c.Interval)
+	}
+	if c.MaxScrape == 0 {
+		c.MaxScrape = DefaultMaxScrape
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = DefaultMaxConns
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Interval < time.Second || c.MinInterval < time.Second:
+		return errors.New("tracker: an announce interval must be at least a second")
+	case c.MinInterval > c.Interval:
+		return fmt.Errorf("tracker: the min interval %v is longer than the interval %v", c.MinInterval, c.Interval)
+	case c.MaxScrape < 0 || c.MaxConns < 0:
+		return errors.New("tracker: a bound is negative")
+	}
+	return nil
+}
+
+// Server is a tracker. It is an http.Handler, safe for concurrent use; Run
+// also serves it.
+type Server struct {
+	cfg      Config
+	begin    time.Time
+	store    *store
+	counters counters
+	scratch  sync.Pool // of *scratch
+}
+
+// New returns a Server with empty swarms.
+func New(cfg Config) (*Server, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	store, err := newStore(swarm.Config{
+		Rand:        newRand(),
+		Timeout:     2 * cfg.Interval,
+		NumWant:     cfg.NumWant,
+		MaxNumWant:  cfg.MaxNumWant,
+		MaxTorrents: cfg.MaxTorrents,
+		MaxPeers:    cfg.MaxPeers,
+		KeepPeerIDs: cfg.KeepPeerIDs,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tracker: %w", err)
+	}
+	s := &Server{cfg: cfg, begin: time.Now(), store: store}
+	s.scratch.New = func() any { return new(scratch) }
+	return s, nil
+}
+
+// newRand returns a source that nobody can predict: who foresees which peers
+// are chosen could place his own among them.
+func newRand() *rand.Rand {
+	var seed [32]byte
+	crand.Read(seed[:]) // never fails: crypto/rand ends the program instead
+	return rand.New(rand.NewChaCha8(seed))
+}
+
+func (s *Server) now() time.Duration { return time.Since(s.begin) }
+
+// Run serves HTTP on ln, which it closes, until ctx ends, and sweeps out
+// silent peers. Requests under way get a few seconds. Without Run, for example
+// in a test of the handler alone, peers never expire.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	hs := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       requestTimeout,
+		WriteTimeout:      requestTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderLen,
+		ErrorLog:          log.New(io.Discard, "", 0), // it has a line for each bad client
+	}
+	s.cfg.Logger.Info("tracker serves", "http", ln.Addr().String())
+	served := make(chan error, 1) // so that it can end when nobody asks any more
+	go func() { served <- hs.Serve(netutil.LimitListener(ln, s.cfg.MaxConns)) }()
+	err := s.expireUntil(ctx, served)
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if hs.Shutdown(stopCtx) != nil {
+		hs.Close()
+	}
+	if err == nil {
+		<-served
+	}
+	s.cfg.Logger.Info("tracker stopped")
+	return err
+}
+
+// expireUntil sweeps until ctx ends or serving fails.
+func (s *Server) expireUntil(ctx context.Context, served <-chan error) error {
+	ticker := time.NewTicker(expireEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-served:
+			return fmt.Errorf("tracker: serve HTTP: %w", err)
+		case <-ticker.C:
+			s.store.expire(s.now())
+		}
+	}
+}
