@@ -2,6 +2,8 @@ package peer
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/shoal-bt/shoal/peer/engine"
@@ -64,6 +66,9 @@ func (r *reader) block(m wire.Message) (engine.Input, error) {
 	r.numBlocks++
 	err := r.dec.ReadBlock(slot.Bytes())
 	r.claimed = false
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errSlowBlock
+	}
 	if err != nil {
 		slot.Release()
 		return in, err
