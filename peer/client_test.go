@@ -248,3 +248,35 @@ func TestIdleConnection(t *testing.T) {
 		}
 	})
 }
+
+// TestRateLimits sets each of the limits to 64 KiB/s and moves 512 KiB.
+func TestRateLimits(t *testing.T) {
+	const limit = 64 << 10
+	for name, set := range map[string]func(seeder, leecher *Config, seed, leech *TorrentConfig){
+		"up, process":   func(seeder, _ *Config, _, _ *TorrentConfig) { seeder.Up = limit },
+		"down, process": func(_, leecher *Config, _, _ *TorrentConfig) { leecher.Down = limit },
+		"up, torrent":   func(_, _ *Config, seed, _ *TorrentConfig) { seed.Up = limit },
+		"down, torrent": func(_, _ *Config, _, leech *TorrentConfig) { leech.Down = limit },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt := newTestTorrent(t, 512<<10, 64<<10)
+				var seederCfg, leecherCfg Config
+				seedCfg, leechCfg := tt.seedConfig(t), tt.config()
+				set(&seederCfg, &leecherCfg, &seedCfg, &leechCfg)
+				var network pipeNet
+				seeder, leecher := network.join(t, "10.0.0.1:1", seederCfg), network.join(t, "10.0.0.2:1", leecherCfg)
+				defer closeClient(t, seeder)
+				defer closeClient(t, leecher)
+				add(t, seeder, seedCfg)
+				leechCfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+				start := time.Now()
+				<-add(t, leecher, leechCfg).Completed()
+				// A burst at the start is allowed.
+				if took := time.Since(start); took < 5*time.Second || took > 10*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}

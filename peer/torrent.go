@@ -40,7 +40,7 @@ type Torrent struct {
 
 	dialing    context.Context // ends with the loop
 	endDialing context.CancelFunc
-	tasks      sync.WaitGroup // readers, writers, dials and disk jobs
+	tasks      sync.WaitGroup // readers, writers and dials
 	stop       sync.Once
 	stopErr    error // set before ended is closed
 	loopEnded  chan struct{}
