@@ -134,7 +134,7 @@ func TestUnreachablePeer(t *testing.T) {
 type fakeFinder struct {
 	finds  []netip.AddrPort
 	events []string
-	hangs  bool
+	hangs  chan struct{} // nil: it does not
 }
 
 func (f *fakeFinder) Find(ctx context.Context, a Announcement) error {
@@ -152,8 +152,8 @@ func (f *fakeFinder) Find(ctx context.Context, a Announcement) error {
 	}
 	<-ctx.Done()
 	note("stopped")
-	if f.hangs {
-		time.Sleep(time.Hour)
+	if f.hangs != nil {
+		<-f.hangs
 	}
 	return ctx.Err()
 }
@@ -188,7 +188,8 @@ func TestFinderHangs(t *testing.T) {
 		var network pipeNet
 		c := network.join(t, "10.0.0.1:1", Config{})
 		cfg := newTestTorrent(t, 64<<10, 16<<10).config()
-		cfg.Finders = []Finder{&fakeFinder{hangs: true}}
+		finder := &fakeFinder{hangs: make(chan struct{})}
+		cfg.Finders = []Finder{finder}
 		add(t, c, cfg)
 		synctest.Wait()
 		start := time.Now()
@@ -199,7 +200,7 @@ func TestFinderHangs(t *testing.T) {
 		if took := time.Since(start); took != finderGrace {
 			t.Errorf("closed after %v", took)
 		}
-		time.Sleep(time.Hour) // for the finder itself to end
+		close(finder.hangs)
 	})
 }
 
