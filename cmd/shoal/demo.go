@@ -84,7 +84,7 @@ func demo(ctx context.Context, e *env, size demoSize) (err error) {
 	if err == nil {
 		err = swarm.run(ctx, e)
 	}
-	swarm.close()
+	swarm.close(ctx)
 	if err != nil {
 		return err
 	}
@@ -213,13 +213,13 @@ func (d *demoSwarm) look(display display) bool {
 }
 
 // close stops the peers, the downloaders first: they still say goodbye.
-func (d *demoSwarm) close() {
+func (d *demoSwarm) close(ctx context.Context) {
 	for i := len(d.sessions) - 1; i >= 0; i-- {
 		s := d.sessions[i]
 		t := s.transfers[0]
 		store := t.store
 		t.store = nil // it is verified before it is closed
-		if err := s.close(); err != nil {
+		if err := s.close(ctx); err != nil {
 			s.e.logf("%v", err)
 		}
 		t.store = store

@@ -89,7 +89,7 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = r.download(ctx, s)
 	}
-	if closeErr := s.close(); err == nil {
+	if closeErr := s.close(ctx); err == nil {
 		err = closeErr
 	}
 	if printErr := r.printResults(e, s); err == nil {

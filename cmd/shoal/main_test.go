@@ -13,6 +13,17 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of this package anew")
 
+// asMain, set in the environment, makes the test binary run as shoal itself:
+// signals and closed pipes need a process of their own.
+const asMain = "SHOAL_TEST_AS_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
 // result is what a command left behind.
 type result struct {
 	code           int

@@ -61,7 +61,7 @@ func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = r.seed(ctx, s)
 	}
-	if closeErr := s.close(); err == nil {
+	if closeErr := s.close(ctx); err == nil {
 		err = closeErr
 	}
 	return err

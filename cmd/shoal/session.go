@@ -52,8 +52,8 @@ type transfer struct {
 	finished   time.Time // zero while incomplete
 	moved      time.Time // when the last bytes came
 	movedBytes int64
-	trouble    string // the store's last error
-	gaveUp     bool   // after --timeout
+	paused     bool // the store refuses data
+	gaveUp     bool // after --timeout
 	stats      peer.Stats
 }
 
@@ -154,23 +154,26 @@ func (t *transfer) look(now time.Time) {
 }
 
 // news returns what went wrong, or right again, since the last call.
-func (t *transfer) news() (lines []string) {
-	trouble := ""
-	if err := t.torrent.Err(); err != nil {
-		trouble = printable(err.Error())
-	}
-	switch {
-	case trouble == t.trouble:
-	case trouble == "":
-		lines = append(lines, "the disk takes data again; going on")
-	default:
-		lines = append(lines, "paused: "+trouble)
-	}
-	t.trouble = trouble
+func (t *transfer) news() []string {
+	lines := t.storeNews(t.torrent.Err())
 	if t.finder != nil {
 		lines = append(lines, t.finder.troubles()...)
 	}
 	return lines
+}
+
+// storeNews says once that the store refuses data, though every try may fail at
+// another piece, and once that it takes data again.
+func (t *transfer) storeNews(err error) []string {
+	was := t.paused
+	t.paused = err != nil
+	switch {
+	case t.paused && !was:
+		return []string{"paused: " + printable(err.Error())}
+	case was && !t.paused:
+		return []string{"the disk takes data again; going on"}
+	}
+	return nil
 }
 
 // name is the torrent's, safe to print.
@@ -216,7 +219,7 @@ func (t *transfer) progress() progress {
 	case t.gaveUp:
 		p.detail = "gave up"
 	case !t.finished.IsZero():
-		p.detail = fmt.Sprintf("seeding, up %s, ratio %.2f, %s", formatRate(int64(s.UpRate)), t.ratio(), peers)
+		p.detail = fmt.Sprintf("complete, up %s, ratio %.2f, %s", formatRate(int64(s.UpRate)), t.ratio(), peers)
 	default:
 		eta := ""
 		if s.DownRate > 0 {
@@ -230,10 +233,13 @@ func (t *transfer) progress() progress {
 }
 
 // close ends the session whatever state it is in: the torrents say goodbye,
-// what was verified is saved, and the files are closed. It does not hear
-// Ctrl-C, which is how most sessions end; a second one ends the process.
-func (s *session) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+// what was verified is saved, and the files are closed. It goes on after the
+// end of ctx, which is how most sessions come to theirs.
+func (s *session) close(ctx context.Context) error {
+	if s.client != nil && ctx.Err() != nil {
+		s.e.logf("stopping; Ctrl-C once more ends it at once")
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if s.client != nil {
 		if err := s.client.Close(ctx); err != nil {

@@ -74,7 +74,7 @@ func (r *shareRun) run(ctx context.Context, e *env, args []string) error {
 	defer t.stop() // after the seed has said goodbye to it
 	s := newSession(e, &r.connFlags, r.quiet)
 	err = r.share(ctx, s, t, args[0])
-	return errors.Join(err, s.close())
+	return errors.Join(err, s.close(ctx))
 }
 
 // startTracker runs a tracker where --http says, or on the customary port.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -283,6 +284,19 @@ func TestGetSeedsAsLongAsAsked(t *testing.T) {
 		t.Errorf("after its ratio it ends with %d\n%s", r.code, r.stderr)
 	} else {
 		first.finished = &r
+	}
+}
+
+func TestFullDiskIsToldOnce(t *testing.T) {
+	var tr transfer
+	var told []string
+	full := errors.New("the disk is full")
+	for _, err := range []error{nil, full, fmt.Errorf("piece 7: %w", full), full, nil, nil, full} {
+		told = append(told, tr.storeNews(err)...)
+	}
+	want := []string{"paused: the disk is full", "the disk takes data again; going on", "paused: the disk is full"}
+	if !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
 
