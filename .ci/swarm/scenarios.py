@@ -1,0 +1,4 @@
+"""The list of all scenarios."""
+from swarm import exchange
+
+ALL = [*exchange.SCENARIOS]
