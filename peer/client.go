@@ -127,7 +127,7 @@ func (c *Client) torrent(infoHash metainfo.InfoHash) *Torrent {
 	return c.torrents[infoHash]
 }
 
-// forget takes a torrent that stops out.
+// forget takes a torrent that has stopped out.
 func (c *Client) forget(t *Torrent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,9 +159,13 @@ func (c *Client) Close(ctx context.Context) error {
 		c.listener.Close()
 	}
 	c.tasks.Wait()
-	err := errors.Join(errs...)
-	if ctx.Err() == nil || err == nil {
-		c.disk.close()
+	for _, t := range stopping {
+		select {
+		case <-t.ended:
+		default:
+			return errors.Join(errs...) // ctx was done first; the disk is still busy
+		}
 	}
-	return err
+	c.disk.close()
+	return errors.Join(errs...)
 }

@@ -134,7 +134,7 @@ func TestUnreachablePeer(t *testing.T) {
 type fakeFinder struct {
 	finds  []netip.AddrPort
 	events []string
-	hangs  bool
+	hangs  chan struct{} // nil: it does not
 }
 
 func (f *fakeFinder) Find(ctx context.Context, a Announcement) error {
@@ -152,8 +152,8 @@ func (f *fakeFinder) Find(ctx context.Context, a Announcement) error {
 	}
 	<-ctx.Done()
 	note("stopped")
-	if f.hangs {
-		time.Sleep(time.Hour)
+	if f.hangs != nil {
+		<-f.hangs
 	}
 	return ctx.Err()
 }
@@ -188,7 +188,8 @@ func TestFinderHangs(t *testing.T) {
 		var network pipeNet
 		c := network.join(t, "10.0.0.1:1", Config{})
 		cfg := newTestTorrent(t, 64<<10, 16<<10).config()
-		cfg.Finders = []Finder{&fakeFinder{hangs: true}}
+		finder := &fakeFinder{hangs: make(chan struct{})}
+		cfg.Finders = []Finder{finder}
 		add(t, c, cfg)
 		synctest.Wait()
 		start := time.Now()
@@ -199,7 +200,7 @@ func TestFinderHangs(t *testing.T) {
 		if took := time.Since(start); took != finderGrace {
 			t.Errorf("closed after %v", took)
 		}
-		time.Sleep(time.Hour) // for the finder itself to end
+		close(finder.hangs)
 	})
 }
 
@@ -222,4 +223,61 @@ func TestMaxPeers(t *testing.T) {
 			t.Errorf("%d peers", got)
 		}
 	})
+}
+
+// TestIdleConnection has a peer that was busy fall silent, but for its
+// keep-alives: no deadline of a handshake or a block may be left over.
+func TestIdleConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network pipeNet
+		seeder, leecher := network.join(t, "10.0.0.1:1", Config{}), network.join(t, "10.0.0.2:1", Config{})
+		defer closeClient(t, seeder)
+		defer closeClient(t, leecher)
+		tt := newTestTorrent(t, 256<<10, 64<<10)
+		add(t, seeder, tt.seedConfig(t))
+		cfg := tt.config()
+		cfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+		cfg.Want = bitfield.New(4)
+		cfg.Want.Add(2)
+		leech := add(t, leecher, cfg)
+		<-leech.Completed()
+		before := leech.Peers()
+		time.Sleep(time.Hour)
+		after := leech.Peers()
+		if len(before) != 1 || len(after) != 1 || before[0].Conn != after[0].Conn {
+			t.Errorf("before %+v\nafter %+v", before, after)
+		}
+	})
+}
+
+// TestRateLimits sets each of the limits to 64 KiB/s and moves 512 KiB.
+func TestRateLimits(t *testing.T) {
+	const limit = 64 << 10
+	for name, set := range map[string]func(seeder, leecher *Config, seed, leech *TorrentConfig){
+		"up, process":   func(seeder, _ *Config, _, _ *TorrentConfig) { seeder.Up = limit },
+		"down, process": func(_, leecher *Config, _, _ *TorrentConfig) { leecher.Down = limit },
+		"up, torrent":   func(_, _ *Config, seed, _ *TorrentConfig) { seed.Up = limit },
+		"down, torrent": func(_, _ *Config, _, leech *TorrentConfig) { leech.Down = limit },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tt := newTestTorrent(t, 512<<10, 64<<10)
+				var seederCfg, leecherCfg Config
+				seedCfg, leechCfg := tt.seedConfig(t), tt.config()
+				set(&seederCfg, &leecherCfg, &seedCfg, &leechCfg)
+				var network pipeNet
+				seeder, leecher := network.join(t, "10.0.0.1:1", seederCfg), network.join(t, "10.0.0.2:1", leecherCfg)
+				defer closeClient(t, seeder)
+				defer closeClient(t, leecher)
+				add(t, seeder, seedCfg)
+				leechCfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
+				start := time.Now()
+				<-add(t, leecher, leechCfg).Completed()
+				// A burst at the start is allowed.
+				if took := time.Since(start); took < 5*time.Second || took > 10*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
 }

@@ -77,7 +77,8 @@ func TestFullDisk(t *testing.T) {
 func TestUnreadableSeed(t *testing.T) {
 	tt := newTestTorrent(t, 1<<20, 64<<10)
 	cfg := tt.seedConfig(t)
-	cfg.Storage = piecestore.NewMemory(int64(len(tt.data))) // empty
+	hidden := piecestore.NewMemory(int64(len(tt.data))) // empty
+	cfg.Storage = hidden
 	seeder := newTestClient(t, Config{})
 	seed := add(t, seeder, cfg)
 	p := newRawPeer(t, dialRaw(t, seeder), tt, "leech")
@@ -91,5 +92,13 @@ func TestUnreadableSeed(t *testing.T) {
 	p.drain()
 	if err := seed.Err(); !errors.Is(err, piecestore.ErrMissing) {
 		t.Errorf("Err is %v", err)
+	}
+
+	if err := hidden.WriteAt([][]byte{tt.data}, 0); err != nil {
+		t.Fatal(err)
+	}
+	download(t, tt, seeder)
+	if err := seed.Err(); err != nil {
+		t.Errorf("when the data is there again, Err is %v", err)
 	}
 }

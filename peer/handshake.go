@@ -12,14 +12,14 @@ import (
 // What ends a handshake, besides the network and wire.ProtocolError.
 var (
 	errOtherTorrent = errors.New("the peer answered for another torrent")
-	errOurselves    = errors.New("the peer is this client itself")
 	errNoTorrent    = errors.New("the peer wants a torrent that is not here")
 	errBusy         = errors.New("too many connections")
 )
 
 // exchange sends our handshake on an outgoing connection and reads the
 // peer's. BEP 3: "If both sides don't send the same value, they sever the
-// connection."
+// connection." That the peer may be this client itself is left to the engine,
+// which also remembers not to dial the address again.
 func exchange(tr transport, infoHash metainfo.InfoHash, ourID metainfo.PeerID) (wire.Handshake, error) {
 	if err := sendHandshake(tr, infoHash, ourID); err != nil {
 		return wire.Handshake{}, err
@@ -30,8 +30,6 @@ func exchange(tr transport, infoHash metainfo.InfoHash, ourID metainfo.PeerID) (
 		return theirs, err
 	case theirs.InfoHash != infoHash:
 		return theirs, errOtherTorrent
-	case theirs.PeerID == ourID:
-		return theirs, errOurselves
 	}
 	return theirs, nil
 }
@@ -63,6 +61,9 @@ func receiveHandshake(tr transport) (wire.Handshake, error) {
 		n, err := tr.Read(buf[have:])
 		have += n
 		h, _, parseErr := wire.ParseHandshake(buf[:have])
+		if parseErr == nil {
+			return h, tr.SetReadDeadline(time.Time{})
+		}
 		if parseErr != wire.ErrShort {
 			return h, parseErr
 		}

@@ -237,8 +237,12 @@ func TestManyHandshakes(t *testing.T) {
 			defer network.dial(client, netip.AddrPortFrom(greedy, uint16(port))).Close()
 		}
 		synctest.Wait()
+		start := time.Now()
 		if _, err := network.dial(client, netip.AddrPortFrom(greedy, 9)).Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("one more from the same address: %v", err)
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("one more from the same address was heard for %v", took)
 		}
 		honest := network.dial(client, netip.MustParseAddrPort("10.0.0.3:1"))
 		defer honest.Close()

@@ -111,9 +111,6 @@ func (c *Client) answer(tr transport, addr netip.AddrPort) error {
 	if err := sendHandshake(tr, t.infoHash, t.peerID); err != nil {
 		return err
 	}
-	if err := tr.SetReadDeadline(time.Time{}); err != nil {
-		return err
-	}
 	conn := newConn(t, tr, addr)
 	if !t.inbox.put(event{do: func() { t.connUp(conn, upInput(conn, theirs, true)) }}) {
 		return errStopped

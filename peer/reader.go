@@ -2,6 +2,8 @@ package peer
 
 import (
 	"bytes"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/shoal-bt/shoal/peer/engine"
@@ -16,8 +18,9 @@ type reader struct {
 	dec   *wire.Decoder
 	batch []event
 
-	claimed bool // a block is being read into its slot
-	limited bool // a deadline for its last byte is set
+	claimed   bool // a block is being read into its slot
+	numBlocks int  // that were claimed
+	limited   int  // the number of the block that the deadline is for, 0: there is none
 }
 
 // read reads until the connection ends and returns why.
@@ -59,9 +62,13 @@ func (r *reader) block(m wire.Message) (engine.Input, error) {
 	if !claimed {
 		return in, r.dec.SkipBlock()
 	}
-	r.claimed, r.limited = true, false
+	r.claimed = true
+	r.numBlocks++
 	err := r.dec.ReadBlock(slot.Bytes())
 	r.claimed = false
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errSlowBlock
+	}
 	if err != nil {
 		slot.Release()
 		return in, err
@@ -93,11 +100,15 @@ func (r *reader) beforeWait() error {
 	if !r.flush() {
 		return errStopped
 	}
-	if r.claimed == r.limited {
+	var deadline time.Time // none between blocks: the engine closes who is silent
+	limited := 0
+	if r.claimed {
+		limited = r.numBlocks
+	}
+	if limited == r.limited {
 		return nil
 	}
-	r.limited = r.claimed
-	var deadline time.Time // none: the engine closes who is silent
+	r.limited = limited
 	if r.claimed {
 		deadline = time.Now().Add(blockTimeout)
 	}

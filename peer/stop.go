@@ -13,7 +13,6 @@ import (
 // ends in the background.
 func (t *Torrent) Stop(ctx context.Context) error {
 	t.stop.Do(func() {
-		t.client.forget(t)
 		go t.end(ctx)
 	})
 	select {
@@ -30,7 +29,7 @@ func (t *Torrent) end(ctx context.Context) {
 	// what they find until then does no harm.
 	findErr := t.endFinders(ctx)
 	t.endDialing()
-	t.inbox.put(event{do: t.wind})
+	t.inbox.put(event{do: t.windDown})
 	<-t.loopEnded
 	t.tasks.Wait()
 	var resumeErr error
@@ -40,11 +39,12 @@ func (t *Torrent) end(ctx context.Context) {
 	if err := errors.Join(findErr, resumeErr); err != nil {
 		t.stopErr = fmt.Errorf("stop %s: %w", t.infoHash, err)
 	}
+	t.client.forget(t)
 	close(t.ended)
 }
 
-// wind is how the loop begins to end.
-func (t *Torrent) wind() {
+// windDown is how the loop begins to end.
+func (t *Torrent) windDown() {
 	t.stopping = true
 	for _, c := range t.conns {
 		c.close(errStopped)

@@ -40,7 +40,7 @@ type Torrent struct {
 
 	dialing    context.Context // ends with the loop
 	endDialing context.CancelFunc
-	tasks      sync.WaitGroup // readers, writers, dials and disk jobs
+	tasks      sync.WaitGroup // readers, writers and dials
 	stop       sync.Once
 	stopErr    error // set before ended is closed
 	loopEnded  chan struct{}
@@ -188,7 +188,10 @@ func (t *Torrent) advance() {
 
 // untilNext is how long nothing is due.
 func (t *Torrent) untilNext() time.Duration {
-	next := t.store.nextAt()
+	next := never
+	if !t.stopping {
+		next = t.store.nextAt()
+	}
 	if at, ok := t.engine.NextTimeout(); ok {
 		next = min(next, at)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
@@ -64,6 +65,30 @@ func TestSwarm(t *testing.T) {
 		await(t, "a leecher", leech.Completed())
 		tt.check(t, stores[i])
 	}
+}
+
+// TestRelay has a leecher that knows only another leecher, which knew nothing
+// when they met: it learns of the pieces one by one.
+func TestRelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var network pipeNet
+		seeder := network.join(t, "10.0.0.1:1", Config{})
+		relay := network.join(t, "10.0.0.2:1", Config{})
+		leecher := network.join(t, "10.0.0.3:1", Config{})
+		for _, c := range []*Client{seeder, relay, leecher} {
+			defer closeClient(t, c)
+		}
+		tt := newTestTorrent(t, 512<<10, 64<<10)
+		add(t, seeder, tt.seedConfig(t))
+		middle := add(t, relay, tt.config())
+		cfg := tt.config()
+		cfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.2:1")}
+		leech := add(t, leecher, cfg)
+		synctest.Wait()
+		middle.AddPeers([]netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}, engine.SourceTracker)
+		await(t, "the download", leech.Completed())
+		tt.check(t, cfg.Storage)
+	})
 }
 
 // TestSeveralTorrents shares two torrents between the same two clients, whose

@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/shoal-bt/shoal/peer/engine"
@@ -30,6 +32,9 @@ func (c *conn) write() {
 		}
 		c.out.take(&w.batch)
 		if err := w.send(); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				err = errNoReading
+			}
 			c.close(err)
 			return
 		}
@@ -77,6 +82,7 @@ func (w *writer) sendGroup(refs []blockRef) error {
 		w.sent = ref.after
 		length += ref.length
 	}
+	w.c.t.storeReadWorked()
 	if err := writeAll(w.c.tr, w.bufs); err != nil {
 		return err
 	}

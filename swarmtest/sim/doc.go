@@ -25,7 +25,7 @@
 // the uplink and the receiver, so a slow downlink slows the flow and not the
 // other flows of the sender, as the window of TCP does. Blocks cut through: the first
 // byte reaches the downlink while the last one is still leaving the uplink.
-// Messages go in front of blocks at the full rate of the link; their bytes
-// delay the block behind them. There is no loss, no jitter and no congestion
+// Messages go in front of blocks at the full rate of the link, also of those of
+// their own flow that wait or are being sent; their bytes delay the block behind them. There is no loss, no jitter and no congestion
 // between the access links.
 package sim

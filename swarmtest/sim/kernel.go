@@ -7,9 +7,9 @@ import (
 )
 
 // maxEventsPerInstant bounds the events of one instant. The largest honest
-// burst is a swarm that starts at once: 10,000 peers with some hundred events
-// each. Ten times that is a run that would never end.
-const maxEventsPerInstant = 10_000_000
+// burst is a swarm that starts at once: 10,000 peers that announce and dial, a
+// hundred events each. More than that several times over is a run that would never end.
+const maxEventsPerInstant = 5_000_000
 
 // Entity is what lives in a kernel: a peer, a tracker, a web server, a node of
 // a DHT. Handle is called with each of its events; it may call the kernel.

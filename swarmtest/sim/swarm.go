@@ -241,9 +241,11 @@ func (w *swarm) latency(a, b *peer) time.Duration {
 // listenPort is where every peer listens: the first port of BEP 3's range.
 const listenPort = 6881
 
-// addrOf is the address of the peer at a position in Peers.
+// addrOf is the address of the peer at a position in Peers. Neighbours are in
+// different /24 networks, as the peers of a real swarm are: the allowed-fast set of
+// BEP 6 is the same for all of one network, and they would all begin with the same pieces.
 func addrOf(index int, port uint16) netip.AddrPort {
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(index >> 16), byte(index >> 8), byte(index)}), port)
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(index >> 8), byte(index), byte(index >> 16)}), port)
 }
 
 // peerAt returns the peer with an address, or nil.
@@ -252,7 +254,7 @@ func (w *swarm) peerAt(addr netip.AddrPort) *peer {
 		return nil
 	}
 	ip := addr.Addr().As4()
-	index := int(ip[1])<<16 | int(ip[2])<<8 | int(ip[3])
+	index := int(ip[3])<<16 | int(ip[1])<<8 | int(ip[2])
 	if ip[0] != 10 || index >= len(w.peers) {
 		return nil
 	}
