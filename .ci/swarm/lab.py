@@ -45,6 +45,7 @@ class Process:
 
     def wait(self, timeout=TIMEOUT):
         """Waits for the end and returns the exit code."""
+        self.may_end = True
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -52,6 +53,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM):
         """Ends the process as a user would, or, if it does not hear, for certain."""
+        self.may_end = True
         if not self.has_ended():
             self.send(number)
         try:

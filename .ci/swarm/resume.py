@@ -5,23 +5,26 @@ import re
 import signal
 import time
 
-from swarm import clients, folder
+from swarm import clients, exchange, folder
 from swarm.lab import check
 from swarm.runner import Scenario
 
 INTERRUPTIONS = 10
-RATE_MIB = 8
 PIECE_LEN = 1 << 17
-SIZES = [24 * folder.MIB + 1, 3, 0, 17 * folder.MIB - 5, 23 * folder.MIB]  # the whole takes eight seconds
 
-# A run lasts this long until it is interrupted: ten of them together shorter
-# than the download.
+# The folder of 305 MiB takes 10 s at this rate, or more. A run lasts this long
+# until it is interrupted, so that ten of them are shorter than the download.
+RATE_MIB = 30
 SHORTEST, LONGEST = 0.05, 1.0
 
-# What an interruption may cost: the blocks of pieces that were not complete
-# yet. A downloader asks for some hundreds of milliseconds of its rate in
-# advance, of whole pieces, from one peer: far less than this.
+# What an interruption may cost: pieces that were not complete yet. A
+# downloader has asked its peer for the blocks of a few tens of milliseconds in
+# advance, and takes up no new piece before those that it has begun.
 IN_FLIGHT = 2 * folder.MIB
+
+# The pieces that can be half written at one moment: one for each worker of the
+# disk, of which there are as many as processors.
+MAX_HALF_WRITTEN = os.cpu_count()
 
 
 class Download:
@@ -29,10 +32,8 @@ class Download:
 
     def __init__(self, lab):
         self.lab = lab
-        data = lab.path("data", "five files")
-        for i, size in enumerate(SIZES):
-            folder.write_random(os.path.join(data, f"{i}.bin"), size, seed=i)
-        self.want = folder.hashes(data)
+        data, self.want = exchange.Folder.get(lab)
+        self.name, self.length = os.path.basename(data), sum(folder.SIZES)
         self.torrent = clients.create(lab, data, "--piece-length", PIECE_LEN)
         self.seed = clients.Shoal.seed(lab, self.torrent, data, "--no-tracker")
         lab.wait_until(self.seed.json, "the data is seeded")
@@ -60,8 +61,8 @@ class Download:
         process = self.begin()
         check(process.wait() == 0, f"the last run ended with {process.wait()}")
         self.seed.stop(signal.SIGINT)
-        check(os.listdir(self.target) == ["five files"], f"there is more than the data: {os.listdir(self.target)}")
-        folder.check_same(os.path.join(self.target, "five files"), self.want)
+        check(os.listdir(self.target) == [self.name], f"there is more than the data: {os.listdir(self.target)}")
+        folder.check_same(os.path.join(self.target, self.name), self.want)
         return process, self.seed.json()[-1]["uploaded"]
 
 
@@ -69,7 +70,7 @@ def interrupted(lab):
     """Ctrl-C: nothing that was verified is fetched or checked again."""
     rng, words = random_points()
     download = Download(lab)
-    left, runs = sum(SIZES), []
+    left, runs = download.length, []
     for _ in range(INTERRUPTIONS):
         run = download.interrupt(rng, signal.SIGINT)
         check(run.wait() == 130, f"the exit code is {run.wait()}, not 130 ({words})")
@@ -82,8 +83,8 @@ def interrupted(lab):
         left = result["bytes_left"]
         worst = max(worst, lost)
         check(0 <= lost <= IN_FLIGHT, f"{lost} bytes of a run were lost, more than can have been in flight ({words})")
-    check(sent <= sum(SIZES) + len(runs) * IN_FLIGHT, f"the seed sent {sent} bytes ({words})")
-    return f"the seed sent {sent / sum(SIZES):.3f} copies, at most {worst >> 10} KiB were lost at once, {words}"
+    check(sent <= download.length + len(runs) * IN_FLIGHT, f"the seed sent {sent} bytes ({words})")
+    return f"the seed sent {sent / download.length:.3f} copies, at most {worst >> 10} KiB were lost at once, {words}"
 
 
 def killed(lab):
@@ -97,10 +98,9 @@ def killed(lab):
     last, sent = download.finish()
     rechecked.append(num_rechecked(last))
     check(last.json()[0]["rechecked"] == rechecked[-1], "--json and stderr differ")
-    most = max(rechecked) * PIECE_LEN
-    check(most <= IN_FLIGHT, f"{rechecked} pieces were checked again, more than can have been in flight ({words})")
-    check(sent <= sum(SIZES) + INTERRUPTIONS * IN_FLIGHT, f"the seed sent {sent} bytes ({words})")
-    return f"the seed sent {sent / sum(SIZES):.3f} copies, {rechecked} pieces were checked again, {words}"
+    check(max(rechecked) <= MAX_HALF_WRITTEN, f"{rechecked} pieces were checked again, more than can have been in flight ({words})")
+    check(sent <= download.length + INTERRUPTIONS * IN_FLIGHT, f"the seed sent {sent} bytes ({words})")
+    return f"the seed sent {sent / download.length:.3f} copies, {rechecked} pieces were checked again, {words}"
 
 
 def num_rechecked(run):

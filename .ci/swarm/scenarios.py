@@ -1,4 +1,4 @@
 """The list of all scenarios."""
-from swarm import exchange, resume, twelve
+from swarm import exchange, resume, trouble, twelve
 
-ALL = [*exchange.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS]
+ALL = [*exchange.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS, *trouble.SCENARIOS]
