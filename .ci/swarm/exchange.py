@@ -1,6 +1,7 @@
 """Real data between Shoal and the clients of others, in both directions."""
 import os
 import threading
+import time
 
 from swarm import clients, folder
 from swarm.lab import check
@@ -46,18 +47,22 @@ def exchange(lab, seeder, leechers, tracker, maker):
     tracker.start(lab, torrent)
     seeder.seed(lab, torrent, os.path.dirname(path))
     clients.wait_for_seeds(lab, torrent, 1)
+    begin = time.monotonic()
     targets = [lab.make_folder(f"to-{i}-{leecher.__name__}") for i, leecher in enumerate(leechers)]
-    waiting = [leecher.get(lab, torrent, target) for leecher, target in zip(leechers, targets)]
+    waiting = {target: leecher.get(lab, torrent, target) for leecher, target in zip(leechers, targets)}
+    seconds = []
 
     def all_done():
-        waiting[:] = [done for done in waiting if not done()]
+        for target in [target for target, is_done in waiting.items() if is_done()]:
+            del waiting[target]
+            seconds.append(f"{leechers[targets.index(target)].name} {time.monotonic() - begin:.1f} s")
         return not waiting
     lab.wait_until(all_done, "every download is complete")
     for leecher, target in zip(leechers, targets):
         check(os.listdir(target) == [os.path.basename(path)], f"{leecher.name} has made {os.listdir(target)}")
         folder.check_same(os.path.join(target, os.path.basename(path)), want,
                           except_empty=not leecher.makes_empty_files)
-    return ""
+    return "complete after: " + ", ".join(seconds)
 
 
 def pairs(tracker, maker):

@@ -76,7 +76,7 @@ class Process:
 
     def tail(self):
         status = "running" if self.popen.poll() is None else f"ended with {self.popen.returncode}"
-        lines = (self.stdout() + self.stderr()).splitlines()[-12:]
+        lines = (self.stdout() + self.stderr()).splitlines()[-6:]
         return "\n".join([f"    | {self.name} ({status}): {' '.join(self.argv)}"] + [f"    |   {line[:300]}" for line in lines])
 
 
