@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden files of this package anew")
@@ -30,10 +31,16 @@ type result struct {
 	stdout, stderr string
 }
 
+// patience is far more than any command takes that these tests run: a download
+// that hangs is to fail its test, not to stop all of them.
+const patience = time.Minute
+
 // shoal runs a command line in this process.
 func shoal(t *testing.T, args ...string) result {
 	t.Helper()
-	return shoalCtx(t.Context(), args...)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return shoalCtx(ctx, args...)
 }
 
 func shoalCtx(ctx context.Context, args ...string) result {
