@@ -31,7 +31,6 @@ type conn struct {
 	// These belong to the loop.
 	staged sendBatch // what this turn of the loop wants sent
 	dirty  bool      // it is in the loop's list of connections with staged
-	gone   bool      // the engine wanted it closed
 
 	once   sync.Once
 	closed chan struct{}

@@ -165,7 +165,7 @@ func (t *Torrent) turn() {
 			do()
 		}
 		if t.events[i].in.Kind != 0 {
-			t.hear(t.events[i].in)
+			t.tell(t.events[i].in)
 		}
 	}
 	t.advance()
@@ -196,20 +196,6 @@ func (t *Torrent) untilNext() time.Duration {
 		next = min(next, at)
 	}
 	return max(0, next-t.client.now())
-}
-
-// hear handles an input that came through the inbox. The engine no longer
-// listens to a connection that it has closed, so the blocks that were still on
-// their way here are discarded for it: their slots would stay filled with what
-// nobody asked for, and the piece would never be complete.
-func (t *Torrent) hear(in engine.Input) {
-	if in.Kind == engine.InBlock && in.Claimed {
-		if c := t.conns[in.Conn]; c == nil || c.gone {
-			t.assembly.Discard(in.Piece, in.Begin)
-			return
-		}
-	}
-	t.tell(in)
 }
 
 // tell hands one input to the engine and obeys it.
@@ -252,7 +238,6 @@ func (t *Torrent) do(out engine.Output) {
 		t.startDial(out.Addr)
 	case engine.OutClose:
 		if c := t.conns[out.Conn]; c != nil {
-			c.gone = true
 			c.close(errors.New(out.Reason))
 		}
 	case engine.OutCompleted:

@@ -16,6 +16,9 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/piecestore"
 )
 
 // running is a command that runs in the background.
@@ -223,6 +226,10 @@ func TestInterruptedGetGoesOnWhereItWas(t *testing.T) {
 		t.Errorf("stderr %q", &stderr)
 	}
 
+	if got := downloadedBefore(t, torrent, filepath.Dir(first.Path)); got != first.Downloaded {
+		t.Errorf("the resume file counts %d bytes downloaded, not %d", got, first.Downloaded)
+	}
+
 	var second getJSON
 	r := mustSucceed(t, args...)
 	if err := json.Unmarshal([]byte(r.stdout), &second); err != nil {
@@ -232,6 +239,29 @@ func TestInterruptedGetGoesOnWhereItWas(t *testing.T) {
 		t.Errorf("%d bytes were missing, but %d were downloaded (%s)", first.BytesLeft, second.Downloaded, r.stderr)
 	}
 	equalTrees(t, second.Path, data)
+}
+
+// downloadedBefore reads what earlier runs have downloaded out of the resume
+// file in dir.
+func downloadedBefore(t *testing.T, torrent, dir string) int64 {
+	t.Helper()
+	m, err := metainfo.Load(torrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := openDownload(dir, &m.Info, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	resume, state, err := piecestore.OpenResume(resumePath(dir, &m.Info), m.InfoHash, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resume.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return state.Downloaded
 }
 
 func TestGetChecksDataThatIsThereAlready(t *testing.T) {

@@ -130,8 +130,8 @@ func (p *partial) arrivedBytes(e *Engine) int {
 
 func checkConns(t testing.TB, e *Engine) {
 	t.Helper()
-	if len(e.conns) != len(e.byID) {
-		t.Fatalf("%d connections in order, %d by id", len(e.conns), len(e.byID))
+	if len(e.conns) != e.byID.used {
+		t.Fatalf("%d connections in order, %d by id", len(e.conns), e.byID.used)
 	}
 	for _, c := range e.conns {
 		if c.has != nil && !c.closing && c.wanted != e.countWanted(c) {

@@ -119,7 +119,7 @@ func TestReconnectingGainsNothing(t *testing.T) {
 	}
 	w.run(1800*time.Second, func() {
 		for i := range 3 {
-			if c := w.e.byID[ids[i]]; !c.unchoked && w.now%(5*time.Second) == 0 {
+			if c := w.e.byID.get(ids[i]); !c.unchoked && w.now%(5*time.Second) == 0 {
 				w.e.Receive(w.now, Input{Kind: InConnDown, Conn: ids[i]})
 				ids[i] = w.join(ip(i))
 			}
@@ -148,7 +148,7 @@ func TestNewcomersStartInFrontThreeTimesAsOften(t *testing.T) {
 	}
 	for i := range runs {
 		id := w.join(ip(1000 + i))
-		c, first := w.e.byID[id], true
+		c, first := w.e.byID.get(id), true
 		for _, other := range w.e.conns {
 			first = first && (other == c || c.turn < other.turn)
 		}
@@ -173,7 +173,7 @@ func TestTitForTat(t *testing.T) {
 	}
 	w.run(900*time.Second, func() {
 		for i := range 5 { // peer 0 sends most, peer 5 and the rest nothing
-			w.e.byID[ids[i]].down.add(w.now, 1000*(5-i))
+			w.e.byID.get(ids[i]).down.add(w.now, 1000*(5-i))
 		}
 	})
 	for i := range 3 {
@@ -215,14 +215,14 @@ func TestFasterUninterestedPeerTakesTheWorstSlot(t *testing.T) {
 	w.say(ids[3], wire.NotInterested)
 	w.run(25*time.Second, func() {
 		for i, rate := range []int{500, 400, 0, 1000} {
-			w.e.byID[ids[i]].down.add(w.now, rate)
+			w.e.byID.get(ids[i]).down.add(w.now, rate)
 		}
 	})
-	if !w.e.byID[ids[3]].unchoked {
+	if !w.e.byID.get(ids[3]).unchoked {
 		t.Fatal("the fastest peer, not interested, is choked")
 	}
 	w.say(ids[3], wire.Interested)
-	if w.e.byID[ids[1]].unchoked || !w.e.byID[ids[0]].unchoked || !w.e.byID[ids[3]].unchoked {
+	if w.e.byID.get(ids[1]).unchoked || !w.e.byID.get(ids[0]).unchoked || !w.e.byID.get(ids[3]).unchoked {
 		t.Error("it became interested: the slowest of the regular slots should be choked")
 	}
 }

@@ -34,7 +34,7 @@ type Engine struct {
 	suspects []suspect
 
 	conns []*conn // in the order in which they came up
-	byID  map[ConnID]*conn
+	byID  table
 
 	book    book
 	bans    bans
@@ -64,7 +64,7 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 	if cfg.AllowedFast == 0 {
 		cfg.AllowedFast = allowedFastPieces
 	}
-	e := &Engine{cfg: cfg, byID: make(map[ConnID]*conn), tickAt: now + rechokeEvery}
+	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery}
 	e.book.init()
 	e.choker.init(now)
 	if err := e.setGeometry(cfg.Geometry, cfg.Have, cfg.Want); err != nil {
@@ -113,7 +113,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 // onConn calls f with the connection, unless it is gone or going: what was on
 // its way when it was closed no longer counts.
 func (e *Engine) onConn(id ConnID, f func(*conn)) {
-	if c := e.byID[id]; c != nil && !c.closing {
+	if c := e.byID.get(id); c != nil && !c.closing {
 		f(c)
 	}
 }
@@ -121,7 +121,7 @@ func (e *Engine) onConn(id ConnID, f func(*conn)) {
 // receiveBlock handles a block, also one from a connection that is gone or
 // going: its slot must not stay filled with what nobody accounts for.
 func (e *Engine) receiveBlock(now time.Duration, in Input) {
-	switch c := e.byID[in.Conn]; {
+	switch c := e.byID.get(in.Conn); {
 	case c != nil && !c.closing:
 		e.block(now, c, in)
 	case in.Claimed:
@@ -232,7 +232,7 @@ func (e *Engine) connUp(now time.Duration, in Input) {
 		return
 	}
 	e.conns = append(e.conns, c)
-	e.byID[c.id] = c
+	e.byID.put(c)
 	e.choker.enter(now, c, e)
 	e.greet(now, c)
 }
@@ -324,11 +324,11 @@ func (e *Engine) greet(now time.Duration, c *conn) {
 
 // connDown forgets a connection; what it was to bring is free again.
 func (e *Engine) connDown(now time.Duration, id ConnID) {
-	c := e.byID[id]
+	c := e.byID.get(id)
 	if c == nil {
 		return // it was refused
 	}
-	delete(e.byID, id)
+	e.byID.remove(id)
 	for i := range e.conns {
 		if e.conns[i] == c {
 			e.conns = append(e.conns[:i], e.conns[i+1:]...)

@@ -49,8 +49,8 @@ const (
 	// Length.
 	InCredit
 	// InVerified: piece Piece was hashed; OK says that it matched and is
-	// stored. If the Output asked for Digests, they are the SHA-1 of each
-	// block.
+	// stored. Digests are the SHA-1 of each block: always if it did not match,
+	// and if the Output asked for them.
 	InVerified
 	// InStoreFailed: piece Piece matched but could not be stored (a full
 	// disk). The engine asks for nothing more until InStoreReady.

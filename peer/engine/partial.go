@@ -29,6 +29,7 @@ type partial struct {
 // block is one block of a partial.
 type block struct {
 	arrived  bool
+	taken    bool   // its slot was taken when it came from another peer: it is on its way
 	requests uint8  // peers that it is asked of
 	giver    uint16 // who brought it: an index into givers
 }
@@ -99,6 +100,7 @@ func (p *partial) takeFree() int {
 func (p *partial) release(index int) {
 	b := &p.blocks[index]
 	b.requests--
+	b.taken = false
 	if b.requests == 0 && !b.arrived {
 		p.free++
 		p.hint = min(p.hint, index)

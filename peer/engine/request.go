@@ -273,7 +273,7 @@ func (e *Engine) endgame(c *conn) (*partial, int) {
 			continue
 		}
 		for i, b := range p.blocks {
-			if !b.arrived && b.requests < bestRequests && !c.isAskedFor(p, i) {
+			if !b.arrived && !b.taken && b.requests < bestRequests && !c.isAskedFor(p, i) {
 				best, bestIndex, bestRequests = p, i, b.requests
 			}
 		}
@@ -354,6 +354,7 @@ func (e *Engine) arrived(now time.Duration, c *conn, r request, in Input) {
 		// Its bytes are lost: the slot was taken by a block that will be
 		// discarded, or by one that is on its way from another peer.
 		e.waste(in.Length)
+		p.blocks[index].taken = p.blocks[index].requests > 0
 		if p.blocks[index].requests == 0 {
 			p.reopen(index, r.given)
 			if !r.given {

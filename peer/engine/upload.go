@@ -58,7 +58,7 @@ func (e *Engine) requested(now time.Duration, c *conn, m wire.Message) {
 		e.reject(now, c, u)
 	case !c.unchoked && !e.isOffered(c, u):
 		e.rejectChoked(now, c, u)
-	case c.queue.len() >= maxQueued || slices.Contains(c.queue.all(), u):
+	case c.queue.len() >= maxQueued:
 		e.reject(now, c, u)
 	default:
 		c.queue.push(u)

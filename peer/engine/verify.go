@@ -116,7 +116,7 @@ func (e *Engine) failed(now time.Duration, p *partial, digests [][20]byte) {
 // on parole: they get whole pieces alone until one passes.
 func (e *Engine) suspect(p *partial, digests [][20]byte) {
 	for _, g := range p.givers {
-		c := e.byID[g.conn]
+		c := e.byID.get(g.conn)
 		if c == nil {
 			continue
 		}
@@ -157,7 +157,7 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 		}
 	}
 	for _, g := range s.givers { // the others are cleared
-		if c := e.byID[g.conn]; c != nil {
+		if c := e.byID.get(g.conn); c != nil {
 			c.parole = false
 		}
 	}
@@ -167,7 +167,7 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 // a strike off everybody who had a part.
 func (e *Engine) praise(p *partial) {
 	for _, g := range p.givers {
-		c := e.byID[g.conn]
+		c := e.byID.get(g.conn)
 		if c == nil {
 			continue
 		}
