@@ -14,11 +14,22 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from swarm.lab import TRACKER_ADDRESS, check
+from swarm.lab import check
 
 PORT = 7000  # of every client, each at its own address
 TRACKER_PORT = 6969
-TRACKER_URL = f"http://{TRACKER_ADDRESS}:{TRACKER_PORT}/announce"
+
+
+def tracker_url(lab):
+    return f"http://{lab.tracker_address}:{TRACKER_PORT}/announce"
+
+
+def create(lab, data, *flags):
+    """Makes a torrent with Shoal, with the lab's tracker in it."""
+    torrent = lab.path("made.torrent")
+    process = lab.shoal("create", "--announce", tracker_url(lab), *flags, "-o", torrent, data)
+    check(process.wait() == 0, "shoal create failed")
+    return torrent
 
 
 def is_done(process):
@@ -180,8 +191,8 @@ class ShoalTracker:
 
     @staticmethod
     def start(lab, torrent):
-        process = lab.shoal("tracker", "run", "--open", "--http", f"{TRACKER_ADDRESS}:{TRACKER_PORT}")
-        wait_for_port(lab, process, TRACKER_ADDRESS, TRACKER_PORT)
+        process = lab.shoal("tracker", "run", "--open", "--http", f"{lab.tracker_address}:{TRACKER_PORT}")
+        wait_for_port(lab, process, lab.tracker_address, TRACKER_PORT)
 
 
 class Opentracker:
@@ -197,9 +208,9 @@ class Opentracker:
         with open(whitelist, "w", encoding="ascii") as file:
             file.write(info_hash(torrent) + "\n")
         os.chmod(whitelist, 0o644)
-        process = lab.start("opentracker", "opentracker", "-i", TRACKER_ADDRESS, "-p", TRACKER_PORT, "-P", TRACKER_PORT,
+        process = lab.start("opentracker", "opentracker", "-i", lab.tracker_address, "-p", TRACKER_PORT, "-P", TRACKER_PORT,
                             "-d", folder, "-u", "nobody", "-w", "whitelist")
-        wait_for_port(lab, process, TRACKER_ADDRESS, TRACKER_PORT)
+        wait_for_port(lab, process, lab.tracker_address, TRACKER_PORT)
 
 
 def wait_for_port(lab, process, address, port):
@@ -220,10 +231,10 @@ def info_hash(torrent):
     return str(libtorrent.torrent_info(torrent).info_hash())
 
 
-def scrape(torrent):
+def scrape(lab, torrent):
     """Returns how many seeds and how many others the tracker knows."""
     query = urllib.parse.quote(bytes.fromhex(info_hash(torrent)))
-    with urllib.request.urlopen(f"http://{TRACKER_ADDRESS}:{TRACKER_PORT}/scrape?info_hash={query}", timeout=20) as response:
+    with urllib.request.urlopen(f"http://{lab.tracker_address}:{TRACKER_PORT}/scrape?info_hash={query}", timeout=20) as response:
         body = response.read()
     numbers = [re.search(rb"%d:%si(\d+)e" % (len(key), key), body) for key in (b"complete", b"incomplete")]
     return tuple(int(number[1]) if number else 0 for number in numbers)
@@ -231,4 +242,4 @@ def scrape(torrent):
 
 def wait_for_seeds(lab, torrent, n):
     """Waits until n seeds are announced."""
-    lab.wait_until(lambda: scrape(torrent)[0] >= n, f"the tracker knows {n} seeds")
+    lab.wait_until(lambda: scrape(lab, torrent)[0] >= n, f"the tracker knows {n} seeds")

@@ -1,6 +1,7 @@
 """Real data between Shoal and the clients of others, in both directions."""
 import os
-import subprocess
+import threading
+import time
 
 from swarm import clients, folder
 from swarm.lab import check
@@ -10,60 +11,58 @@ from swarm.runner import Scenario
 PIECE_LEN = 1 << 18
 
 
-class Exchanged:
-    """The folder that all exchanges transfer, its hashes, and its torrents by
-    the program that made them. Made once, by the first who asks."""
-    made = {}
+class Folder:
+    """The folder that all exchanges transfer: made once, by the first who asks."""
+    lock = threading.Lock()
+    hashes = None
 
     @classmethod
-    def data(cls, lab):
-        if "path" not in cls.made:
-            cls.made["path"] = os.path.join(lab.shared, "exchanged", "many files, ещё")
-            folder.make_many_files(cls.made["path"])
-            cls.made["hashes"] = folder.hashes(cls.made["path"])
-        return cls.made["path"], cls.made["hashes"]
-
-    @classmethod
-    def torrent(cls, lab, maker):
-        if maker not in cls.made:
-            path, _ = cls.data(lab)
-            output = os.path.join(lab.shared, maker.__name__ + ".torrent")
-            maker(lab, path, output)
-            cls.made[maker] = output
-        return cls.made[maker]
+    def get(cls, lab):
+        """Returns its path and what folder.hashes says of it."""
+        path = os.path.join(lab.shared, "exchanged", "many files, ещё")
+        with cls.lock:
+            if cls.hashes is None:
+                folder.make_many_files(path)
+                cls.hashes = folder.hashes(path)
+        return path, cls.hashes
 
 
-def made_by_shoal(lab, path, output):
-    process = lab.shoal("create", "--announce", clients.TRACKER_URL, "--piece-length", PIECE_LEN, "-o", output, path)
-    check(process.wait() == 0, "shoal create failed")
+def made_by_shoal(lab, path):
+    return clients.create(lab, path, "--piece-length", PIECE_LEN)
 
 
-def made_by_mktorrent(lab, path, output):
-    process = lab.start("mktorrent", "mktorrent", "-a", clients.TRACKER_URL, "-l", PIECE_LEN.bit_length() - 1,
-                        "-o", output, path)
+def made_by_mktorrent(lab, path):
+    torrent = lab.path("made.torrent")
+    process = lab.start("mktorrent", "mktorrent", "-a", clients.tracker_url(lab), "-l", PIECE_LEN.bit_length() - 1,
+                        "-o", torrent, path)
     check(process.wait() == 0, "mktorrent failed")
+    return torrent
 
 
 def exchange(lab, seeder, leechers, tracker, maker):
     """One client seeds and the others download; they find each other by the
     tracker only."""
-    path, want = Exchanged.data(lab)
-    torrent = Exchanged.torrent(lab, maker)
+    path, want = Folder.get(lab)
+    torrent = maker(lab, path)
     tracker.start(lab, torrent)
     seeder.seed(lab, torrent, os.path.dirname(path))
     clients.wait_for_seeds(lab, torrent, 1)
+    begin = time.monotonic()
     targets = [lab.make_folder(f"to-{i}-{leecher.__name__}") for i, leecher in enumerate(leechers)]
-    waiting = [leecher.get(lab, torrent, target) for leecher, target in zip(leechers, targets)]
+    waiting = {target: leecher.get(lab, torrent, target) for leecher, target in zip(leechers, targets)}
+    seconds = []
 
     def all_done():
-        waiting[:] = [done for done in waiting if not done()]
+        for target in [target for target, is_done in waiting.items() if is_done()]:
+            del waiting[target]
+            seconds.append(f"{leechers[targets.index(target)].name} {time.monotonic() - begin:.1f} s")
         return not waiting
     lab.wait_until(all_done, "every download is complete")
     for leecher, target in zip(leechers, targets):
         check(os.listdir(target) == [os.path.basename(path)], f"{leecher.name} has made {os.listdir(target)}")
         folder.check_same(os.path.join(target, os.path.basename(path)), want,
                           except_empty=not leecher.makes_empty_files)
-    return ""
+    return "complete after: " + ", ".join(seconds)
 
 
 def pairs(tracker, maker):
@@ -85,9 +84,3 @@ SCENARIOS = [
              exchange, clients.Shoal, MIXED, clients.ShoalTracker, made_by_shoal,
              programs=("aria2c", "transmission-daemon", "libtorrent")),
 ]
-# The harness without Shoal, for who doubts it.
-for seeder in (clients.Aria2, clients.Transmission, clients.Libtorrent, clients.Rtorrent):
-    for leecher in (clients.Aria2, clients.Transmission, clients.Libtorrent, clients.Rtorrent):
-        if seeder is not leecher:
-            SCENARIOS.append(Scenario(f"T {seeder.name} -> {leecher.name}, by opentracker", exchange, seeder, [leecher],
-               clients.Opentracker, made_by_mktorrent))

@@ -10,7 +10,10 @@ import time
 # What takes longer than this has failed. Generous: a machine may be busy.
 TIMEOUT = 120
 
-TRACKER_ADDRESS = "10.77.0.1"
+
+# How many addresses a lab has: enough for every process of a scenario. Several
+# clients refuse 127.0.0.1 as a peer.
+ADDRESSES = 20
 
 
 class Failed(Exception):
@@ -42,6 +45,7 @@ class Process:
 
     def wait(self, timeout=TIMEOUT):
         """Waits for the end and returns the exit code."""
+        self.may_end = True
         try:
             return self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -49,6 +53,7 @@ class Process:
 
     def stop(self, number=signal.SIGTERM):
         """Ends the process as a user would, or, if it does not hear, for certain."""
+        self.may_end = True
         if not self.has_ended():
             self.send(number)
         try:
@@ -71,7 +76,7 @@ class Process:
 
     def tail(self):
         status = "running" if self.popen.poll() is None else f"ended with {self.popen.returncode}"
-        lines = (self.stdout() + self.stderr()).splitlines()[-12:]
+        lines = (self.stdout() + self.stderr()).splitlines()[-6:]
         return "\n".join([f"    | {self.name} ({status}): {' '.join(self.argv)}"] + [f"    |   {line[:300]}" for line in lines])
 
 
@@ -82,10 +87,12 @@ def read(path):
 
 class Lab:
     """The world of one scenario. `shared` is the folder of all labs: the
-    program under test is there, and data that several scenarios use."""
+    program under test is there, and data that several scenarios use. A lab has
+    the addresses 10.77.block.*, so that several labs can be at work at once."""
 
-    def __init__(self, shared):
-        self.shared = shared
+    def __init__(self, shared, block):
+        self.shared, self.block = shared, block
+        self.tracker_address = f"10.77.{block}.1"
         self.shoal_path = os.path.join(shared, "shoal")
 
     def __enter__(self):
@@ -113,7 +120,8 @@ class Lab:
     def address(self):
         """Returns an address that nobody in this lab has yet."""
         self.num_addresses += 1
-        return f"10.77.0.{self.num_addresses}"
+        check(self.num_addresses <= ADDRESSES, "a lab has no more addresses")
+        return f"10.77.{self.block}.{self.num_addresses}"
 
     def start(self, name, *argv, **environment):
         """Starts a program. The name becomes unique by a number."""

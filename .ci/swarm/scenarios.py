@@ -1,4 +1,4 @@
 """The list of all scenarios."""
-from swarm import exchange
+from swarm import exchange, resume, trouble, twelve
 
-ALL = [*exchange.SCENARIOS]
+ALL = [*exchange.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS, *trouble.SCENARIOS]

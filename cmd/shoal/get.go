@@ -177,11 +177,15 @@ func (s *session) prepare(ctx context.Context, t *transfer) (err error) {
 	}
 	t.have = t.before.Verified
 	recheck := t.before.Recheck
-	if recheck.Count() == 0 {
+	if t.rechecked = recheck.Count(); t.rechecked == 0 {
 		return nil
 	}
-	if t.before.Reason != "" && !s.quiet {
-		s.e.logf("%s: checking %s: %s", t.name(), count(recheck.Count(), "piece"), printable(t.before.Reason))
+	if !s.quiet {
+		reason := t.before.Reason
+		if reason == "" {
+			reason = "in flight when the last run was cut short"
+		}
+		s.e.logf("%s: checking %s: %s", t.name(), count(t.rechecked, "piece"), printable(reason))
 	}
 	good, err := s.e.checkPieces(ctx, s.quiet, t.store, info, recheck)
 	return errors.Join(err, t.settle(recheck, good, err == nil))
@@ -269,6 +273,7 @@ type getJSON struct {
 	Uploaded   int64   `json:"uploaded"`
 	Wasted     int64   `json:"wasted"`
 	HashFails  int     `json:"hash_fails"`
+	Rechecked  int     `json:"rechecked"`
 	Seconds    float64 `json:"seconds"`
 	Ratio      float64 `json:"ratio"`
 }
@@ -309,7 +314,8 @@ func (t *transfer) result() getJSON {
 		InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name, Path: t.path(), Status: "complete",
 		Bytes: t.want.bytes, BytesLeft: t.left(),
 		Downloaded: t.stats.Downloaded, Uploaded: t.stats.Uploaded, Wasted: t.stats.Wasted, HashFails: t.stats.HashFails,
-		Seconds: t.downloadTime().Seconds(), Ratio: t.ratio(),
+		Rechecked: t.rechecked,
+		Seconds:   t.downloadTime().Seconds(), Ratio: t.ratio(),
 	}
 	if out.BytesLeft > 0 {
 		out.Status = "incomplete"

@@ -39,17 +39,20 @@ func (r *seedRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.data, "data", "", "the data of a folder of .torrent files lies in `DIR`")
 	fs.BoolVar(&r.trust, "trust", false, "look at the files' sizes only, not at what is in them")
 	r.connFlags.flags(fs)
-	fs.BoolVar(&r.json, "json", false, "print a JSON object for each torrent when it is seeded")
+	fs.BoolVar(&r.json, "json", false, "print a JSON object for each torrent when it is seeded, and at the end")
 	fs.BoolVar(&r.quiet, "quiet", false, "show no progress and no results")
 }
 
-// seedJSON is what "shoal seed --json" prints of each torrent that it seeds.
+// seedJSON is what "shoal seed --json" prints of each torrent that it seeds,
+// at the beginning and at the end.
 type seedJSON struct {
 	InfoHash string `json:"info_hash"`
 	Name     string `json:"name"`
 	Path     string `json:"path"`
 	Bytes    int64  `json:"bytes"`
 	Port     int    `json:"port"`
+	Status   string `json:"status"`
+	Uploaded int64  `json:"uploaded"`
 }
 
 func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
@@ -63,6 +66,9 @@ func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
 	}
 	if closeErr := s.close(ctx); err == nil {
 		err = closeErr
+	}
+	if printErr := r.printResults(e, s); err == nil {
+		err = printErr
 	}
 	return err
 }
@@ -163,14 +169,32 @@ func (r *seedRun) seed(ctx context.Context, s *session) error {
 func (r *seedRun) announceSeed(s *session, t *transfer) error {
 	switch {
 	case r.json:
-		return s.e.printJSON(seedJSON{
-			InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name, Path: t.dir,
-			Bytes: t.meta.Info.Geometry.TotalLen(), Port: s.client.Port(),
-		})
+		return s.e.printJSON(s.seedJSON(t, "seeding"))
 	case !r.quiet:
 		s.e.printf("%s: seeding %s on port %d\n", t.name(), formatSize(t.meta.Info.Geometry.TotalLen()), s.client.Port())
 	}
 	return nil
+}
+
+// printResults tells at the end what was uploaded.
+func (r *seedRun) printResults(e *env, s *session) error {
+	for _, t := range s.transfers {
+		if t.torrent == nil || !r.json {
+			continue
+		}
+		if err := e.printJSON(s.seedJSON(t, "stopped")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) seedJSON(t *transfer, status string) seedJSON {
+	return seedJSON{
+		InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name, Path: t.dir,
+		Bytes: t.meta.Info.Geometry.TotalLen(), Port: s.client.Port(),
+		Status: status, Uploaded: t.stats.Uploaded,
+	}
 }
 
 // checkSeed finds out which pieces of t can be uploaded, and says what is

@@ -36,14 +36,15 @@ type session struct {
 
 // transfer is one torrent of a session.
 type transfer struct {
-	meta   *metainfo.Metainfo
-	dir    string // the folder that holds its data
-	store  *piecestore.Files
-	resume *piecestore.Resume // nil for a seed, which has nothing to remember
-	before piecestore.State   // what resume knew
-	have   *bitfield.Set      // verified, when the transfer began
-	want   selection
-	order  engine.Order
+	meta      *metainfo.Metainfo
+	dir       string // the folder that holds its data
+	store     *piecestore.Files
+	resume    *piecestore.Resume // nil for a seed, which has nothing to remember
+	before    piecestore.State   // what resume knew
+	rechecked int                // pieces that had to be read again, before the download began
+	have      *bitfield.Set      // verified, when the transfer began
+	want      selection
+	order     engine.Order
 
 	torrent *peer.Torrent // nil before start
 	finder  *trackerFinder
@@ -262,11 +263,13 @@ func (t *transfer) close() error {
 		return nil
 	}
 	defer t.store.Close()
+	if t.torrent != nil {
+		t.look(time.Now())
+	}
 	if t.resume == nil {
 		return nil
 	}
 	if t.torrent != nil {
-		t.look(time.Now())
 		t.resume.SetTotals(t.uploaded(), t.before.Downloaded+t.stats.Downloaded)
 	}
 	err := t.resume.Sync()

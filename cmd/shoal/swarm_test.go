@@ -193,8 +193,11 @@ func TestGetSeveralTorrentsAtOnce(t *testing.T) {
 	}
 	equalTrees(t, filepath.Join(dir, "first"), dataA)
 	equalTrees(t, filepath.Join(dir, "second"), dataB)
-	if r := seed.stop(); strings.Count(r.stdout, "\n") != 2 {
-		t.Errorf("seed says\n%s", r.stdout)
+	r = seed.stop()
+	for _, part := range []string{`"status":"seeding","uploaded":0`, `"status":"stopped","uploaded":50000`, `"status":"stopped","uploaded":60000`} {
+		if !strings.Contains(r.stdout, part) {
+			t.Errorf("seed says nothing of %s:\n%s", part, r.stdout)
+		}
 	}
 }
 

@@ -133,23 +133,43 @@ func (e *Engine) fastMessage(now time.Duration, c *conn, m wire.Message) {
 
 // peerBitfield handles bitfield, have all and have none. BEP 3: "'bitfield' is
 // only ever sent as the first message." Nothing breaks if an extension message
-// came before it; after a have or another bitfield it would count pieces twice.
+// came before it. aria2 also sends one later, in place of many haves.
 func (e *Engine) peerBitfield(now time.Duration, c *conn, m wire.Message) {
+	first := !c.told
 	switch {
-	case c.told:
-		e.close(c, m.Type.String()+" after the first message")
-		return
 	case m.Type != wire.Bitfield && !c.fast:
 		e.close(c, m.Type.String()+" without the fast extension")
 		return
-	}
-	c.told = true
-	if e.picker == nil {
-		c.early.all = m.Type == wire.HaveAll
-		c.early.bitfield = append([]byte(nil), m.Payload...)
+	case m.Type != wire.Bitfield && !first:
+		e.close(c, m.Type.String()+" after the first message")
 		return
 	}
-	e.takeBitfield(now, c, m.Type, m.Payload)
+	c.told = true
+	switch {
+	case e.picker == nil:
+		c.early.all = m.Type == wire.HaveAll || c.early.all
+		c.early.bitfield = append([]byte(nil), m.Payload...)
+	case first:
+		e.takeBitfield(now, c, m.Type, m.Payload)
+	default:
+		e.takeLateBitfield(now, c, m.Payload)
+	}
+}
+
+// takeLateBitfield takes the pieces that are new in a bitfield as haves. Those
+// that it lacks the peer has all the same: nothing takes a have back.
+func (e *Engine) takeLateBitfield(now time.Duration, c *conn, payload []byte) {
+	has, err := bitfield.Parse(payload, e.geo.NumPieces())
+	if err != nil {
+		e.close(c, err.Error())
+		return
+	}
+	for piece := range has.Members() {
+		if c.closing {
+			return
+		}
+		e.takeHave(now, c, uint32(piece))
+	}
 }
 
 // takeBitfield makes a peer's first word about its pieces count.
