@@ -89,7 +89,9 @@ func safeName(name string, onWindows bool) string {
 	if hasDrive(name) {
 		name = name[:1] + "_" + name[2:]
 	}
-	name = trimEnd(name)
+	// Cutting may uncover a device or leave nothing, dodging may make the name
+	// too long by one.
+	name = cutName(trimEnd(name))
 	if name == "" {
 		return "_"
 	}

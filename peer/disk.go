@@ -141,6 +141,7 @@ func (t *Torrent) verify(pieceIndex int, digests bool) event {
 	verified.OK = ok
 	if !ok {
 		t.log.Debug("hash check failed", "piece", pieceIndex)
+		t.noteAbsent(pieceIndex)
 		return event{in: verified}
 	}
 	return event{in: verified, do: t.storeWorked}
@@ -159,6 +160,19 @@ func (t *Torrent) storePiece(pieceIndex int) error {
 		return err
 	}
 	return t.resume.Done(pieceIndex)
+}
+
+// noteAbsent takes a piece that failed its hash out of doubt: parts of it may
+// have been spilled, and the next run would read it again for nothing. Until
+// the loop hears that it failed, nobody else writes it. A note that fails costs
+// no more than that reading.
+func (t *Torrent) noteAbsent(pieceIndex int) {
+	if t.resume == nil {
+		return
+	}
+	if err := t.resume.Absent(pieceIndex); err != nil {
+		t.log.Debug("not noted as absent", "piece", pieceIndex, "err", err)
+	}
 }
 
 // startSpill has what has arrived of a piece moved from memory to the store.

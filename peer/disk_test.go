@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/peer/wire"
 	"github.com/shoal-bt/shoal/piecestore"
 )
@@ -100,5 +102,48 @@ func TestUnreadableSeed(t *testing.T) {
 	download(t, tt, seeder)
 	if err := seed.Err(); err != nil {
 		t.Errorf("when the data is there again, Err is %v", err)
+	}
+}
+
+// TestFailedPieceIsNotInDoubt spills a piece whose hash then fails: the next run
+// has nothing to check.
+func TestFailedPieceIsNotInDoubt(t *testing.T) {
+	tt := newTestTorrent(t, 256<<10, 64<<10)
+	files := openTestFiles(t, tt, piecestore.NewHandles(4))
+	path := filepath.Join(t.TempDir(), "resume")
+	resume, _, err := piecestore.OpenResume(path, tt.meta.InfoHash, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := tt.config()
+	cfg.Storage, cfg.Resume = files, resume
+	leech := add(t, newTestClient(t, Config{}), cfg)
+	leech.assembly.Open(2)
+	for begin := 0; begin < 64<<10; begin += metainfo.BlockLen {
+		slot, ok := leech.assembly.Claim(2, begin, metainfo.BlockLen)
+		if !ok {
+			t.Fatal("no slot")
+		}
+		slot.Fill() // with zeros
+	}
+	if err := leech.spill(2); err != nil {
+		t.Fatal(err)
+	}
+	if verdict := leech.verify(2, false); verdict.in.OK || verdict.in.Kind != engine.InVerified {
+		t.Fatalf("zeros were taken: %+v", verdict.in)
+	}
+	if err := leech.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := resume.Close(); err != nil {
+		t.Fatal(err)
+	}
+	resume, state, err := piecestore.OpenResume(path, tt.meta.InfoHash, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resume.Close()
+	if n := state.Recheck.Count(); n > 0 || state.Verified.Count() > 0 {
+		t.Errorf("%d pieces to be checked, %d trusted, want none", n, state.Verified.Count())
 	}
 }

@@ -231,7 +231,9 @@ func (t *Torrent) do(out engine.Output) {
 	case engine.OutVerify:
 		t.startVerify(out.Piece, out.Digests)
 	case engine.OutDrop:
-		t.assembly.Drop(out.Piece) // what was spilled stays in doubt until it is verified
+		// What was spilled stays in doubt until it is verified, in this run or
+		// the next: a worker may be writing it now, so nobody can say Absent.
+		t.assembly.Drop(out.Piece)
 	case engine.OutSpill:
 		t.startSpill(out.Piece)
 	case engine.OutDial:

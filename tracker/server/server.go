@@ -22,9 +22,13 @@ import (
 
 // The defaults of Config.
 const (
-	// DefaultInterval and DefaultMinInterval are what most trackers give.
-	DefaultInterval    = 30 * time.Minute
-	DefaultMinInterval = 15 * time.Minute
+	// DefaultInterval is what most trackers give.
+	DefaultInterval = 30 * time.Minute
+	// DefaultMinInterval is far below the usual quarter of an hour, for which
+	// the first peers of a new torrent would not hear of each other. Only
+	// who has too few peers asks so often, and clients announce no more than
+	// once a minute anyway if a tracker says nothing.
+	DefaultMinInterval = time.Minute
 	// DefaultMaxScrape is arbitrary: clients with many torrents ask in
 	// portions of 50 to 100.
 	DefaultMaxScrape = 100
