@@ -73,8 +73,12 @@ def interrupted(lab):
     left, runs = download.length, []
     for _ in range(INTERRUPTIONS):
         run = download.interrupt(rng, signal.SIGINT)
-        check(run.wait() == 130, f"the exit code is {run.wait()}, not 130 ({words})")
-        runs += run.json()  # nothing, if it was not even begun
+        # On a busy machine the signal may come before main has begun; then the
+        # system ends the process, which a shell shows as 130, too.
+        unheard = run.wait() == -signal.SIGINT and not run.stdout()
+        check(unheard or run.wait() == 130, f"the exit code is {run.wait()}, not 130 ({words})")
+        runs += run.json()
+    check(len(runs) >= INTERRUPTIONS / 2, f"only {len(runs)} runs had begun ({words})")
     last, sent = download.finish()
     worst = 0
     for result in runs + last.json():
