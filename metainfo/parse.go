@@ -315,7 +315,9 @@ func parseNode(v bscan.Value) (hostPort string, ok bool) {
 	if !isString || !isInt || len(host) == 0 || port < 1 || port > math.MaxUint16 {
 		return "", false
 	}
-	return net.JoinHostPort(string(host), strconv.FormatInt(port, 10)), true
+	hostPort = net.JoinHostPort(string(host), strconv.FormatInt(port, 10))
+	_, _, err := splitNode(hostPort) // "]" is a host that cannot be joined so that it splits again
+	return hostPort, err == nil
 }
 
 // hashInfo names an info dictionary by its original bytes.

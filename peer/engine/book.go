@@ -171,9 +171,19 @@ func (e *Engine) dialFailed(now time.Duration, addr netip.AddrPort) {
 			}
 		}
 	} else {
-		k.tryAt = now + min(redialFirst<<(min(k.fails, 10)-1), redialLast)
+		k.tryAt = now + k.pause()
 	}
 	e.dial(now)
+}
+
+// pause is how long an address waits after its latest failure. One that the
+// user named is tried again soon: somebody is about to start that peer.
+func (k *known) pause() time.Duration {
+	first, last := redialFirst, redialLast
+	if k.source == SourceUser {
+		first, last = redialUserFirst, redialUserLast
+	}
+	return min(first<<(min(k.fails, 10)-1), last)
 }
 
 // hungry reports whether something is missing and few peers are there to bring

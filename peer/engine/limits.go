@@ -98,6 +98,10 @@ const (
 	redialLast  = 30 * time.Minute
 	maxDials    = 8
 
+	// The same for an address that the user named.
+	redialUserFirst = 5 * time.Second
+	redialUserLast  = time.Minute
+
 	// needPeersBelow is with how few peers, and no address left to dial, more
 	// are asked for. The original client announced again below twenty.
 	needPeersBelow = 20

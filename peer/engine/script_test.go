@@ -32,7 +32,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 //	block ID PIECE BLOCK [lost] a block arrives; lost: its slot was not won
 //	credit ID BYTES
 //	verified PIECE | failed PIECE DIGEST... | stored-not PIECE | store-ready
-//	peers ADDR...               from a tracker; dial-failed ADDR
+//	peers ADDR... (of a tracker) | user-peers ADDR... | dial-failed ADDR
 //	want HEX
 //	at DURATION                 time goes on, deadline by deadline
 //	stats                       prints a line of figures
@@ -198,6 +198,8 @@ func (s *script) input(f []string, opts map[string]string) (Input, error) {
 		return Input{Kind: InStoreReady}, nil
 	case "peers":
 		return Input{Kind: InPeers, Addrs: addrs(f[1:]), Source: SourceTracker}, nil
+	case "user-peers":
+		return Input{Kind: InPeers, Addrs: addrs(f[1:]), Source: SourceUser}, nil
 	case "dial-failed":
 		return Input{Kind: InDialFailed, Addr: netip.MustParseAddrPort(f[1])}, nil
 	case "geometry":
