@@ -22,10 +22,12 @@
 // the events. An uplink sends one block at a time and goes round the flows
 // that have one, so n flows get 1/n of it each, as TCP connections with
 // similar round trips would. A flow holds a bounded window of blocks between
-// the uplink and the receiver, so a slow downlink slows the flow and not the
-// other flows of the sender, as the window of TCP does. Blocks cut through: the first
-// byte reaches the downlink while the last one is still leaving the uplink.
-// Messages go in front of blocks at the full rate of the link, also of those of
-// their own flow that wait or are being sent; their bytes delay the block behind them. There is no loss, no jitter and no congestion
-// between the access links.
+// the uplink and the receiver, as TCP does, so a slow downlink slows the flow
+// and not the other flows of the sender. Blocks cut through: the first byte
+// reaches the downlink while the last one is still leaving the uplink.
+//
+// Messages go in front of blocks at the full rate of the link, also in front
+// of blocks of their own flow that wait or are being sent; their bytes delay
+// the block behind them. There is no loss, no jitter and no congestion between
+// the access links.
 package sim

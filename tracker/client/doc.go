@@ -3,8 +3,8 @@
 // one torrent announced by the schedule of package announce.
 //
 // A tracker is a stranger: its answer is bounded (MaxBody, MaxPeers), checked
-// before it is read, and its text made printable; and it cannot send us to
-// addresses of the local network. Requests end with their context. An
+// before it is read, and its text made printable; and one on the Internet
+// cannot lead us into the local network. Requests end with their context. An
 // Announcer ends when Run's context does, after at most StopTimeout for its
 // good-byes.
 package client

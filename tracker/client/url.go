@@ -31,7 +31,7 @@ var ErrNoScrape = errors.New(`it has no scrape: the path of its URL has no "/ann
 func parseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return nil, &UnusableURLError{"(unreadable)", "its URL is malformed; check the torrent or --tracker"}
+		return nil, &UnusableURLError{"(unreadable)", "its URL is malformed; check the torrent"}
 	}
 	u.Fragment, u.RawFragment = "", ""
 	u.Scheme = strings.ToLower(u.Scheme)
