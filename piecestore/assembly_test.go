@@ -539,3 +539,19 @@ func BenchmarkClaim(b *testing.B) {
 		w.asm.Discard(0, 0)
 	}
 }
+
+// TestFillAfterDrop: a piece is dropped and opened anew while a block of it is
+// being received. That block is lost, and does not pass for the new piece's.
+func TestFillAfterDrop(t *testing.T) {
+	w := newWorld(t, 64<<10, 64<<10)
+	w.asm.Open(0)
+	slot := w.claim(0, 0)
+	w.asm.Drop(0)
+	w.asm.Open(0)
+	if slot.Fill() {
+		t.Error("a block of a dropped piece counts as filled")
+	}
+	if !w.claim(0, 0).Fill() {
+		t.Error("a block of an open piece does not count")
+	}
+}

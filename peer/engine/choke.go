@@ -128,20 +128,24 @@ func (e *Engine) peerInterest(now time.Duration, c *conn, interested bool) {
 		return
 	}
 	c.peerInterested = interested
-	if interested && c.unchoked {
+	switch {
+	case !interested:
+		c.optimistic = false // its slot goes to another: the turn is over
+	case c.unchoked && e.usedSlots() <= e.choker.slots:
+		c.optimistic = true // a slot is free all the same
+		return
+	case c.unchoked:
 		e.chokeWorst(now)
 		return
 	}
 	e.fillSlots(now)
 }
 
-// chokeWorst makes room when a peer that was unchoked for its rate, without a
-// slot, becomes interested. BEP 3: "if they become interested the worst
-// uploader gets choked."
+// chokeWorst makes room when a peer that was unchoked without a slot becomes
+// interested. BEP 3: "if they become interested the worst uploader gets
+// choked." That may be the peer itself: who takes turns with being interested
+// does not end up with a slot more than there are.
 func (e *Engine) chokeWorst(now time.Duration) {
-	if e.usedSlots() <= e.choker.slots {
-		return
-	}
 	var worst *conn
 	for _, c := range e.conns {
 		if c.unchoked && c.peerInterested && !c.optimistic &&
@@ -180,7 +184,7 @@ func (c *conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.clo
 // fillSlots gives free slots away at once, to who stands first in line. At the
 // next rechoke the fastest peers get theirs.
 func (e *Engine) fillSlots(now time.Duration) {
-	if e.choker.slots == 0 {
+	if e.choker.slots == 0 || e.cfg.NoChoking {
 		e.countSlots(now)
 	}
 	for free := e.choker.slots - e.usedSlots(); free > 0; free-- {
@@ -223,7 +227,7 @@ func (e *Engine) rechoke(now time.Duration) {
 		case !c.peerInterested:
 			// BEP 3: "Peers which have a better upload rate but aren't
 			// interested get unchoked".
-			if rate := e.merit(now, c); rate > threshold {
+			if rate := e.merit(now, c); rate > threshold && e.choker.slots > 0 {
 				e.setChoke(now, c, false)
 			} else {
 				e.choke(now, c)
@@ -231,10 +235,11 @@ func (e *Engine) rechoke(now time.Duration) {
 		case slices.Contains(regular, c):
 			c.optimistic = false
 			e.setChoke(now, c, false)
-		case c.unchoked && !c.optimistic:
-			// Its rate no longer holds the slot: it may stay for a turn only
-			// in line with the others.
-			e.choke(now, c)
+		case c.unchoked:
+			// Its rate does not hold the slot, or no longer: it has a turn like
+			// the others, which counts from when it was unchoked. To choke it
+			// and give it a free slot at once would drop what it asked for.
+			c.optimistic = true
 		}
 	}
 	e.rotate(now, e.choker.slots-len(regular))
@@ -279,7 +284,7 @@ func (e *Engine) rotate(now time.Duration, n int) {
 	var holders []*conn
 	waiting := 0
 	for _, c := range e.conns {
-		if c.unchoked && c.peerInterested && c.optimistic {
+		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
 			holders = append(holders, c)
 		} else if c.waiting() {
 			waiting++

@@ -44,8 +44,9 @@ type conn struct {
 	pending     []request // asked for and not here yet, oldest first
 	cancelled   []request // cancelled, and by BEP 6 still to be answered
 	own         *partial  // the piece its next blocks come from
-	allowed     []int32   // pieces it lets us fetch while it chokes us
-	suggested   []int32   // pieces it suggests, newest last
+	ownSince    time.Duration
+	allowed     []int32 // pieces it lets us fetch while it chokes us
+	suggested   []int32 // pieces it suggests, newest last
 	lastBlock   time.Duration
 	snubbed     bool
 	unasked     int // blocks in a row that nobody asked for
@@ -64,7 +65,7 @@ type conn struct {
 	credit         int // bytes its transport can take
 	inBacklog      bool
 	offered        []int32 // our allowed-fast set for it
-	offeredBytes   int     // what of it was sent
+	offeredBytes   int64   // what of it was asked for, while choked
 	chokedRequests int
 	upMeter        meter
 	uploaded       int64
@@ -79,7 +80,8 @@ type early struct {
 
 func newConn(now time.Duration, in Input) *conn {
 	return &conn{
-		id: in.Conn, addr: in.Addr, peerID: in.PeerID,
+		// One peer has one address, in bans, in the line and in the book.
+		id: in.Conn, addr: netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), peerID: in.PeerID,
 		fast: in.Fast, extended: in.Extended, incoming: in.Incoming,
 		up: now, lastHeard: now, lastSent: now,
 		peerChoking: true, reqQ: defaultReqQ, window: newWindow(),
