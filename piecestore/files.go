@@ -91,10 +91,14 @@ func (f *Files) link(file File) error {
 	if err := f.root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
 	}
-	if err := f.root.Symlink(target, name); !errors.Is(err, fs.ErrExist) {
-		return err
+	err = f.root.Symlink(target, name)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+		return nil // FAT has no links, and Windows asks for a right: every byte is there without
 	}
-	return nil
+	return err
 }
 
 // ReadAt implements Storage.

@@ -48,7 +48,11 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
 	}
-	store, err := openStore(dir, info, handles, func(fileIndex int) string { return info.Files[fileIndex].DiskPath })
+	layout, err := piecestore.LayoutOf(info)
+	if err != nil {
+		return nil, err
+	}
+	store, err := piecestore.OpenFiles(dir, layout, handles)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +143,8 @@ func openStore(dir string, info *metainfo.Info, handles *piecestore.Handles, pat
 	files := make([]piecestore.File, len(info.Files))
 	for i := range info.Files {
 		f := &info.Files[i]
-		// A symbolic link of BEP 47 has no bytes. Shoal makes none, and like
-		// a padding file it is nothing to be stored.
+		// A symbolic link of BEP 47 has no bytes: like a padding file it is
+		// nothing to be checked or uploaded.
 		files[i] = piecestore.File{Length: f.Length, Pad: f.Pad || f.Symlink != "", Executable: f.Executable}
 		if !files[i].Pad {
 			files[i].Path = path.Clean(pathOf(i))
