@@ -74,8 +74,8 @@ func (f *Files) prepare(fileIndex int, file File) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err != nil { // such as a symbolic link that leads out of the folder
+		return fmt.Errorf("%w; move it away or choose another folder", err)
 	}
 	return checkFile(info, file)
 }
