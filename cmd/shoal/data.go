@@ -246,10 +246,14 @@ func missing(have, want *bitfield.Set) *bitfield.Set {
 // pieces. What lies in a hole or past the end of its file has no room yet; what
 // was written once, right or wrong, has.
 func spaceNeeded(store piecestore.Storage, info *metainfo.Info, missing *bitfield.Set) (n int64) {
+	var next int64 // from the last look up to here there is no data
 	for pieceIndex := range missing.Members() {
 		begin := info.Geometry.PieceOffset(pieceIndex)
 		end := begin + int64(info.Geometry.PieceLen(pieceIndex))
-		n += min(store.NextData(begin), end) - begin
+		if next < end { // else to look again would take a system call for each of two million pieces
+			next = store.NextData(begin)
+		}
+		n += min(next, end) - begin
 	}
 	return n
 }
