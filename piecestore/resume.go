@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -294,7 +295,8 @@ func syncDir(dir string) {
 func (r *Resume) read() (st *journalState, writtenNs int64, err error) {
 	numFiles := r.files.layout.NumFiles()
 	nothing := newJournalState(r.geo.NumPieces(), numFiles)
-	file, err := os.Open(r.path)
+	// Not to block: a named pipe in its place is damaged, and holds up nothing.
+	file, err := os.OpenFile(r.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nothing, 0, err
 	}
