@@ -53,8 +53,10 @@ func (k *choker) init(now time.Duration) {
 }
 
 // slotsFor is the number of slots that an uplink of capacity bytes/s begins
-// with. The numbers are those of the original client: few for slow uplinks, so
-// that each peer gets a useful rate, then growing with the square root.
+// with: BEP 3's four, fewer for slow uplinks, so that each peer gets a useful
+// rate. Few are better than many as long as they fill the uplink: a piece that
+// goes out in a second can be passed on in the next, and the fewer pieces are
+// under way, the fewer are sent twice.
 func slotsFor(capacity int) int {
 	const kB = 1000
 	switch {
@@ -64,10 +66,8 @@ func slotsFor(capacity int) int {
 		return 2
 	case capacity < 15*kB:
 		return 3
-	case capacity < 42*kB:
-		return 4
 	}
-	return min(50, int(math.Sqrt(float64(capacity)/kB*0.6)))
+	return 4
 }
 
 // enter gives a new connection its place in the line. BEP 3: "new connections
@@ -343,16 +343,18 @@ func (e *Engine) judgeSlots(now time.Duration) {
 		return
 	}
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
-	k.adapt(filled, rate*2 < int64(e.cfg.UploadCapacity), e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
+	far := e.missing == 0 && rate*2 < int64(e.cfg.UploadCapacity)
+	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
 }
 
-// adapt opens one more slot while the uplink is unfilled and peers wait, a
-// quarter more while it is not even half filled, and takes one back when it is
-// filled and there are more than to begin with.
-func (k *choker) adapt(filled, halfEmpty, waiting bool, base int) {
+// adapt opens one more slot while the uplink is unfilled and peers wait, twice
+// as many if it is far from filled, and takes one back when it is filled and
+// there are more than to begin with. Only a seed is ever far from it: a leecher
+// may just have too little to give yet.
+func (k *choker) adapt(filled, far, waiting bool, base int) {
 	switch {
-	case !filled && waiting && halfEmpty:
-		k.slots = min(maxSlots, k.slots+max(1, k.slots/4))
+	case !filled && waiting && far:
+		k.slots = min(maxSlots, 2*k.slots)
 	case !filled && waiting:
 		k.slots = min(maxSlots, k.slots+1)
 	case filled && k.slots > base:

@@ -195,3 +195,12 @@ func (p *picker) pickFirst(has *bitfield.Set) int {
 	}
 	return -1
 }
+
+// pickScarce returns a piece that only seeds have, at random, or -1.
+func (p *picker) pickScarce(rng *rand.Rand) int {
+	if len(p.edges) < 3 || p.edges[1] == p.edges[2] {
+		return -1
+	}
+	from, to := int(p.edges[1]), int(p.edges[2])
+	return int(p.order[from+rng.IntN(to-from)])
+}

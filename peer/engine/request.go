@@ -158,10 +158,8 @@ func (e *Engine) blockMessage(kind wire.Type, piece, index int) wire.Message {
 	}
 }
 
-// nextBlock chooses the next block to ask of a peer and marks it as asked for.
-// Pieces are finished before others are begun: first the one that the peer
-// works on, then one that was abandoned, then, unless the peer is quick enough
-// for a whole piece, one that others work on; then a new one.
+// nextBlock chooses the next block to ask of a peer and marks it as asked for:
+// of the piece that the peer works on, or of one that it is to work on next.
 func (e *Engine) nextBlock(now time.Duration, c *conn) (*partial, int) {
 	if c.own != nil && c.own.free > 0 && e.mayFetch(c, c.own.piece) {
 		return c.own, c.own.takeFree()
@@ -169,26 +167,40 @@ func (e *Engine) nextBlock(now time.Duration, c *conn) (*partial, int) {
 	if c.peerChoking && len(c.allowed) == 0 {
 		return nil, 0
 	}
-	p := e.chooseStarted(c, true)
-	if p == nil && !c.parole && !e.deservesPiece(c) {
-		p = e.chooseStarted(c, false)
-	}
+	p := e.nextPiece(c)
 	if p == nil {
-		p = e.chooseNew(c)
+		return e.endgame(c)
 	}
-	if p == nil && c.parole {
-		p = e.chooseUnproven(c)
-	} else if p == nil {
-		p = e.chooseStarted(c, false)
+	e.leavePartial(c)
+	c.own, c.ownSince = p, now
+	p.users++
+	p.alone = c.parole
+	return p, p.takeFree()
+}
+
+// nextPiece chooses the piece that a peer is to work on. Pieces are finished
+// before others are begun: after what only seeds have comes what was abandoned,
+// then, unless the peer is quick enough for a whole piece, what others work on;
+// then a new one.
+func (e *Engine) nextPiece(c *conn) *partial {
+	if p := e.chooseScarce(c); p != nil {
+		return p
 	}
-	if p != nil {
-		e.leavePartial(c)
-		c.own, c.ownSince = p, now
-		p.users++
-		p.alone = c.parole
-		return p, p.takeFree()
+	if p := e.chooseStarted(c, true); p != nil {
+		return p
 	}
-	return e.endgame(c)
+	if !c.parole && !e.deservesPiece(c) {
+		if p := e.chooseStarted(c, false); p != nil {
+			return p
+		}
+	}
+	if p := e.chooseNew(c); p != nil {
+		return p
+	}
+	if c.parole {
+		return e.chooseUnproven(c)
+	}
+	return e.chooseStarted(c, false)
 }
 
 // mayFetch reports whether c lets us fetch a piece now: it has it, and does
@@ -204,6 +216,34 @@ func (e *Engine) deservesPiece(c *conn) bool {
 		return false
 	}
 	return c.window.bestRate*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
+}
+
+// chooseScarce returns what only a seed can bring, if c is one and there is
+// any: a piece in flight that nobody works on, or a new one, or, for a peer that
+// is too slow for a whole piece, one that others work on. What a leecher has as
+// well can wait for the leechers: a seed that sends a piece twice before it has
+// sent them all holds up the whole swarm.
+func (e *Engine) chooseScarce(c *conn) *partial {
+	if !c.seed || c.peerChoking || c.parole || e.cfg.Order != RarestFirst {
+		return nil
+	}
+	var shared *partial
+	for _, p := range e.partials {
+		switch {
+		case p.free == 0 || p.alone || e.picker.copies[p.piece] > 0:
+		case p.users == 0:
+			return p
+		case shared == nil:
+			shared = p
+		}
+	}
+	if shared != nil && !e.deservesPiece(c) {
+		return shared
+	}
+	if piece := e.picker.pickScarce(e.cfg.Rand); piece >= 0 {
+		return e.openPiece(piece)
+	}
+	return shared
 }
 
 // chooseStarted returns the oldest piece in flight with a block that c can
