@@ -79,7 +79,7 @@ func safeName(name string, onWindows bool) string {
 		switch {
 		case ' ' <= r && r <= '~' && !strings.ContainsRune(forbidden, r): // nearly all
 			return r
-		case unicode.Is(unicode.Cf, r): // zero-width, bidi
+		case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point): // zero-width, bidi
 			return -1
 		case strings.ContainsRune(forbidden, r), r == utf8.RuneError, unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
 			return '_'
