@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"net/url"
 	"path"
+	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 )
@@ -60,7 +62,7 @@ type CreateOptions struct {
 // changes meanwhile, is an error: a torrent that is not what was meant is
 // worse than none.
 func Create(ctx context.Context, diskPath string, opt CreateOptions) (*Metainfo, []byte, error) {
-	if err := opt.validate(); err != nil {
+	if err := opt.Validate(); err != nil {
 		return nil, nil, err
 	}
 	src, err := listSource(ctx, diskPath, opt.Exclude)
@@ -70,8 +72,8 @@ func Create(ctx context.Context, diskPath string, opt CreateOptions) (*Metainfo,
 	if opt.Name == "" {
 		opt.Name = src.name
 	}
-	if leavesFolder(opt.Name) {
-		return nil, nil, fmt.Errorf("the name %q is not that of a file or folder: give the torrent another one", opt.Name)
+	if leavesFolder(opt.Name) { // such as "/" of the root folder
+		return nil, nil, errName(opt.Name)
 	}
 	geometry, err := NewGeometry(src.totalLen, pieceLenFor(opt.PieceLen, src.totalLen))
 	if err != nil {
@@ -96,8 +98,16 @@ func Create(ctx context.Context, diskPath string, opt CreateOptions) (*Metainfo,
 	return m, b, nil
 }
 
-// validate refuses options that would make a torrent that nobody can use.
-func (opt *CreateOptions) validate() error {
+func errName(name string) error {
+	return fmt.Errorf("the name %q is not that of a file or folder: give the torrent another one", name)
+}
+
+// Validate refuses options that would make a torrent that nobody can use.
+// Create calls it, too.
+func (opt *CreateOptions) Validate() error {
+	if opt.Name != "" && leavesFolder(opt.Name) {
+		return errName(opt.Name)
+	}
 	if n := opt.PieceLen; n != 0 && (n < minPieceLen || n > MaxPieceLen || bits.OnesCount64(uint64(n)) != 1) {
 		return fmt.Errorf("piece length %d is not a power of two from %d to %d", n, minPieceLen, MaxPieceLen)
 	}
@@ -106,11 +116,15 @@ func (opt *CreateOptions) validate() error {
 			return fmt.Errorf("%q is not UTF-8", s)
 		}
 	}
-	for _, tier := range append([][]string{opt.WebSeeds}, opt.Announce...) {
-		for _, s := range tier {
-			if u, err := url.Parse(s); err != nil || u.Scheme == "" || u.Host == "" {
-				return fmt.Errorf("%q is not a URL such as http://tracker.example/announce", s)
-			}
+	for _, s := range slices.Concat(opt.Announce...) {
+		// BEP 3, BEP 15, and what peers in browsers use.
+		if !isURL(s, "http", "https", "udp", "ws", "wss") {
+			return fmt.Errorf("%q is not a tracker's URL such as http://tracker.example/announce", s)
+		}
+	}
+	for _, s := range opt.WebSeeds {
+		if !isURL(s, "http", "https", "ftp") { // BEP 19
+			return fmt.Errorf("%q is not a web seed's URL such as http://server.example/files/", s)
 		}
 	}
 	if opt.Private && len(opt.Nodes) > 0 {
@@ -127,6 +141,16 @@ func (opt *CreateOptions) validate() error {
 		}
 	}
 	return nil
+}
+
+// isURL reports whether s is a URL with a host, of one of the schemes.
+func isURL(s string, schemes ...string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
+		return false
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	return u.Port() == "" || err == nil && port > 0
 }
 
 // pieceLenFor returns the piece length in bytes: the wanted one, or a power

@@ -33,9 +33,18 @@ func ParseInfoHash(s string) (h InfoHash, err error) {
 		err = fmt.Errorf("%d characters long", len(s))
 	}
 	if err != nil {
-		return InfoHash{}, fmt.Errorf("info-hash %q: %w; expected 40 hexadecimal digits or 32 base32 characters", s, err)
+		return InfoHash{}, fmt.Errorf("info-hash %q: %w; expected 40 hexadecimal digits or 32 base32 characters", shorten(s), err)
 	}
 	return h, nil
+}
+
+// shorten keeps what is no info-hash from filling the screen.
+func shorten(s string) string {
+	const most = 64 // in bytes
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
 }
 
 // PeerID is the 20-byte name a client gives itself for one session (BEP 3).

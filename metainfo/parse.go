@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo/bscan"
@@ -57,7 +58,7 @@ type Metainfo struct {
 
 // Load reads the .torrent file at path.
 func Load(path string) (*Metainfo, error) {
-	f, err := os.Open(path)
+	f, err := openInput(path)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +73,21 @@ func Load(path string) (*Metainfo, error) {
 		return nil, fmt.Errorf("torrent %s: %w", Printable(path), err)
 	}
 	return m, nil
+}
+
+// openInput opens a file to read. Not to block means that a named pipe that
+// nobody writes to is empty, where it would otherwise hold up the program
+// forever; regular files and "<(command)" of a shell are read as ever.
+func openInput(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if stat, err := f.Stat(); err == nil && stat.IsDir() {
+		f.Close()
+		return nil, fmt.Errorf("%s is a folder: name a .torrent file", Printable(path))
+	}
+	return f, nil
 }
 
 // Parse reads the bytes of a .torrent file. The Metainfo keeps b, which must

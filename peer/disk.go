@@ -220,9 +220,13 @@ func (t *Torrent) storeWorked() {
 }
 
 // storeReadFailed notes that a block could not be read for a peer that asked
-// for it. Writers call it.
+// for it. Writers call it. It does not take the place of an error of writing,
+// which a read that works would then take back.
 func (t *Torrent) storeReadFailed(err error) {
-	t.err.Store(&storeError{err: fmt.Errorf("cannot be shared: %w", err), reading: true})
+	failed := &storeError{err: fmt.Errorf("cannot be shared: %w", err), reading: true}
+	if e := t.err.Load(); e == nil || e.reading {
+		t.err.CompareAndSwap(e, failed)
+	}
 }
 
 // storeReadWorked takes that back.

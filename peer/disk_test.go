@@ -147,3 +147,25 @@ func TestFailedPieceIsNotInDoubt(t *testing.T) {
 		t.Errorf("%d pieces to be checked, %d trusted, want none", n, state.Verified.Count())
 	}
 }
+
+// TestReadErrorDoesNotHideWriteError: while a full disk stops the download,
+// blocks that can and cannot be read for others change nothing about that.
+func TestReadErrorDoesNotHideWriteError(t *testing.T) {
+	torrent := &Torrent{}
+	full := &storeError{err: syscall.ENOSPC}
+	torrent.err.Store(full)
+	torrent.storeReadFailed(syscall.EIO)
+	torrent.storeReadWorked()
+	if got := torrent.Err(); got != full.err {
+		t.Errorf("the error is %v, want %v", got, full.err)
+	}
+	torrent.err.Store(nil)
+	torrent.storeReadFailed(syscall.EIO)
+	if got := torrent.Err(); !errors.Is(got, syscall.EIO) {
+		t.Errorf("the error is %v, want that of reading", got)
+	}
+	torrent.storeReadWorked()
+	if got := torrent.Err(); got != nil {
+		t.Errorf("the error is %v after a block was read", got)
+	}
+}

@@ -73,8 +73,7 @@ func (r *reader) block(m wire.Message) (engine.Input, error) {
 		slot.Release()
 		return in, err
 	}
-	slot.Fill()
-	in.Claimed = true
+	in.Claimed = slot.Fill()
 	return in, nil
 }
 

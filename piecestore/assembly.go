@@ -144,8 +144,9 @@ type Slot struct {
 func (s Slot) Bytes() []byte { return s.buf }
 
 // Fill says that all bytes of the block are in place: receiving becomes
-// filled.
-func (s Slot) Fill() { s.piece.letGo(s.blockIndex, blockFilled) }
+// filled. It is false if the piece was dropped meanwhile: then the bytes are
+// lost, also if the piece has been opened anew.
+func (s Slot) Fill() bool { return s.piece.letGo(s.blockIndex, blockFilled) }
 
 // Release gives the slot up, because the connection died in mid-block:
 // receiving becomes free.

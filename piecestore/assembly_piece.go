@@ -88,9 +88,10 @@ func (p *piece) claim(blockIndex int) (Slot, bool) {
 	return Slot{piece: p, blockIndex: blockIndex, buf: c.buf[begin:end:end]}, true
 }
 
-// letGo ends the receiving of a block. It panics if nobody receives it: to
-// fill a slot twice would be to break the promise that filled bytes stay.
-func (p *piece) letGo(blockIndex int, state blockState) {
+// letGo ends the receiving of a block, and is false if the piece was dropped.
+// It panics if nobody receives it: to fill a slot twice would be to break the
+// promise that filled bytes stay.
+func (p *piece) letGo(blockIndex int, state blockState) (open bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.blocks[blockIndex] != blockReceiving {
@@ -103,6 +104,7 @@ func (p *piece) letGo(blockIndex int, state blockState) {
 	chunkIndex := blockIndex / blocksPerChunk
 	p.chunks[chunkIndex].readers--
 	p.freeIfUnused(chunkIndex)
+	return !p.drops
 }
 
 // discard makes a filled block free. A block that is hashed already takes the

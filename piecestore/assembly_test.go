@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -139,7 +140,7 @@ func TestClaimRefuses(t *testing.T) {
 	lastBegin, lastLen := 2*blockLen, 100_000-64<<10-2*blockLen
 	for _, c := range [][3]int{
 		{0, 1, blockLen}, {0, 0, blockLen - 1}, {0, 0, blockLen + 1}, {0, 0, 0}, {0, 0, -1}, {0, -blockLen, blockLen},
-		{0, 64 << 10, blockLen}, {0, 1 << 40, blockLen}, {2, 0, blockLen}, {-1, 0, blockLen}, {1 << 40, 0, blockLen},
+		{0, 64 << 10, blockLen}, {0, math.MaxInt, blockLen}, {2, 0, blockLen}, {-1, 0, blockLen}, {math.MaxInt, 0, blockLen},
 		{1, lastBegin, blockLen}, {1, lastBegin + blockLen, lastLen},
 	} {
 		if _, ok := w.asm.Claim(c[0], c[1], c[2]); ok {
@@ -177,7 +178,7 @@ func TestDiscard(t *testing.T) {
 	w.asm.Discard(0, 0)
 	w.asm.Discard(7, 0)
 	w.asm.Discard(0, -1)
-	w.asm.Discard(0, 1<<40)
+	w.asm.Discard(0, math.MaxInt)
 	if _, err := w.asm.Verify(0, w.hash(0)); !errors.Is(err, piecestore.ErrIncomplete) {
 		t.Errorf("Verify of a piece with a free block: %v, want ErrIncomplete", err)
 	}
@@ -537,5 +538,21 @@ func BenchmarkClaim(b *testing.B) {
 		slot, _ := w.asm.Claim(0, 0, blockLen)
 		slot.Fill()
 		w.asm.Discard(0, 0)
+	}
+}
+
+// TestFillAfterDrop: a piece is dropped and opened anew while a block of it is
+// being received. That block is lost, and does not pass for the new piece's.
+func TestFillAfterDrop(t *testing.T) {
+	w := newWorld(t, 64<<10, 64<<10)
+	w.asm.Open(0)
+	slot := w.claim(0, 0)
+	w.asm.Drop(0)
+	w.asm.Open(0)
+	if slot.Fill() {
+		t.Error("a block of a dropped piece counts as filled")
+	}
+	if !w.claim(0, 0).Fill() {
+		t.Error("a block of an open piece does not count")
 	}
 }

@@ -74,8 +74,8 @@ func (f *Files) prepare(fileIndex int, file File) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return err
+	if err != nil { // such as a symbolic link that leads out of the folder
+		return fmt.Errorf("%w; move it away or choose another folder", err)
 	}
 	return checkFile(info, file)
 }
@@ -91,10 +91,14 @@ func (f *Files) link(file File) error {
 	if err := f.root.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		return err
 	}
-	if err := f.root.Symlink(target, name); !errors.Is(err, fs.ErrExist) {
-		return err
+	err = f.root.Symlink(target, name)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, errors.ErrUnsupported):
+		return nil // FAT has no links, and Windows asks for a right: every byte is there without
 	}
-	return nil
+	return err
 }
 
 // ReadAt implements Storage.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -208,10 +209,15 @@ func (r *Resume) note(kind byte, pieceIndex int) error {
 // append writes one record to the journal, with one system call. The caller
 // holds mu. Of a record that was not written whole nothing may stay: what
 // follows it would not be read.
+//
+// A file that failed even at that is replaced by a new one as soon as the disk
+// takes it: what waits for the store asks again.
 func (r *Resume) append(kind byte, payload func([]byte) []byte) error {
 	r.scratch = appendRecord(r.scratch[:0], kind, payload)
 	if r.broken != nil {
-		return r.broken
+		if err := r.rewrite(); err != nil {
+			return errors.Join(r.broken, err)
+		}
 	}
 	n, err := r.file.WriteAt(r.scratch, r.size)
 	if err == nil {
@@ -289,7 +295,8 @@ func syncDir(dir string) {
 func (r *Resume) read() (st *journalState, writtenNs int64, err error) {
 	numFiles := r.files.layout.NumFiles()
 	nothing := newJournalState(r.geo.NumPieces(), numFiles)
-	file, err := os.Open(r.path)
+	// Not to block: a named pipe in its place is damaged, and holds up nothing.
+	file, err := os.OpenFile(r.path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nothing, 0, err
 	}

@@ -42,6 +42,9 @@ func TestKilledProcess(t *testing.T) {
 		lines := bufio.NewScanner(out)
 		numDone := 0
 		for want := rng.IntN(30); numDone < want && lines.Scan(); numDone++ {
+			if lines.Text() == "PASS" {
+				break // it has them all
+			}
 		}
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
@@ -53,7 +56,8 @@ func TestKilledProcess(t *testing.T) {
 		if d.state.Reason != "" || d.state.Recheck.Count() > killWorkers {
 			t.Fatalf("run %d: pieces %s are to be checked: %s", run, setString(d.state.Recheck), d.state.Reason)
 		}
-		if n := d.state.Verified.Count(); n < known+numDone {
+		// A process that came to its end before the kill prints a line more.
+		if n := d.state.Verified.Count(); n < min(known+numDone, d.layout.geo.NumPieces()) {
 			t.Fatalf("run %d: %d pieces are trusted, %d were done", run, n, known+numDone)
 		}
 		for i := range d.state.Verified.Members() {

@@ -514,7 +514,8 @@ func TestResumePlantedLink(t *testing.T) {
 }
 
 // TestResumeAppendFails: a record that could not be written leaves nothing
-// behind that would hide the next, and what was done is in the next checkpoint.
+// behind that would hide the next, and what was done is in the next checkpoint,
+// which is written as soon as the disk takes it.
 func TestResumeAppendFails(t *testing.T) {
 	d := newDownload(t)
 	d.get(0)
@@ -524,6 +525,8 @@ func TestResumeAppendFails(t *testing.T) {
 	readOnly, err := os.Open(d.path())
 	d.must(err)
 	d.resume.file = readOnly
+	inTheWay := filepath.Join(d.path()+".new", "folder") // of a new file
+	d.must(os.MkdirAll(inTheWay, 0o777))
 	if err := d.resume.Begin(5); err == nil {
 		t.Error("Begin that was not noted succeeds")
 	}
@@ -531,9 +534,17 @@ func TestResumeAppendFails(t *testing.T) {
 		t.Error("Done that was not noted succeeds")
 	}
 	good.Close()
-	d.must(d.resume.Checkpoint())
+	d.must(os.Remove(inTheWay))
+	d.must(d.resume.Begin(5))
 	d.killAndStart()
 	d.wants("04", "")
+	d.resume.file.Close()
+	if err := d.resume.Begin(6); err == nil {
+		t.Error("Begin that was not noted succeeds")
+	}
+	d.get(6)
+	d.killAndStart()
+	d.wants("046", "")
 }
 
 func FuzzParseResume(f *testing.F) {

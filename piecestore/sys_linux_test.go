@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shoal-bt/shoal/metainfo"
 )
 
 // TestDrop cuts a list of buffers at every byte, as a short write does.
@@ -81,4 +83,25 @@ func testFullDisk(t *testing.T, dir string) {
 	d.get(2)
 	d.killAndStart()
 	d.wants("024", "")
+}
+
+// TestResumeFileIsAPipe has a named pipe where the resume file belongs: opening
+// it must not wait for somebody to write.
+func TestResumeFileIsAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "resume")
+	if err := syscall.Mkfifo(path, 0o666); err != nil {
+		t.Skip(err)
+	}
+	files, err := OpenFiles(t.TempDir(), killLayout(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	resume, state, err := OpenResume(path, metainfo.InfoHash{}, files)
+	if err != nil || state.Verified.Count() > 0 {
+		t.Fatalf("%d pieces are trusted, %v", state.Verified.Count(), err)
+	}
+	if err := resume.Close(); err != nil {
+		t.Error(err)
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -86,9 +88,12 @@ func (c command) execute(ctx context.Context, e *env, args []string) error {
 	err := fs.Parse(args)
 	switch {
 	case err != nil:
-		err = usagef("%v", err)
+		err = usagef("%s", flagErrorText(err))
 	case fs.Changed("help"):
 		return c.printHelp(e)
+	case slices.Contains(fs.Args(), ""):
+		// Such as "$FILE" with a variable that is not set.
+		err = usagef("an argument is empty")
 	default:
 		err = r.run(ctx, e, fs.Args())
 	}
@@ -100,6 +105,25 @@ func (c command) execute(ctx context.Context, e *env, args []string) error {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	return nil
+}
+
+// flagErrorText is what is wrong with the flags, without the names of the
+// functions of Go that found out.
+func flagErrorText(err error) string {
+	text := err.Error()
+	var number *strconv.NumError
+	switch {
+	case errors.As(err, &number) && number.Func == "ParseBool":
+		return strings.Replace(text, number.Error(), "write true or false", 1)
+	case errors.As(err, &number) && errors.Is(err, strconv.ErrRange):
+		return strings.Replace(text, number.Error(), "it is too large", 1)
+	case errors.As(err, &number):
+		return strings.Replace(text, number.Error(), "it is not a number", 1)
+	case strings.Contains(text, ": time: "):
+		text, _, _ = strings.Cut(text, ": time: ")
+		return text + ": write a duration like 90s or 1h30m"
+	}
+	return text
 }
 
 // flagSet returns the command's flags, bound to r.

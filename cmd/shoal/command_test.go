@@ -54,6 +54,13 @@ var usageErrors = []struct{ args, want string }{
 	{"--json get", `a command comes before its flags`},
 	{"help nothing-like-it", `there is no command "nothing-like-it"`},
 
+	{"create --announce tracker a", `"tracker" is not a tracker's URL such as`},
+	{"create --announce ftp://tracker.example/ a", `is not a tracker's URL`},
+	{"create --announce udp://tracker.example:99999 a", `is not a tracker's URL`},
+	{"create --web-seed udp://server.example a", `is not a web seed's URL such as`},
+	{"create --node router.example a", `DHT node "router.example"`},
+	{"create --name .. a", `the name ".." is not that of a file or folder`},
+	{"create --exclude [ a", `pattern "[": syntax error in pattern`},
 	{"create", `name the file or folder`},
 	{"create a b", `one torrent is made of one file or folder, but got 2`},
 	{"create --format v2 a", `--format v2 is not there yet`},
@@ -85,6 +92,10 @@ var usageErrors = []struct{ args, want string }{
 	{"get --peer 127.0.0.1:0 a", `the port is not between 1 and 65535`},
 	{"get --up fast a", `write a rate like 2MiB/s or 6000kbit/s`},
 	{"get --max-peers -1 a", `--max-peers -1 is negative`},
+	{"get --max-peers many a", `invalid argument "many" for "--max-peers" flag: it is not a number`},
+	{"get --port 99999999999999999999 a", `invalid argument "99999999999999999999" for "--port" flag: it is too large`},
+	{"get --seed=perhaps a", `invalid argument "perhaps" for "--seed" flag: write true or false`},
+	{"get --timeout 5 a", `invalid argument "5" for "--timeout" flag: write a duration like 90s or 1h30m`},
 	{"get --output= a", `-o needs the name of a folder`},
 	{"get --dht-bootstrap x a", `unknown flag: --dht-bootstrap`},
 
@@ -97,6 +108,7 @@ var usageErrors = []struct{ args, want string }{
 
 	{"share", `name one file or folder to share`},
 	{"share a b", `name one file or folder to share`},
+	{"share --http :-1 a", `--http ":-1" is not an address`},
 	{"share --http nowhere a", `--http "nowhere" is not an address`},
 
 	{"tracker", `say what to do: "shoal tracker run"`},
@@ -105,6 +117,8 @@ var usageErrors = []struct{ args, want string }{
 	{"tracker run --open --whitelist x", `--open and --whitelist exclude each other`},
 	{"tracker run --open --interval 1ms", `--interval 1ms is less than a second`},
 	{"tracker run --open --http 6969", `--http "6969" is not an address`},
+	{"tracker run --open --http :99999", `--http ":99999" is not an address`},
+	{"tracker run --open --interval 9999h", `--interval 9999h0m0s is more than a day`},
 
 	{"demo fast", `it takes no argument`},
 	{"version now", `it takes no argument`},
@@ -127,6 +141,9 @@ func TestUsageErrors(t *testing.T) {
 		if _, err := lookUp(args[0]); err == nil && !strings.Contains(r.stderr, fmt.Sprintf("(see \"shoal %s --help\")", args[0])) {
 			t.Errorf("shoal %s does not point to its help: %s", test.args, r.stderr)
 		}
+	}
+	if r := shoal(t, "get", ""); r.code != exitUsage || !strings.Contains(r.stderr, "get: an argument is empty (see") {
+		t.Errorf("an empty argument: exit %d, %s", r.code, r.stderr)
 	}
 	for _, c := range commands() {
 		if !covered[c.name] {

@@ -83,17 +83,15 @@ func (r *createRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(args); err != nil {
 		return err
 	}
-	if r.output != "" {
-		// Find out now, and not after an hour of hashing.
-		if err := mustNotExist(r.output); err != nil {
-			return err
-		}
+	// Find out now, and not after an hour of hashing.
+	if err := mustBeNew(r.likelyOutput(args[0])); err != nil {
+		return err
 	}
 	m, b, err := e.createTorrent(ctx, false, args[0], r.options())
 	if err != nil {
 		return err
 	}
-	output := torrentPath(r.output, m)
+	output := torrentPath(r.output, m.Info.Name)
 	if err := writeNew(output, b); err != nil {
 		return err
 	}
@@ -123,7 +121,20 @@ func (r *createRun) check(args []string) error {
 	case r.pieceLength < 0 || r.pieceLength&(r.pieceLength-1) != 0 || (r.pieceLength > 0 && r.pieceLength < 16<<10):
 		return usagef("--piece-length %s is not a power of two from 16KiB", r.pieceLength.String())
 	}
+	opt := r.options()
+	if err := opt.Validate(); err != nil {
+		return usagef("%v", err)
+	}
 	return nil
+}
+
+// likelyOutput is where the torrent of path will go.
+func (r *createRun) likelyOutput(path string) string {
+	name := r.name
+	if absolute, err := filepath.Abs(path); err == nil && name == "" {
+		name = filepath.Base(absolute)
+	}
+	return torrentPath(r.output, name)
 }
 
 func (r *createRun) options() metainfo.CreateOptions {
@@ -159,11 +170,11 @@ func (e *env) createTorrent(ctx context.Context, quiet bool, path string, opt me
 
 // torrentPath is where a new torrent goes: output, or a file in the current
 // folder that is named like it.
-func torrentPath(output string, m *metainfo.Metainfo) string {
+func torrentPath(output, name string) string {
 	if output != "" {
 		return output
 	}
-	return metainfo.SafeName(m.Info.Name) + ".torrent"
+	return metainfo.SafeName(name) + ".torrent"
 }
 
 // tiers cuts each --announce at its commas.
@@ -188,6 +199,19 @@ func createResult(output string, m *metainfo.Metainfo) createJSON {
 		Private:     m.Info.Private,
 		Findings:    findingsJSON(m.Findings),
 	}
+}
+
+// mustBeNew fails if a file cannot be made at path: something is there, or the
+// folder is not.
+func mustBeNew(path string) error {
+	if err := mustNotExist(path); err != nil {
+		return err
+	}
+	dir := filepath.Dir(path)
+	if stat, err := os.Stat(dir); err != nil || !stat.IsDir() {
+		return fmt.Errorf("there is no folder %s to write the torrent to; make it, or choose another name with -o", dir)
+	}
+	return nil
 }
 
 func mustNotExist(path string) error {

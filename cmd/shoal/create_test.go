@@ -171,11 +171,14 @@ func TestBadTorrentsAndPaths(t *testing.T) {
 		{[]string{"show", filepath.Join(dir, "text.torrent")}, "text.torrent"},
 		{[]string{"show", filepath.Join(dir, "empty.torrent")}, "empty.torrent"},
 		{[]string{"show", filepath.Join(dir, "none.torrent")}, "no such file"},
+		{[]string{"show", dir}, "is a folder: name a .torrent file"},
+		{[]string{"seed", "--data", filepath.Join(dir, "none"), dir}, "--data names the one that holds the data"},
+		{[]string{"tracker", "run", "--whitelist", torrent}, "of .torrent files, give their folder"},
 		{[]string{"show", "magnet:?dn=nothing"}, "names no torrent"},
 		{[]string{"verify", torrent, filepath.Join(dir, "none")}, "no such file"},
 		{[]string{"verify", torrent, torrent}, "is a file, but the torrent is of a folder"},
 		{[]string{"create", filepath.Join(dir, "none")}, "no such file"},
-		{[]string{"create", "-o", filepath.Join(dir, "none", "x.torrent"), data}, "no such file"},
+		{[]string{"create", "-o", filepath.Join(dir, "none", "x.torrent"), data}, "there is no folder"},
 	} {
 		r := shoal(t, test.args...)
 		if r.code != exitFailed || !strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 {

@@ -48,7 +48,11 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
 	}
-	store, err := openStore(dir, info, handles, func(fileIndex int) string { return info.Files[fileIndex].DiskPath })
+	layout, err := piecestore.LayoutOf(info)
+	if err != nil {
+		return nil, err
+	}
+	store, err := piecestore.OpenFiles(dir, layout, handles)
 	if err != nil {
 		return nil, err
 	}
@@ -139,8 +143,8 @@ func openStore(dir string, info *metainfo.Info, handles *piecestore.Handles, pat
 	files := make([]piecestore.File, len(info.Files))
 	for i := range info.Files {
 		f := &info.Files[i]
-		// A symbolic link of BEP 47 has no bytes. Shoal makes none, and like
-		// a padding file it is nothing to be stored.
+		// A symbolic link of BEP 47 has no bytes: like a padding file it is
+		// nothing to be checked or uploaded.
 		files[i] = piecestore.File{Length: f.Length, Pad: f.Pad || f.Symlink != "", Executable: f.Executable}
 		if !files[i].Pad {
 			files[i].Path = path.Clean(pathOf(i))
@@ -242,10 +246,14 @@ func missing(have, want *bitfield.Set) *bitfield.Set {
 // pieces. What lies in a hole or past the end of its file has no room yet; what
 // was written once, right or wrong, has.
 func spaceNeeded(store piecestore.Storage, info *metainfo.Info, missing *bitfield.Set) (n int64) {
+	var next int64 // from the last look up to here there is no data
 	for pieceIndex := range missing.Members() {
 		begin := info.Geometry.PieceOffset(pieceIndex)
 		end := begin + int64(info.Geometry.PieceLen(pieceIndex))
-		n += min(store.NextData(begin), end) - begin
+		if next < end { // else to look again would take a system call for each of two million pieces
+			next = store.NextData(begin)
+		}
+		n += min(next, end) - begin
 	}
 	return n
 }

@@ -14,9 +14,22 @@ import (
 // localTracker is a tracker that runs in this process.
 type localTracker struct {
 	*server.Server
-	addr   netip.AddrPort // where it listens
-	cancel context.CancelFunc
-	served chan error
+	addr      netip.AddrPort    // where it listens
+	whitelist *server.Whitelist // nil: every torrent
+	cancel    context.CancelFunc
+	served    chan error
+}
+
+// checkHTTPFlag refuses what cannot be listened on.
+func checkHTTPFlag(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return usagef("--http %q is not an address; write it as :6969 or 127.0.0.1:6969", addr)
+	}
+	return nil
 }
 
 // startTracker listens on addr and serves until stop is called. It outlives
@@ -28,15 +41,17 @@ func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTr
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s is not an address of this machine; choose one that is, or leave it out", addr)
+	case err != nil:
 		return nil, err
 	}
 	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	t := &localTracker{
-		Server: srv, addr: ln.Addr().(*net.TCPAddr).AddrPort(),
+		Server: srv, addr: ln.Addr().(*net.TCPAddr).AddrPort(), whitelist: cfg.Whitelist,
 		cancel: cancel, served: make(chan error, 1),
 	}
 	go func() { t.served <- srv.Run(serveCtx, ln) }()

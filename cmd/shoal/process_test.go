@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -103,6 +104,39 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	p.signal(t, os.Interrupt)
 	if code, stderr := p.end(t); code != exitInterrupted || stderr != "" {
 		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+func TestHangupReloadsTheWhitelist(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "hashes.txt")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(list, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(strings.Repeat("1", 40) + "\n")
+	p := startProcess(t, nil, "tracker", "run", "--whitelist", list, "--http", "127.0.0.1:0")
+	p.waitFor(t, "tracking 1 torrent on ")
+	write(strings.Repeat("1", 40) + "\n" + strings.Repeat("2", 40) + "\n")
+	p.signal(t, syscall.SIGHUP)
+	p.waitFor(t, "tracking 2 torrents from now on")
+	write("no hash\n")
+	p.signal(t, syscall.SIGHUP)
+	p.waitFor(t, "still tracking the 2 torrents from before")
+	p.signal(t, os.Interrupt)
+	if code, stderr := p.end(t); code != exitInterrupted {
+		t.Errorf("exit %d, stderr %q", code, stderr)
+	}
+}
+
+func TestPipesThatNobodyWritesTo(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
+		t.Skip(err)
+	}
+	if r := shoal(t, "show", pipe); r.code != exitFailed || !strings.Contains(r.stderr, "the file is empty") {
+		t.Errorf("exit %d, stderr %q", r.code, r.stderr)
 	}
 }
 

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -117,20 +119,31 @@ func (r *seedRun) openOne(ctx context.Context, s *session, torrent, path string)
 }
 
 func (r *seedRun) openFolder(ctx context.Context, s *session, folder string) error {
+	if stat, err := os.Stat(r.data); err != nil || !stat.IsDir() {
+		return fmt.Errorf("there is no folder %s; --data names the one that holds the data", r.data)
+	}
 	entries, err := os.ReadDir(folder)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return usagef("%s is not a folder; with --data, name the folder of the .torrent files", folder)
+	}
 	if err != nil {
 		return err
 	}
+	found := 0
 	for _, entry := range entries {
 		if entry.IsDir() || filepath.Ext(entry.Name()) != ".torrent" {
 			continue
 		}
+		found++
 		if err := r.openOne(ctx, s, filepath.Join(folder, entry.Name()), r.data); err != nil {
-			return err
+			s.e.logf("not seeded: %s", oneLine(err.Error()))
 		}
 	}
-	if len(s.transfers) == 0 {
+	switch {
+	case found == 0:
 		return fmt.Errorf("there is no .torrent file in %s", folder)
+	case len(s.transfers) == 0:
+		return fmt.Errorf("none of the %s in %s can be used", count(found, ".torrent file"), folder)
 	}
 	return nil
 }

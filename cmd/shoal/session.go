@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -67,7 +68,11 @@ func (s *session) open(ctx context.Context) (err error) {
 	if s.fixed, err = s.conn.addresses(ctx); err != nil {
 		return err
 	}
-	if s.client, err = peer.New(s.conn.config()); err != nil {
+	s.client, err = peer.New(s.conn.config())
+	if errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EINVAL) { // the latter of fe80::1 without a zone
+		return fmt.Errorf("--bind %s is not an address of this machine: %w", s.conn.bindAddr, err)
+	}
+	if err != nil {
 		return err
 	}
 	s.trackers = newTrackerClient(s.conn.bindAddr)

@@ -81,8 +81,8 @@ func (r *shareRun) run(ctx context.Context, e *env, args []string) error {
 func (r *shareRun) startTracker(ctx context.Context) (*localTracker, error) {
 	cfg := server.Config{Interval: 2 * time.Minute} // a small swarm, and it may be gone soon
 	if r.http != "" {
-		if _, _, err := net.SplitHostPort(r.http); err != nil {
-			return nil, usagef("--http %q is not an address; write it as :6969 or 127.0.0.1:6969", r.http)
+		if err := checkHTTPFlag(r.http); err != nil {
+			return nil, err
 		}
 		return startTracker(ctx, r.http, cfg)
 	}
@@ -149,7 +149,7 @@ func (r *shareRun) makeTorrent(ctx context.Context, e *env, path, url string) (m
 	if err != nil {
 		return nil, "", err
 	}
-	output = torrentPath(r.output, m)
+	output = torrentPath(r.output, m.Info.Name)
 	if old, err := metainfo.Load(output); err == nil && old.InfoHash == m.InfoHash {
 		return m, output, replaceFile(output, b)
 	}

@@ -430,15 +430,18 @@ func TestSeedOfAFolderOfTorrents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// One of them is damaged: it is named, and the other one seeded.
+	// One of them is damaged, and a third one no torrent: they are named, and
+	// the first one is seeded.
 	writeFiles(t, filepath.Join(data, "second"), map[string]string{"b": strings.Repeat("x", 50_000)})
+	writeFiles(t, torrents, map[string]string{"c.torrent": "hello"})
 	seed := start(t, "seed", "--bind", "127.0.0.1", torrents, "--data", data)
 	addr := seed.addr(t, "peer")
 	dir := t.TempDir()
 	mustSucceed(t, "get", "--bind", "127.0.0.1", "--peer", addr, "-o", dir, filepath.Join(torrents, "a.torrent"))
 	equalTrees(t, filepath.Join(dir, "first"), filepath.Join(data, "first"))
 	r := seed.stop()
-	if r.code != exitInterrupted || !strings.Contains(r.stderr, "second: not seeded: 1 of 1 file missing or damaged, first b (damaged)") {
+	if r.code != exitInterrupted || !strings.Contains(r.stderr, "second: not seeded: 1 of 1 file missing or damaged, first b (damaged)") ||
+		!strings.Contains(r.stderr, "c.torrent: not a torrent") {
 		t.Errorf("exit %d\n%s", r.code, r.stderr)
 	}
 }
@@ -480,6 +483,30 @@ func TestTrackerKeepsToItsWhitelist(t *testing.T) {
 	if r := tracker.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "tracking 1 torrent on 127.0.0.1:") ||
 		!strings.Contains(r.stderr, "(1 refused)") {
 		t.Errorf("exit %d\n%s", r.code, r.stderr)
+	}
+}
+
+// TestGetMakesLinks has a torrent with symbolic links (BEP 47): one to a file of
+// its own, and one that would lead out of the folder.
+func TestGetMakesLinks(t *testing.T) {
+	torrent := filepath.Join(t.TempDir(), "links.torrent")
+	writeFiles(t, filepath.Dir(torrent), map[string]string{"links.torrent": "d4:infod5:filesl" +
+		"d6:lengthi1e4:pathl3:sub4:fileee" +
+		"d4:attr1:l6:lengthi0e4:pathl2:to2:ine12:symlink pathl3:sub4:fileee" +
+		"d4:attr1:l6:lengthi0e4:pathl3:oute12:symlink pathl2:..2:..6:passwdee" +
+		"e4:name1:d12:piece lengthi16384e6:pieces20:" + strings.Repeat("x", 20) + "ee"})
+	dir := t.TempDir()
+	for range 2 { // the links are there the second time
+		r := shoal(t, "get", "--bind", "127.0.0.1", "--no-tracker", "--timeout", "1ms", "-o", dir, torrent)
+		if r.code != exitNotFound {
+			t.Fatalf("exit %d\n%s", r.code, r.stderr)
+		}
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "d", "to", "in")); err != nil || target != filepath.Join("..", "sub", "file") {
+		t.Errorf("the link leads to %q, %v", target, err)
+	}
+	if stat, err := os.Lstat(filepath.Join(dir, "d", "out")); err != nil || !stat.Mode().IsRegular() || stat.Size() > 0 {
+		t.Errorf("the link that leads out became %v, %v", stat, err)
 	}
 }
 

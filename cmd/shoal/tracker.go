@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
-	"net"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -18,7 +20,8 @@ func trackerCommand() command {
 		about: `
 The announce URL that torrents need is http://HOST:PORT/announce. Say for which
 torrents the tracker works: for all (--open), or for a list (--whitelist). It
-runs until Ctrl-C, and prints its counts each minute in which they change.`,
+runs until Ctrl-C, and prints its counts each minute in which they change. A
+SIGHUP has it read the list again.`,
 		example: "shoal tracker run --http :6969 --whitelist torrents/",
 		new:     func() runner { return new(trackerRun) },
 	}
@@ -26,6 +29,9 @@ runs until Ctrl-C, and prints its counts each minute in which they change.`,
 
 // statsInterval is the time between two lines of a tracker's counts.
 const statsInterval = time.Minute
+
+// maxInterval is arbitrary: a peer that died is listed for twice the interval.
+const maxInterval = 24 * time.Hour
 
 type trackerRun struct {
 	http      string
@@ -46,7 +52,6 @@ func (r *trackerRun) flags(fs *pflag.FlagSet) {
 }
 
 func (r *trackerRun) check(args []string) error {
-	_, _, err := net.SplitHostPort(r.http)
 	switch {
 	case len(args) != 1 || args[0] != "run":
 		return usagef("say what to do: \"shoal tracker run\"")
@@ -56,10 +61,10 @@ func (r *trackerRun) check(args []string) error {
 		return usagef("say for which torrents: --open for all, or --whitelist FILE|DIR")
 	case r.interval < time.Second:
 		return usagef("--interval %v is less than a second", r.interval)
-	case err != nil:
-		return usagef("--http %q is not an address; write it as :6969 or 127.0.0.1:6969", r.http)
+	case r.interval > maxInterval:
+		return usagef("--interval %v is more than a day", r.interval)
 	}
-	return nil
+	return checkHTTPFlag(r.http)
 }
 
 func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
@@ -79,19 +84,25 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	hangup := make(chan os.Signal, 1)
+	if cfg.Whitelist != nil { // else a SIGHUP ends the process, as usual
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+	}
 	if !r.quiet {
 		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURL(reachableAddr(t.addr.Addr())))
 	}
 	e.tellListening("tracker", t.addr)
-	err = r.serve(ctx, e, t)
+	err = r.serve(ctx, e, t, hangup)
 	if stopErr := t.stop(); stopErr != nil {
 		return stopErr
 	}
 	return err
 }
 
-// serve prints the counts now and then, and once more at the end.
-func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker) error {
+// serve prints the counts now and then, and once more at the end. At a hangup it
+// reads the whitelist again.
+func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker, hangup <-chan os.Signal) error {
 	ticker := time.NewTicker(statsInterval)
 	defer ticker.Stop()
 	var last server.Stats
@@ -103,6 +114,9 @@ func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker) error {
 		case err := <-t.served:
 			t.served <- err // for stop
 			return err
+		case <-hangup:
+			r.reload(e, t.whitelist)
+			continue
 		case <-ticker.C:
 		}
 		stats := t.Stats()
@@ -111,6 +125,16 @@ func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker) error {
 			r.printStats(e, stats)
 		}
 		last = stats
+	}
+}
+
+// reload reads the whitelist again. One that cannot be read changes nothing.
+func (r *trackerRun) reload(e *env, whitelist *server.Whitelist) {
+	switch err := whitelist.Reload(); {
+	case err != nil:
+		e.logf("%s; still tracking the %s from before", oneLine(err.Error()), count(whitelist.Len(), "torrent"))
+	case !r.quiet:
+		e.logf("tracking %s from now on", count(whitelist.Len(), "torrent"))
 	}
 }
 

@@ -53,8 +53,10 @@ func (k *choker) init(now time.Duration) {
 }
 
 // slotsFor is the number of slots that an uplink of capacity bytes/s begins
-// with. The numbers are those of the original client: few for slow uplinks, so
-// that each peer gets a useful rate, then growing with the square root.
+// with: BEP 3's four, fewer for slow uplinks, so that each peer gets a useful
+// rate. Few are better than many as long as they fill the uplink: a piece that
+// goes out in a second can be passed on in the next, and the fewer pieces are
+// under way, the fewer are sent twice.
 func slotsFor(capacity int) int {
 	const kB = 1000
 	switch {
@@ -64,10 +66,8 @@ func slotsFor(capacity int) int {
 		return 2
 	case capacity < 15*kB:
 		return 3
-	case capacity < 42*kB:
-		return 4
 	}
-	return min(50, int(math.Sqrt(float64(capacity)/kB*0.6)))
+	return 4
 }
 
 // enter gives a new connection its place in the line. BEP 3: "new connections
@@ -128,20 +128,24 @@ func (e *Engine) peerInterest(now time.Duration, c *conn, interested bool) {
 		return
 	}
 	c.peerInterested = interested
-	if interested && c.unchoked {
+	switch {
+	case !interested:
+		c.optimistic = false // its slot goes to another: the turn is over
+	case c.unchoked && e.usedSlots() <= e.choker.slots:
+		c.optimistic = true // a slot is free all the same
+		return
+	case c.unchoked:
 		e.chokeWorst(now)
 		return
 	}
 	e.fillSlots(now)
 }
 
-// chokeWorst makes room when a peer that was unchoked for its rate, without a
-// slot, becomes interested. BEP 3: "if they become interested the worst
-// uploader gets choked."
+// chokeWorst makes room when a peer that was unchoked without a slot becomes
+// interested. BEP 3: "if they become interested the worst uploader gets
+// choked." That may be the peer itself: who takes turns with being interested
+// does not end up with a slot more than there are.
 func (e *Engine) chokeWorst(now time.Duration) {
-	if e.usedSlots() <= e.choker.slots {
-		return
-	}
 	var worst *conn
 	for _, c := range e.conns {
 		if c.unchoked && c.peerInterested && !c.optimistic &&
@@ -180,7 +184,7 @@ func (c *conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.clo
 // fillSlots gives free slots away at once, to who stands first in line. At the
 // next rechoke the fastest peers get theirs.
 func (e *Engine) fillSlots(now time.Duration) {
-	if e.choker.slots == 0 {
+	if e.choker.slots == 0 || e.cfg.NoChoking {
 		e.countSlots(now)
 	}
 	for free := e.choker.slots - e.usedSlots(); free > 0; free-- {
@@ -223,7 +227,7 @@ func (e *Engine) rechoke(now time.Duration) {
 		case !c.peerInterested:
 			// BEP 3: "Peers which have a better upload rate but aren't
 			// interested get unchoked".
-			if rate := e.merit(now, c); rate > threshold {
+			if rate := e.merit(now, c); rate > threshold && e.choker.slots > 0 {
 				e.setChoke(now, c, false)
 			} else {
 				e.choke(now, c)
@@ -231,10 +235,11 @@ func (e *Engine) rechoke(now time.Duration) {
 		case slices.Contains(regular, c):
 			c.optimistic = false
 			e.setChoke(now, c, false)
-		case c.unchoked && !c.optimistic:
-			// Its rate no longer holds the slot: it may stay for a turn only
-			// in line with the others.
-			e.choke(now, c)
+		case c.unchoked:
+			// Its rate does not hold the slot, or no longer: it has a turn like
+			// the others, which counts from when it was unchoked. To choke it
+			// and give it a free slot at once would drop what it asked for.
+			c.optimistic = true
 		}
 	}
 	e.rotate(now, e.choker.slots-len(regular))
@@ -279,7 +284,7 @@ func (e *Engine) rotate(now time.Duration, n int) {
 	var holders []*conn
 	waiting := 0
 	for _, c := range e.conns {
-		if c.unchoked && c.peerInterested && c.optimistic {
+		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
 			holders = append(holders, c)
 		} else if c.waiting() {
 			waiting++
@@ -338,16 +343,18 @@ func (e *Engine) judgeSlots(now time.Duration) {
 		return
 	}
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
-	k.adapt(filled, rate*2 < int64(e.cfg.UploadCapacity), e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
+	far := e.missing == 0 && rate*2 < int64(e.cfg.UploadCapacity)
+	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
 }
 
-// adapt opens one more slot while the uplink is unfilled and peers wait, a
-// quarter more while it is not even half filled, and takes one back when it is
-// filled and there are more than to begin with.
-func (k *choker) adapt(filled, halfEmpty, waiting bool, base int) {
+// adapt opens one more slot while the uplink is unfilled and peers wait, twice
+// as many if it is far from filled, and takes one back when it is filled and
+// there are more than to begin with. Only a seed is ever far from it: a leecher
+// may just have too little to give yet.
+func (k *choker) adapt(filled, far, waiting bool, base int) {
 	switch {
-	case !filled && waiting && halfEmpty:
-		k.slots = min(maxSlots, k.slots+max(1, k.slots/4))
+	case !filled && waiting && far:
+		k.slots = min(maxSlots, 2*k.slots)
 	case !filled && waiting:
 		k.slots = min(maxSlots, k.slots+1)
 	case filled && k.slots > base:

@@ -44,8 +44,9 @@ type conn struct {
 	pending     []request // asked for and not here yet, oldest first
 	cancelled   []request // cancelled, and by BEP 6 still to be answered
 	own         *partial  // the piece its next blocks come from
-	allowed     []int32   // pieces it lets us fetch while it chokes us
-	suggested   []int32   // pieces it suggests, newest last
+	ownSince    time.Duration
+	allowed     []int32 // pieces it lets us fetch while it chokes us
+	suggested   []int32 // pieces it suggests, newest last
 	lastBlock   time.Duration
 	snubbed     bool
 	unasked     int // blocks in a row that nobody asked for
@@ -64,7 +65,7 @@ type conn struct {
 	credit         int // bytes its transport can take
 	inBacklog      bool
 	offered        []int32 // our allowed-fast set for it
-	offeredBytes   int     // what of it was sent
+	offeredBytes   int64   // what of it was asked for, while choked
 	chokedRequests int
 	upMeter        meter
 	uploaded       int64
@@ -79,7 +80,8 @@ type early struct {
 
 func newConn(now time.Duration, in Input) *conn {
 	return &conn{
-		id: in.Conn, addr: in.Addr, peerID: in.PeerID,
+		// One peer has one address, in bans, in the line and in the book.
+		id: in.Conn, addr: netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), peerID: in.PeerID,
 		fast: in.Fast, extended: in.Extended, incoming: in.Incoming,
 		up: now, lastHeard: now, lastSent: now,
 		peerChoking: true, reqQ: defaultReqQ, window: newWindow(),
@@ -132,62 +134,56 @@ func (e *Engine) fastMessage(now time.Duration, c *conn, m wire.Message) {
 }
 
 // peerBitfield handles bitfield, have all and have none. BEP 3: "'bitfield' is
-// only ever sent as the first message." Nothing breaks if an extension message
-// came before it. aria2 also sends one later, in place of many haves.
+// only ever sent as the first message." But aria2 sends a bitfield or have all
+// wherever that is shorter than the haves that are due, so a later one counts as
+// haves. Only to say "have none" later is of no use to anybody.
 func (e *Engine) peerBitfield(now time.Duration, c *conn, m wire.Message) {
-	first := !c.told
 	switch {
 	case m.Type != wire.Bitfield && !c.fast:
 		e.close(c, m.Type.String()+" without the fast extension")
-		return
-	case m.Type != wire.Bitfield && !first:
-		e.close(c, m.Type.String()+" after the first message")
-		return
+	case m.Type == wire.HaveNone && c.told:
+		e.close(c, "have none after the first message")
+	case e.picker == nil:
+		c.early.all = c.early.all || m.Type == wire.HaveAll
+		c.early.bitfield = append([]byte(nil), m.Payload...)
+	case c.has != nil:
+		e.takeMore(now, c, m)
+	default:
+		e.takeBitfield(now, c, m.Type, m.Payload)
 	}
 	c.told = true
-	switch {
-	case e.picker == nil:
-		c.early.all = m.Type == wire.HaveAll || c.early.all
-		c.early.bitfield = append([]byte(nil), m.Payload...)
-	case first:
-		e.takeBitfield(now, c, m.Type, m.Payload)
-	default:
-		e.takeLateBitfield(now, c, m.Payload)
-	}
 }
 
-// takeLateBitfield takes the pieces that are new in a bitfield as haves. Those
-// that it lacks the peer has all the same: nothing takes a have back.
-func (e *Engine) takeLateBitfield(now time.Duration, c *conn, payload []byte) {
-	has, err := bitfield.Parse(payload, e.geo.NumPieces())
-	if err != nil {
-		e.close(c, err.Error())
+// takeMore takes a bitfield or have all as a have of each piece in it that the
+// peer did not have before.
+func (e *Engine) takeMore(now time.Duration, c *conn, m wire.Message) {
+	more, ok := e.parseHas(c, m.Type, m.Payload)
+	if !ok || c.seed {
 		return
 	}
-	for piece := range has.Members() {
-		if c.closing {
-			return
+	for piece := range more.Members() {
+		if c.has.Add(piece) {
+			e.picker.gain(piece)
 		}
-		e.takeHave(now, c, uint32(piece))
 	}
+	if c.has.All() {
+		e.becameSeed(c)
+	}
+	c.wanted = e.countWanted(c)
+	e.updateInterest(now, c)
+	if c.mayAsk() {
+		e.fill(now, c)
+	}
+	e.closeIfUseless(c)
 }
 
 // takeBitfield makes a peer's first word about its pieces count.
 func (e *Engine) takeBitfield(now time.Duration, c *conn, kind wire.Type, payload []byte) {
-	n := e.geo.NumPieces()
-	switch kind {
-	case wire.HaveAll:
-		c.has = bitfield.NewFull(n)
-	case wire.HaveNone:
-		c.has = bitfield.New(n)
-	default:
-		has, err := bitfield.Parse(payload, n)
-		if err != nil {
-			e.close(c, err.Error())
-			return
-		}
-		c.has = has
+	has, ok := e.parseHas(c, kind, payload)
+	if !ok {
+		return
 	}
+	c.has = has
 	if c.has.All() {
 		c.seed = true
 		e.picker.seeds++
@@ -199,6 +195,23 @@ func (e *Engine) takeBitfield(now time.Duration, c *conn, kind wire.Type, payloa
 	c.wanted = e.countWanted(c)
 	e.updateInterest(now, c)
 	e.closeIfUseless(c)
+}
+
+// parseHas returns the pieces that a bitfield, have all or have none names. It
+// closes the connection if they cannot be those of the torrent.
+func (e *Engine) parseHas(c *conn, kind wire.Type, payload []byte) (has *bitfield.Set, ok bool) {
+	n := e.geo.NumPieces()
+	switch kind {
+	case wire.HaveAll:
+		return bitfield.NewFull(n), true
+	case wire.HaveNone:
+		return bitfield.New(n), true
+	}
+	has, err := bitfield.Parse(payload, n)
+	if err != nil {
+		e.close(c, err.Error())
+	}
+	return has, err == nil
 }
 
 // countWanted counts the pieces a peer has that we want and lack.

@@ -105,6 +105,8 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 		e.selectPieces(now, in.Want)
 	case InLimits:
 		e.cfg.UploadCapacity = in.Length
+		e.uploadAt, e.downloadAt = 0, 0 // they were those of the old limits
+		e.refill = true
 		e.serve(now)
 	}
 	e.refillIdle(now)
@@ -213,6 +215,7 @@ func (e *Engine) tickConn(now time.Duration, c *conn) {
 		e.close(c, "silent for four minutes")
 	default:
 		e.checkSnub(now, c)
+		e.checkParole(now, c)
 		if now-c.lastSent >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
@@ -223,7 +226,7 @@ func (e *Engine) tickConn(now time.Duration, c *conn) {
 func (e *Engine) connUp(now time.Duration, in Input) {
 	c := newConn(now, in)
 	if !in.Incoming {
-		e.book.connected(in.Addr)
+		e.book.connected(c.addr)
 		e.cfg.Grants.DialDone(now)
 	}
 	if reason := e.refuse(now, c); reason != "" {

@@ -43,8 +43,9 @@ func (e *Engine) extendedMessage(now time.Duration, c *conn, m wire.Message) {
 	if c.incoming && h.Port != 0 {
 		// Where the peer listens is worth knowing when the connection ends.
 		addr := netip.AddrPortFrom(c.addr.Addr().Unmap(), h.Port)
-		if e.book.add(addr, SourceIncoming) {
-			e.book.connected(addr)
+		e.book.add(addr, SourceIncoming)
+		if k := e.book.byAddr[addr]; k != nil && k.state == knownIdle {
+			e.book.connected(addr) // else we would dial it, for a second connection
 			c.listens = addr
 		}
 	}

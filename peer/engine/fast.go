@@ -51,8 +51,8 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *conn) {
 // isOffered reports whether a choked peer may have a block all the same. BEP
 // 6 allows to refuse once "the requested piece has already been sent to the
 // requesting peer, or if the requesting peer is not a starting peer": one with
-// more than k pieces. What was sent is counted in bytes, so that asking for
-// one piece again and again ends as well.
+// more than k pieces. What it asked for is counted in bytes, so that asking for
+// one piece again and again ends as well, also if it is done all at once.
 func (e *Engine) isOffered(c *conn, u upload) bool {
 	if !slices.Contains(c.offered, int32(u.piece)) {
 		return false
@@ -60,7 +60,7 @@ func (e *Engine) isOffered(c *conn, u upload) bool {
 	if c.has != nil && c.has.Count() > len(c.offered) {
 		return false
 	}
-	return c.offeredBytes < len(c.offered)*e.geo.StdPieceLen()
+	return c.offeredBytes+int64(u.length) <= int64(len(c.offered))*int64(e.geo.StdPieceLen())
 }
 
 // allowedByPeer handles "allowed fast": a piece we may fetch while choked. "The

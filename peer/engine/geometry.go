@@ -67,7 +67,7 @@ func (e *Engine) replay(now time.Duration, c *conn) {
 		e.takeHave(now, c, index)
 	}
 	for i := 0; i < len(c.allowed); i++ {
-		if int(c.allowed[i]) >= e.geo.NumPieces() {
+		if int64(uint32(c.allowed[i])) >= int64(e.geo.NumPieces()) {
 			e.close(c, "allowed fast of a piece that does not exist")
 			return
 		}

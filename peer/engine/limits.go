@@ -87,6 +87,10 @@ const (
 	// snubAfter: a peer that unchoked us and sends nothing for a minute.
 	snubAfter = time.Minute
 
+	// aloneFor is how long a peer on parole has for its piece before others
+	// may help. Arbitrary: as long as a silent peer has.
+	aloneFor = snubAfter
+
 	// wholePiece: a peer that can bring a whole piece within this time gets
 	// one of its own, which keeps blame and disk access simple; slower ones
 	// join in a piece, so that it can be passed on soon.

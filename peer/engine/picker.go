@@ -100,9 +100,6 @@ func (p *picker) swap(i, j int32) {
 	p.place[a], p.place[b] = j, i
 }
 
-// availability is the number of connected peers that have a piece.
-func (p *picker) availability(piece int) int { return int(p.copies[piece]) + p.seeds }
-
 // complete is the number of whole copies among the connected peers: the
 // availability of the rarest piece.
 func (p *picker) complete() int {
@@ -114,6 +111,11 @@ func (p *picker) complete() int {
 		least = min(least, n)
 	}
 	return int(least) + p.seeds
+}
+
+// canGet reports whether anything can be picked that a connected peer has.
+func (p *picker) canGet() bool {
+	return p.canPick() && (p.seeds > 0 || len(p.edges) > 2 && int(p.edges[2]) < len(p.order))
 }
 
 // canPick reports whether anything can be picked at all.
@@ -192,4 +194,13 @@ func (p *picker) pickFirst(has *bitfield.Set) int {
 		}
 	}
 	return -1
+}
+
+// pickScarce returns a piece that only seeds have, at random, or -1.
+func (p *picker) pickScarce(rng *rand.Rand) int {
+	if len(p.edges) < 3 || p.edges[1] == p.edges[2] {
+		return -1
+	}
+	from, to := int(p.edges[1]), int(p.edges[2])
+	return int(p.order[from+rng.IntN(to-from)])
 }

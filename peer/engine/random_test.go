@@ -79,6 +79,10 @@ func (w *madWorld) step(kind byte) {
 	if at, ok := w.e.NextTimeout(); ok && at <= w.now {
 		w.e.Advance(w.now)
 	}
+	if kind == 8 { // long enough to be snubbed
+		w.now += snubAfter
+		w.e.Advance(w.now)
+	}
 	c := w.conn()
 	if c == nil || kind < 8 {
 		w.connect()

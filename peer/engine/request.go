@@ -28,7 +28,7 @@ func (e *Engine) fill(now time.Duration, c *conn) {
 		if e.downloadAt > now {
 			return
 		}
-		p, index := e.nextBlock(c)
+		p, index := e.nextBlock(now, c)
 		if p == nil {
 			return
 		}
@@ -158,35 +158,49 @@ func (e *Engine) blockMessage(kind wire.Type, piece, index int) wire.Message {
 	}
 }
 
-// nextBlock chooses the next block to ask of a peer and marks it as asked for.
-// Pieces are finished before others are begun: first the one that the peer
-// works on, then one that was abandoned, then, unless the peer is quick enough
-// for a whole piece, one that others work on; then a new one.
-func (e *Engine) nextBlock(c *conn) (*partial, int) {
+// nextBlock chooses the next block to ask of a peer and marks it as asked for:
+// of the piece that the peer works on, or of one that it is to work on next.
+func (e *Engine) nextBlock(now time.Duration, c *conn) (*partial, int) {
 	if c.own != nil && c.own.free > 0 && e.mayFetch(c, c.own.piece) {
 		return c.own, c.own.takeFree()
 	}
 	if c.peerChoking && len(c.allowed) == 0 {
 		return nil, 0
 	}
-	p := e.chooseStarted(c, true)
-	if p == nil && !c.parole && !e.deservesPiece(c) {
-		p = e.chooseStarted(c, false)
-	}
+	p := e.nextPiece(c)
 	if p == nil {
-		p = e.chooseNew(c)
+		return e.endgame(c)
 	}
-	if p == nil && !c.parole {
-		p = e.chooseStarted(c, false)
+	e.leavePartial(c)
+	c.own, c.ownSince = p, now
+	p.users++
+	p.alone = c.parole
+	return p, p.takeFree()
+}
+
+// nextPiece chooses the piece that a peer is to work on. Pieces are finished
+// before others are begun: after what only seeds have comes what was abandoned,
+// then, unless the peer is quick enough for a whole piece, what others work on;
+// then a new one.
+func (e *Engine) nextPiece(c *conn) *partial {
+	if p := e.chooseScarce(c); p != nil {
+		return p
 	}
-	if p != nil {
-		e.leavePartial(c)
-		c.own = p
-		p.users++
-		p.alone = c.parole
-		return p, p.takeFree()
+	if p := e.chooseStarted(c, true); p != nil {
+		return p
 	}
-	return e.endgame(c)
+	if !c.parole && !e.deservesPiece(c) {
+		if p := e.chooseStarted(c, false); p != nil {
+			return p
+		}
+	}
+	if p := e.chooseNew(c); p != nil {
+		return p
+	}
+	if c.parole {
+		return e.chooseUnproven(c)
+	}
+	return e.chooseStarted(c, false)
 }
 
 // mayFetch reports whether c lets us fetch a piece now: it has it, and does
@@ -204,6 +218,34 @@ func (e *Engine) deservesPiece(c *conn) bool {
 	return c.window.bestRate*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
 }
 
+// chooseScarce returns what only a seed can bring, if c is one and there is
+// any: a piece in flight that nobody works on, or a new one, or, for a peer that
+// is too slow for a whole piece, one that others work on. What a leecher has as
+// well can wait for the leechers: a seed that sends a piece twice before it has
+// sent them all holds up the whole swarm.
+func (e *Engine) chooseScarce(c *conn) *partial {
+	if !c.seed || c.peerChoking || c.parole || e.cfg.Order != RarestFirst {
+		return nil
+	}
+	var shared *partial
+	for _, p := range e.partials {
+		switch {
+		case p.free == 0 || p.alone || e.picker.copies[p.piece] > 0:
+		case p.users == 0:
+			return p
+		case shared == nil:
+			shared = p
+		}
+	}
+	if shared != nil && !e.deservesPiece(c) {
+		return shared
+	}
+	if piece := e.picker.pickScarce(e.cfg.Rand); piece >= 0 {
+		return e.openPiece(piece)
+	}
+	return shared
+}
+
 // chooseStarted returns the oldest piece in flight with a block that c can
 // fetch: among those that nobody works on, or among all.
 func (e *Engine) chooseStarted(c *conn, abandoned bool) *partial {
@@ -216,6 +258,27 @@ func (e *Engine) chooseStarted(c *conn, abandoned bool) *partial {
 		}
 	}
 	return nil
+}
+
+// chooseUnproven returns a piece that others have left unfinished, for a peer
+// on parole that may help with such.
+func (e *Engine) chooseUnproven(c *conn) *partial {
+	if !e.nothingToProve() {
+		return nil
+	}
+	for _, p := range e.partials {
+		if p.users == 0 && p.free > 0 && e.mayFetch(c, p.piece) {
+			return p
+		}
+	}
+	return nil
+}
+
+// nothingToProve reports whether there is no piece with which a peer on parole
+// could prove himself, and nobody who is about to: then all may help to finish
+// what was begun, or nobody would if all are on parole.
+func (e *Engine) nothingToProve() bool {
+	return !e.picker.canGet() && !slices.ContainsFunc(e.partials, func(p *partial) bool { return p.alone })
 }
 
 // chooseNew opens the piece that the peer suggests or the picker picks.
@@ -260,10 +323,11 @@ func (e *Engine) pickAllowed(c *conn) int {
 // endgame chooses a block that others were asked for already, once no wanted
 // block is left that nobody was. BEP 3: "once requests for all pieces a given
 // downloader doesn't have yet are currently pending, it sends requests for
-// everything to everyone it's downloading from." Here to a few at a time: the
-// block that is asked of the fewest, and of those the first.
+// everything to everyone it's downloading from." A piece that no peer has does
+// not hold it up. Here to a few at a time: the block that is asked of the
+// fewest, and of those the first.
 func (e *Engine) endgame(c *conn) (*partial, int) {
-	if e.cfg.NoEndgame || c.parole || e.picker.canPick() {
+	if e.cfg.NoEndgame || c.parole && !e.nothingToProve() || e.picker.canGet() {
 		return nil, 0
 	}
 	var best *partial
@@ -357,6 +421,7 @@ func (e *Engine) arrived(now time.Duration, c *conn, r request, in Input) {
 		p.blocks[index].taken = p.blocks[index].requests > 0
 		if p.blocks[index].requests == 0 {
 			p.reopen(index, r.given)
+			e.refill = true
 			if !r.given {
 				e.returnBuffer(now, p, index, in.Length)
 			}
@@ -364,11 +429,12 @@ func (e *Engine) arrived(now time.Duration, c *conn, r request, in Input) {
 		return
 	}
 	wasFree := r.given && p.blocks[index].requests == 0
-	if wasFree {
-		// Its memory was given back when the request was given up.
-		p.resident += in.Length
-		e.buffered += in.Length
-		e.cfg.Grants.Buffer(now, in.Length)
+	if wasFree && !e.takeBuffer(now, p, index, in.Length) {
+		// Its memory was given back when the request was given up, and others
+		// have it now.
+		e.waste(in.Length)
+		e.discard(in)
+		return
 	}
 	e.downloaded += int64(in.Length)
 	c.downloaded += int64(in.Length)
@@ -415,30 +481,26 @@ func (e *Engine) discard(in Input) {
 // cancelBlock cancels the other requests for a block that has arrived.
 func (e *Engine) cancelBlock(now time.Duration, p *partial, index int) {
 	for _, c := range e.conns {
-		for i, r := range c.pending {
-			if r.p == p && int(r.block) == index {
-				c.pending = slices.Delete(c.pending, i, i+1)
-				e.cancel(now, c, r)
-				e.refill = true
-				break
-			}
-		}
+		e.cancelRequests(now, c, func(r request) bool { return r.p == p && int(r.block) == index })
 	}
 	p.blocks[index].requests = 0
 }
 
 // cancelPiece cancels all of c's requests for a piece.
 func (e *Engine) cancelPiece(now time.Duration, c *conn, p *partial) {
-	kept := c.pending[:0]
-	for _, r := range c.pending {
-		if r.p != p {
-			kept = append(kept, r)
-			continue
+	e.cancelRequests(now, c, func(r request) bool { return r.p == p })
+}
+
+// cancelRequests cancels those of c's requests that f picks.
+func (e *Engine) cancelRequests(now time.Duration, c *conn, f func(request) bool) {
+	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
+		if !f(r) {
+			return false
 		}
 		e.cancel(now, c, r)
 		e.refill = true
-	}
-	c.pending = kept
+		return true
+	})
 }
 
 // cancel tells c that a block is no longer wanted. By BEP 6 an answer follows
@@ -448,9 +510,18 @@ func (e *Engine) cancel(now time.Duration, c *conn, r request) {
 		return
 	}
 	e.send(now, c, e.blockMessage(wire.Cancel, r.p.piece, int(r.block)))
-	if c.fast && len(c.cancelled) < maxQueued {
-		c.cancelled = append(c.cancelled, r)
+	if c.fast {
+		c.awaitAnswer(r)
 	}
+}
+
+// awaitAnswer remembers a request that is answered although it no longer
+// counts. Of a peer that does not answer the oldest is forgotten.
+func (c *conn) awaitAnswer(r request) {
+	if len(c.cancelled) == maxQueued {
+		c.cancelled = slices.Delete(c.cancelled, 0, 1)
+	}
+	c.cancelled = append(c.cancelled, r)
 }
 
 // choked handles "choke". BEP 6: "Choke no longer implicitly rejects all
@@ -476,7 +547,19 @@ func (e *Engine) unchokedUs(now time.Duration, c *conn) {
 	c.snubbed = false
 	c.lastBlock = now
 	c.window.roundStart = now
+	e.forgetGiven(c)
 	e.fill(now, c)
+}
+
+// forgetGiven makes room in the window of a peer that choked us without
+// rejecting what we had asked for and, after a minute, given up.
+func (e *Engine) forgetGiven(c *conn) {
+	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
+		if r.given {
+			c.awaitAnswer(r)
+		}
+		return r.given
+	})
 }
 
 // releaseAll takes back every request to c.
@@ -520,6 +603,15 @@ func (e *Engine) rejected(now time.Duration, c *conn, m wire.Message) {
 func (e *Engine) disallow(c *conn, piece int) {
 	if i := slices.Index(c.allowed, int32(piece)); i >= 0 && c.peerChoking {
 		c.allowed = slices.Delete(c.allowed, i, i+1)
+	}
+}
+
+// checkParole ends the privilege of a peer on parole to fetch its piece alone
+// when it takes too long: a slow liar must not hold the last piece back.
+func (e *Engine) checkParole(now time.Duration, c *conn) {
+	if c.own != nil && c.own.alone && now-c.ownSince >= aloneFor {
+		e.leavePartial(c)
+		e.refill = true
 	}
 }
 

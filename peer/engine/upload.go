@@ -61,6 +61,9 @@ func (e *Engine) requested(now time.Duration, c *conn, m wire.Message) {
 	case c.queue.len() >= maxQueued:
 		e.reject(now, c, u)
 	default:
+		if !c.unchoked {
+			c.offeredBytes += int64(u.length)
+		}
 		c.queue.push(u)
 		e.enterBacklog(c)
 		e.serve(now)
@@ -157,9 +160,6 @@ func (e *Engine) release(now time.Duration, c *conn) {
 	c.uploaded += int64(n)
 	c.upMeter.add(now, n)
 	c.lastSent = now
-	if !c.unchoked {
-		c.offeredBytes += n
-	}
 	e.uploaded += int64(n)
 	e.up.add(now, n)
 	e.choker.sent += int64(n)
@@ -185,6 +185,7 @@ func (e *Engine) setChoke(now time.Duration, c *conn, choke bool) {
 	c.queue.clear()
 	for _, u := range dropped {
 		if e.isOffered(c, u) {
+			c.offeredBytes += int64(u.length)
 			c.queue.push(u)
 		} else {
 			e.reject(now, c, u)

@@ -152,7 +152,9 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 		return
 	}
 	for i, d := range digests {
-		if d != s.digests[i] {
+		// A zero digest is of a block that could not be read back from the
+		// disk: no fault of who sent it.
+		if d != s.digests[i] && d != ([20]byte{}) && s.digests[i] != ([20]byte{}) {
 			e.ban(s.givers[s.who[i]].who, "a false block")
 		}
 	}

@@ -46,7 +46,7 @@ func (l *limiter) setRate(now time.Duration, rate int) {
 	for _, t := range l.turns {
 		t.booked = false
 	}
-	*l = limiter{rate: int64(min(max(rate, 0), maxRate)), paid: now}
+	*l = limiter{rate: min(max(int64(rate), 0), maxRate), paid: now}
 }
 
 // ready is when the next grant can be made, if none was wanted since idle.

@@ -43,7 +43,9 @@ const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 10 * time.Second
 	idleTimeout    = 30 * time.Second
-	stopTimeout    = 5 * time.Second
+	// An answer takes milliseconds. Who has connected and not asked yet would
+	// hold up the end for as long as this.
+	stopTimeout = time.Second
 )
 
 // maxHeaderLen bounds a request's line and header, in bytes: 8 KiB, of which
@@ -157,7 +159,7 @@ func newRand() *rand.Rand {
 func (s *Server) now() time.Duration { return time.Since(s.begin) }
 
 // Run serves HTTP on ln, which it closes, until ctx ends, and sweeps out
-// silent peers. Requests under way get a few seconds. Without Run, for example
+// silent peers. Requests under way get a second. Without Run, for example
 // in a test of the handler alone, peers never expire.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	hs := &http.Server{

@@ -70,9 +70,9 @@ func wantFailure(t *testing.T, got string, reason error) {
 func TestAnnounceAndScrape(t *testing.T) {
 	s := newServer(t, Config{})
 	wantBody(t, get(t, s, "10.0.0.1:4000", announceOf(idA, 0x1ae1, "&event=started&compact=1")),
-		"d8:completei0e10:downloadedi0e11:external ip4:\n\x00\x00\x0110:incompletei1e8:intervali1800e12:min intervali900e5:peers0:e")
+		"d8:completei0e10:downloadedi0e11:external ip4:\n\x00\x00\x0110:incompletei1e8:intervali1800e12:min intervali60e5:peers0:e")
 	wantBody(t, get(t, s, "10.0.0.2:4000", announceOf(idB, 7, "&left=0&event=completed")),
-		"d8:completei1e10:downloadedi1e11:external ip4:\n\x00\x00\x0210:incompletei1e8:intervali1800e12:min intervali900e"+
+		"d8:completei1e10:downloadedi1e11:external ip4:\n\x00\x00\x0210:incompletei1e8:intervali1800e12:min intervali60e"+
 			"5:peers6:\n\x00\x00\x01\x1a\xe1e")
 	wantBody(t, get(t, s, "10.0.0.9:1", "/scrape?info_hash="+hashA+"&info_hash=bbbbbbbbbbbbbbbbbbbb&info_hash="+hashA),
 		"d5:filesd20:"+hashA+"d8:completei1e10:downloadedi1e10:incompletei1eeee")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/shoal-bt/shoal/metainfo"
 )
@@ -87,7 +88,9 @@ func (w *Whitelist) Allows(h metainfo.InfoHash) bool {
 func (w *Whitelist) Len() int { return len(*w.set.Load()) }
 
 func loadHashes(path string) (map[metainfo.InfoHash]struct{}, error) {
-	f, err := os.Open(path)
+	// Not to block: a named pipe that nobody writes to is an empty list, and
+	// does not hold up the tracker.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -108,11 +111,14 @@ func readHashes(r io.Reader) (map[metainfo.InfoHash]struct{}, error) {
 		}
 		h, err := metainfo.ParseInfoHash(text)
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %w", line, err)
+			return nil, fmt.Errorf("line %d: %w; of .torrent files, give their folder", line, err)
 		}
 		set[h] = struct{}{}
 	}
-	if err := sc.Err(); err != nil {
+	switch err := sc.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		return nil, fmt.Errorf("line %d is longer than %d bytes: this is no list of info-hashes, one a line", line+1, maxLineLen)
+	case err != nil:
 		return nil, fmt.Errorf("line %d: %w", line+1, err)
 	}
 	return set, nil
