@@ -8,7 +8,7 @@ import tempfile
 import time
 
 # What takes longer than this has failed. Generous: a machine may be busy.
-TIMEOUT = 120
+TIMEOUT = 180
 
 
 # How many addresses a lab has: enough for every process of a scenario. Several
