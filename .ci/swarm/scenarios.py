@@ -1,4 +1,7 @@
 """The list of all scenarios."""
-from swarm import exchange, resume, trouble, twelve
+from swarm import bench, exchange, resume, trouble, twelve
 
 ALL = [*exchange.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS, *trouble.SCENARIOS]
+
+# What --bench runs in place of them.
+BENCH = bench.SCENARIOS
