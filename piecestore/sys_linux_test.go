@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,7 @@ func TestDrop(t *testing.T) {
 		for _, step := range []int{n / 2, n - n/2} {
 			rest.drop(step)
 		}
-		if got := string(bytes.Join(rest.bufs, nil)); got != "abcdef"[n:] {
+		if got := string(bytes.Join(rest.head(room(5)), nil)); got != "abcdef"[n:] {
 			t.Errorf("after %d bytes %q is left", n, got)
 		}
 	}
@@ -28,6 +29,22 @@ func TestDrop(t *testing.T) {
 		t.Errorf("the caller's list is %q now", got)
 	}
 }
+
+// TestHead: what one call writes is bounded in bytes and in buffers.
+func TestHead(t *testing.T) {
+	long := cursor{bufs: [][]byte{make([]byte, 10), make([]byte, 3*maxWriteLen)}}
+	long.drop(4)
+	if got := long.head(room(5)); len(got) != 2 || len(got[0]) != 6 || len(got[1]) != maxWriteLen-6 {
+		t.Errorf("%d buffers", len(got))
+	}
+	many := cursor{bufs: slices.Repeat([][]byte{{1}}, 9)}
+	if got := many.head(room(4)); len(got) != 4 {
+		t.Errorf("%d buffers, want 4", len(got))
+	}
+}
+
+// room is an empty list with room for n buffers.
+func room(n int) [][]byte { return make([][]byte, 0, n) }
 
 // TestFullDisk fills a disk of 1 MiB, in a mount namespace of its own: the
 // error says so, what was verified stays known, and when there is room again
