@@ -1,0 +1,63 @@
+package node
+
+import (
+	"crypto/sha1"
+	"crypto/subtle"
+	"math/rand/v2"
+	"net/netip"
+	"time"
+)
+
+const (
+	tokenLen  = 8 // bytes; guessing one takes 2^63 packets
+	secretLen = 16
+)
+
+// tokens makes the tokens that prove that a node receives at the address it
+// stores from. BEP 5: "uses the SHA1 hash of the IP address concatenated onto
+// a secret that changes every five minutes and tokens up to ten minutes old are
+// accepted".
+type tokens struct {
+	current, last [secretLen]byte
+	rotated       time.Duration
+	used          bool
+}
+
+// rotate draws new secrets when they are due.
+func (t *tokens) rotate(now time.Duration, rnd *rand.Rand) {
+	if t.used && now-t.rotated < rotateEvery {
+		return
+	}
+	if t.last = t.current; !t.used || now-t.rotated >= 2*rotateEvery {
+		t.last = newSecret(rnd)
+	}
+	t.current, t.rotated, t.used = newSecret(rnd), now, true
+}
+
+func newSecret(rnd *rand.Rand) (s [secretLen]byte) {
+	for i := range s {
+		s[i] = byte(rnd.Uint32())
+	}
+	return s
+}
+
+// make returns the token of the address.
+func (t *tokens) make(now time.Duration, rnd *rand.Rand, ip netip.Addr) [tokenLen]byte {
+	t.rotate(now, rnd)
+	return tokenOf(&t.current, ip)
+}
+
+// check reports whether token was made for the address not long ago.
+func (t *tokens) check(now time.Duration, rnd *rand.Rand, ip netip.Addr, token []byte) bool {
+	t.rotate(now, rnd)
+	current, last := tokenOf(&t.current, ip), tokenOf(&t.last, ip)
+	return subtle.ConstantTimeCompare(token, current[:])|subtle.ConstantTimeCompare(token, last[:]) == 1
+}
+
+func tokenOf(secret *[secretLen]byte, ip netip.Addr) [tokenLen]byte {
+	var b [secretLen + 16]byte
+	addr := ip.As16()
+	copy(b[copy(b[:], secret[:]):], addr[:])
+	sum := sha1.Sum(b[:])
+	return [tokenLen]byte(sum[:tokenLen])
+}
