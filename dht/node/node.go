@@ -72,6 +72,7 @@ type Node struct {
 	peers  *peerStore // made by the first announce
 	items  *itemStore // made by the first put
 
+	scratch scratch
 	outputs []Output
 	taken   int    // outputs that Next has handed out
 	arena   []byte // the packets of outputs
@@ -226,10 +227,10 @@ func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	if !reachable(from) || n.tableOf(from.Addr()) == nil {
 		return
 	}
-	var m krpc.Message
+	m := &n.scratch.parsed
 	refusal := m.Parse(packet)
 	if m.Kind == krpc.Query {
-		n.serve(now, from, &m, refusal)
+		n.serve(now, from, m, refusal)
 		return
 	}
 	q := n.queries.find(m.Transaction, from)
@@ -242,7 +243,7 @@ func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	}
 	n.lastAnswer = now
 	if m.Kind == krpc.Response {
-		n.response(now, q, &m)
+		n.response(now, q, m)
 	} else if q.walk != nil {
 		q.walk.refused(now, q)
 	}

@@ -11,6 +11,14 @@ import (
 // and an item: brackets, ip, id, token, t, v and y.
 const fixedReplyLen = 160
 
+// scratch is memory for the parts of one reply, kept for the next.
+type scratch struct {
+	parsed        krpc.Message
+	token         [tokenLen]byte
+	nodes, nodes6 []byte
+	values        krpc.Values
+}
+
 // serve answers a query.
 func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, refusal *krpc.Refusal) {
 	// BEP 43: a read-only node "no longer responds to 'query' messages".
@@ -50,9 +58,7 @@ func (n *Node) answer(now time.Duration, from netip.AddrPort, m *krpc.Message) *
 		n.send(from, &reply)
 		return nil
 	}
-	var nodes [numClosest * krpc.NodeLen4]byte
-	var nodes6 [numClosest * krpc.NodeLen6]byte
-	n.addNodes(&reply, from, m, nodes[:0], nodes6[:0])
+	n.addNodes(&reply, from, m)
 	switch m.Method {
 	case krpc.GetPeers:
 		n.servePeers(now, from, m, &reply)
@@ -71,7 +77,7 @@ func (n *Node) answer(now time.Duration, from netip.AddrPort, m *krpc.Message) *
 // 32: "In the absence of a 'want' parameter, the reply should include 'nodes'
 // if the request was sent over IPv4, and should include 'nodes6' if the request
 // was sent over IPv6."
-func (n *Node) addNodes(reply *krpc.Message, from netip.AddrPort, m *krpc.Message, nodes, nodes6 []byte) {
+func (n *Node) addNodes(reply *krpc.Message, from netip.AddrPort, m *krpc.Message) {
 	want := m.Want
 	switch {
 	case want != 0:
@@ -81,10 +87,12 @@ func (n *Node) addNodes(reply *krpc.Message, from netip.AddrPort, m *krpc.Messag
 		want = krpc.WantNodes6
 	}
 	if want&krpc.WantNodes4 != 0 && n.table4 != nil {
-		reply.Nodes = appendClosest(nodes, n.table4, &m.Target, from)
+		n.scratch.nodes = appendClosest(n.scratch.nodes[:0], n.table4, &m.Target, from)
+		reply.Nodes = n.scratch.nodes
 	}
 	if want&krpc.WantNodes6 != 0 && n.table6 != nil {
-		reply.Nodes6 = appendClosest(nodes6, n.table6, &m.Target, from)
+		n.scratch.nodes6 = appendClosest(n.scratch.nodes6[:0], n.table6, &m.Target, from)
+		reply.Nodes6 = n.scratch.nodes6
 	}
 }
 
@@ -104,12 +112,9 @@ func appendClosest(b []byte, t *table, target *krpc.ID, from netip.AddrPort) []b
 
 // servePeers answers get_peers within maxReplyLen.
 func (n *Node) servePeers(now time.Duration, from netip.AddrPort, m *krpc.Message, reply *krpc.Message) {
-	token := n.tokens.make(now, n.cfg.Rand, from.Addr())
-	reply.Token = token[:]
-	var seeds, leechers krpc.Filter
+	reply.Token = n.token(now, from)
 	room := maxReplyLen - fixedReplyLen - len(reply.Nodes) - len(reply.Nodes6)
-	if m.Scrape && n.peers.scrape(m.Target, &seeds, &leechers) {
-		reply.BFsd, reply.BFpe = seeds[:], leechers[:]
+	if m.Scrape && n.scrape(reply, m.Target) {
 		room -= 2 * (krpc.FilterLen + 12)
 	}
 	if room < 0 {
@@ -127,19 +132,34 @@ func (n *Node) servePeers(now time.Duration, from netip.AddrPort, m *krpc.Messag
 	if family == 1 {
 		valueLen = len("18:") + 18
 	}
-	var values [maxReplyLen]byte
-	if v := n.peers.get(values[:0], n.cfg.Rand, m.Target, family, max(room, 0)/valueLen, m.NoSeed); len(v) > 0 {
-		reply.Values = v
+	n.scratch.values = n.peers.get(n.scratch.values[:0], n.cfg.Rand, m.Target, family, max(room, 0)/valueLen, m.NoSeed)
+	if len(n.scratch.values) > 0 {
+		reply.Values = n.scratch.values
 	}
 	n.send(from, reply)
+}
+
+// token returns the token of the address, in the node's scratch.
+func (n *Node) token(now time.Duration, from netip.AddrPort) []byte {
+	n.scratch.token = n.tokens.make(now, n.cfg.Rand, from.Addr())
+	return n.scratch.token[:]
+}
+
+// scrape adds BEP 33's filters to a reply, if there is anything to count.
+func (n *Node) scrape(reply *krpc.Message, hash krpc.ID) bool {
+	var seeds, leechers krpc.Filter
+	if !n.peers.scrape(hash, &seeds, &leechers) {
+		return false
+	}
+	reply.BFsd, reply.BFpe = seeds[:], leechers[:]
+	return true
 }
 
 // serveItem answers get within maxItemReplyLen. BEP 44: if the stored seq "is
 // less than or equal to the seq field then the k, v, and sig fields SHOULD be
 // omitted".
 func (n *Node) serveItem(now time.Duration, from netip.AddrPort, m *krpc.Message, reply *krpc.Message) {
-	token := n.tokens.make(now, n.cfg.Rand, from.Addr())
-	reply.Token = token[:]
+	reply.Token = n.token(now, from)
 	if v := n.items.get(m.Target); v != nil {
 		reply.Seq, reply.HasSeq = v.seq, v.key != nil
 		if v.key == nil || !m.HasSeq || v.seq > m.Seq {
