@@ -6,8 +6,8 @@ import "time"
 const (
 	numClosest  = 8 // BEP 5: "the K (8) closest good nodes"
 	alpha       = 8 // queries of a lookup that still may be answered in time
-	keptOutputs = 8 // outputs and kept bytes of packets that an idle node keeps memory for; arbitrary
-	keptBytes   = 1 << 11
+	keptOutputs = 4 // outputs and kept bytes of packets that an idle node keeps memory for; arbitrary
+	keptBytes   = 1536
 	maxReplyLen = 1024
 	// BEP 32: "must not send UDP datagrams with a payload larger than 1024
 	// octets". A stored value of 1,000 bytes cannot obey that.
@@ -39,12 +39,15 @@ const (
 
 // The upkeep of the table.
 const (
-	upkeepEvery   = 5 * time.Second  // how often the table is looked over
-	maxUpkeep     = 8                // unanswered queries for upkeep
-	selfEvery     = 15 * time.Minute // between lookups of our own id
-	retryJoin     = 10 * time.Second // between attempts while the table is empty
-	rotateEvery   = 5 * time.Minute  // BEP 5: "a secret that changes every five minutes and tokens up to ten minutes old are accepted"
-	maxBootstraps = 64               // addresses kept for the next attempt to join
+	upkeepEvery = 5 * time.Second // how often the table is looked over
+	maxUpkeep   = 8               // unanswered queries for upkeep
+	// Of those, so many may be to nodes that asked us: a flood of queries from
+	// forged addresses must not end the upkeep.
+	maxUpkeepAsked = 4
+	selfEvery      = 15 * time.Minute // between lookups of our own id
+	retryJoin      = 10 * time.Second // between attempts while the table is empty
+	rotateEvery    = 5 * time.Minute  // BEP 5: "a secret that changes every five minutes and tokens up to ten minutes old are accepted"
+	maxBootstraps  = 64               // addresses kept for the next attempt to join
 )
 
 // The bounds of the stores.

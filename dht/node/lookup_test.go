@@ -2,6 +2,7 @@ package node
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -60,17 +61,21 @@ func (m *lookups) add(w *world, h *host, target krpc.ID, start time.Duration) {
 	}
 }
 
+func (m *lookups) log(t testing.TB, numNodes int) {
+	t.Logf("%d nodes, 20 %% dead, 1 %% loss: first peers p50 %v p99 %v; converged p50 %v p99 %v; of the closest eight %.2f %% answered; %.1f queries, %d at most",
+		numNodes, percentile(m.first, 0.5), percentile(m.first, 0.99), percentile(m.converged, 0.5), percentile(m.converged, 0.99),
+		100*float64(m.answered)/float64(m.possible), float64(m.queries)/float64(len(m.converged)), m.most)
+}
+
 // A network joined by real bootstrap, of which a fifth has just died.
 func TestLookupsInANetwork(t *testing.T) {
-	const numNodes, numLookups = 300, 60
+	const numNodes, numLookups = 200, 50
 	w := newWorld(t, 1)
 	w.loss = 0.01
 	w.populate(numNodes, false)
 	w.kill(0.2)
 	m := w.measure(10, numLookups)
-	t.Logf("%d nodes, 20 %% dead, 1 %% loss: first peers p50 %v p99 %v; converged p50 %v p99 %v; of the closest eight %.2f %% answered; %.1f queries, %d at most",
-		numNodes, percentile(m.first, 0.5), percentile(m.first, 0.99), percentile(m.converged, 0.5), percentile(m.converged, 0.99),
-		100*float64(m.answered)/float64(m.possible), float64(m.queries)/numLookups, m.most)
+	m.log(t, numNodes)
 	if m.found != numLookups || len(m.converged) != numLookups {
 		t.Errorf("%d of %d lookups found the peer, %d converged", m.found, numLookups, len(m.converged))
 	}
@@ -80,7 +85,24 @@ func TestLookupsInANetwork(t *testing.T) {
 	if m.most > maxQueries {
 		t.Errorf("%d queries in one lookup", m.most)
 	}
-	if p50 := percentile(m.converged, 0.5); p50 > 550*time.Millisecond {
+	if p50 := percentile(m.converged, 0.5); p50 > 600*time.Millisecond {
 		t.Errorf("half of the lookups took more than %v", p50)
+	}
+}
+
+// BenchmarkNetwork logs the figures of larger networks; run it with
+// -benchtime 1x.
+func BenchmarkNetwork(b *testing.B) {
+	for _, numNodes := range []int{1000, 3000} {
+		b.Run(strconv.Itoa(numNodes), func(b *testing.B) {
+			for b.Loop() {
+				w := newWorld(b, 1)
+				w.loss = 0.01
+				w.populate(numNodes, false)
+				w.kill(0.2)
+				m := w.measure(50, 500)
+				m.log(b, numNodes)
+			}
+		})
 	}
 }

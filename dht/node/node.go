@@ -251,28 +251,30 @@ func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 
 // response handles the answer to a query.
 func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
-	rtt := now - q.sent
+	rtt, table := now-q.sent, n.tableOf(q.to.Addr())
 	n.timeouts.add(rtt)
-	if m.ID == n.id {
-		m.ID = krpc.ID{} // ourselves, or who says so: nobody
+	if m.ID == n.id || q.hasID && m.ID != q.id {
+		n.imposter(now, q)
+		return
 	}
-	imposter := q.hasID && m.ID != q.id
-	if imposter {
+	table.answered(now, krpc.Node{ID: m.ID, Addr: q.to}, rtt)
+	n.vote(now, q.to.Addr(), m.External)
+	for node := range believed(q.to, m) {
+		n.consider(now, node, maxUpkeep)
+	}
+	if q.walk != nil {
+		q.walk.answered(now, q, m)
+	}
+}
+
+// imposter handles a response under our own id, or under another than that of
+// the node that was asked: whatever it says is not from whom we asked.
+func (n *Node) imposter(now time.Duration, q *query) {
+	if q.hasID {
 		n.tableOf(q.to.Addr()).failed(q.node(), true)
 	}
-	if !imposter && m.ID != (krpc.ID{}) {
-		n.tableOf(q.to.Addr()).answered(now, krpc.Node{ID: m.ID, Addr: q.to}, rtt)
-		n.vote(now, q.to.Addr(), m.External)
-		for node := range believed(q.to, m) {
-			n.consider(now, node)
-		}
-	}
-	switch {
-	case q.walk == nil:
-	case imposter:
+	if q.walk != nil {
 		q.walk.imposter(now, q)
-	default:
-		q.walk.answered(now, q, m)
 	}
 }
 
@@ -304,11 +306,17 @@ func (r *Request) valid() bool {
 	case krpc.GetPeers:
 		return !r.Store || r.Port != 0 || r.ImpliedPort
 	case krpc.Get:
-		return !r.Store || r.Item != nil
+		return !r.Store || r.Item.valid()
 	case krpc.FindNode, krpc.SampleInfohashes:
 		return !r.Store
 	}
 	return false
+}
+
+// valid reports whether others would parse what is to be put.
+func (item *Item) valid() bool {
+	return item != nil && len(item.Value) > 0 && len(item.Value) <= krpc.MaxValueLen && len(item.Salt) <= krpc.MaxSaltLen &&
+		(item.Key == nil || len(item.Key) == krpc.KeyLen && len(item.Sig) == krpc.SignatureLen && item.Seq >= 0)
 }
 
 func (n *Node) lookup(id LookupID) *lookup {

@@ -74,6 +74,9 @@ const tidLen = 4 // bytes of a transaction id: too many to guess within a time-o
 // transaction and no id of ours.
 func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	q.tid, q.sent, q.due = n.cfg.Rand.Uint32(), now, now+n.timeouts.timeout()
+	if q.store {
+		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
+	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly
 	heap.Push(&n.queries, q)

@@ -15,7 +15,8 @@ import (
 const (
 	cellSize    = 8 // BEP 5: "Each bucket can only hold K nodes, currently eight"
 	largeBits   = 4 // the bucket of shared length 0 has 1<<largeBits cells, the next half as many
-	maxSpares   = 3 // candidates kept for a bucket; arbitrary, small because of the memory
+	maxSpares   = 2 // candidates kept for a bucket; arbitrary, small because of the memory
+	growBy      = 4 // nodes that a bucket gets memory for at a time
 	maxFails    = 2 // BEP 5: "fail to respond to multiple queries in a row"
 	goodFor     = 15 * time.Minute
 	fasterRatio = 0.75 // of the round trip at which a node takes the place of a slower one
@@ -39,21 +40,29 @@ type bucket struct {
 	changed time.Duration
 }
 
+// entry is one node, in 32 bytes.
 type entry struct {
-	id      krpc.ID
-	head    [4]byte
-	seen    uint32 // seconds of the clock at its last answer
-	port    uint16
-	rttMs   uint16 // of its answers, smoothed
-	fails   uint8  // queries in a row without an answer
-	fits42  bool   // the id fits the address (BEP 42)
-	hasTail bool   // an IPv6 address
+	id     krpc.ID
+	head   [4]byte
+	port   uint16
+	seen   tick
+	rttMs  uint16 // of its answers, smoothed
+	fails  uint8  // queries in a row without an answer
+	fits42 bool   // the id fits the address (BEP 42)
 }
+
+// tick is the clock in units of sixteen seconds. It wraps after twelve days,
+// in which every node has answered or gone.
+type tick uint16
+
+const tickLen = 16 * time.Second
+
+func ticks(d time.Duration) tick { return tick(d / tickLen) }
 
 func (b *bucket) addr(i int) netip.AddrPort {
 	e := &b.nodes[i]
 	ip := netip.AddrFrom4(e.head)
-	if e.hasTail {
+	if b.is6() {
 		var all [16]byte
 		copy(all[copy(all[:], e.head[:]):], b.tails[i][:])
 		ip = netip.AddrFrom16(all)
@@ -61,13 +70,15 @@ func (b *bucket) addr(i int) netip.AddrPort {
 	return netip.AddrPortFrom(ip, e.port)
 }
 
+func (b *bucket) is6() bool { return len(b.tails) > 0 }
+
 func (b *bucket) node(i int) krpc.Node { return krpc.Node{ID: b.nodes[i].id, Addr: b.addr(i)} }
 
-// add appends a node, and grows by a cell at a time: doubling would waste up
-// to half of the memory.
+// add appends a node, and grows by a few at a time: doubling would waste up to
+// half of the memory.
 func (b *bucket) add(e entry, addr netip.AddrPort) {
 	if len(b.nodes) == cap(b.nodes) {
-		grown := make([]entry, len(b.nodes), len(b.nodes)+cellSize)
+		grown := make([]entry, len(b.nodes), len(b.nodes)+growBy)
 		copy(grown, b.nodes)
 		b.nodes = grown
 	}
@@ -76,7 +87,7 @@ func (b *bucket) add(e entry, addr netip.AddrPort) {
 		e.head = addr.Addr().As4()
 	} else {
 		all := addr.Addr().As16()
-		e.hasTail, e.head = true, [4]byte(all[:4])
+		e.head = [4]byte(all[:4])
 		b.tails = append(b.tails, [12]byte(all[4:]))
 	}
 	b.nodes = append(b.nodes, e)
@@ -136,7 +147,7 @@ func (t *table) answered(now time.Duration, n krpc.Node, rtt time.Duration) bool
 		t.buckets = append(t.buckets, bucket{changed: now})
 	}
 	b := &t.buckets[at]
-	b.add(entry{id: n.ID, seen: seconds(now), rttMs: millis(rtt), fits42: fitsAddress(&n.ID, n.Addr.Addr())}, n.Addr)
+	b.add(entry{id: n.ID, seen: ticks(now), rttMs: millis(rtt), fits42: fitsAddress(&n.ID, n.Addr.Addr())}, n.Addr)
 	b.changed = now
 	t.size++
 	return true
@@ -144,7 +155,7 @@ func (t *table) answered(now time.Duration, n krpc.Node, rtt time.Duration) bool
 
 func (t *table) refresh(now time.Duration, b *bucket, i int, rtt time.Duration) bool {
 	e := &b.nodes[i]
-	e.seen, e.fails, b.changed = seconds(now), 0, now
+	e.seen, e.fails, b.changed = ticks(now), 0, now
 	e.rttMs = uint16((3*uint32(e.rttMs) + uint32(millis(rtt))) / 4)
 	return true
 }
@@ -237,9 +248,9 @@ func (t *table) inNetwork(ip netip.Addr) (*bucket, int) {
 func (b *bucket) inNetwork(i int, ip netip.Addr, all *[16]byte) bool {
 	e := &b.nodes[i]
 	if ip.Is4() {
-		return !e.hasTail && [3]byte(e.head[:]) == [3]byte(all[12:])
+		return !b.is6() && [3]byte(e.head[:]) == [3]byte(all[12:])
 	}
-	return e.hasTail && e.head == [4]byte(all[:]) && [4]byte(b.tails[i][:]) == [4]byte(all[4:])
+	return b.is6() && e.head == [4]byte(all[:]) && [4]byte(b.tails[i][:]) == [4]byte(all[4:])
 }
 
 func (t *table) remove(b *bucket, i int) {
@@ -326,12 +337,12 @@ func (t *table) takeSpare() (krpc.Node, bool) {
 // questionable returns the node that has been silent for longest, if that is
 // longer than BEP 5's fifteen minutes, and its bucket.
 func (t *table) questionable(now time.Duration) (n krpc.Node, at int, ok bool) {
-	oldest := seconds(now) - min(seconds(goodFor), seconds(now))
+	longest := tick(goodFor / tickLen)
 	for i := range t.buckets {
 		b := &t.buckets[i]
 		for j := range b.nodes {
-			if e := &b.nodes[j]; e.seen < oldest {
-				oldest, n, at, ok = e.seen, b.node(j), i, true
+			if silent := ticks(now) - b.nodes[j].seen; silent > longest {
+				longest, n, at, ok = silent, b.node(j), i, true
 			}
 		}
 	}
@@ -360,7 +371,5 @@ func (t *table) rekey(now time.Duration, own krpc.ID) {
 		}
 	}
 }
-
-func seconds(d time.Duration) uint32 { return uint32(d / time.Second) }
 
 func millis(d time.Duration) uint16 { return uint16(min(d/time.Millisecond, 60_000)) }

@@ -97,7 +97,7 @@ func (n *Node) keepUp(now time.Duration) {
 	}
 	for _, t := range n.tables() {
 		if spare, ok := t.takeSpare(); ok {
-			n.consider(now, spare)
+			n.consider(now, spare, maxUpkeep)
 		}
 		if old, at, ok := t.questionable(now); ok {
 			n.probe(now, old, randomNear(n.id, at, n.cfg.Rand))
@@ -109,9 +109,9 @@ func (n *Node) keepUp(now time.Duration) {
 }
 
 // consider asks a node that we heard of, if its table has room: only those
-// that answer get in.
-func (n *Node) consider(now time.Duration, node krpc.Node) {
-	if t := n.tableOf(node.Addr.Addr()); t != nil && n.upkeep < maxUpkeep && node.ID != n.id && t.wants(node) {
+// that answer get in. At most limit queries for upkeep wait then.
+func (n *Node) consider(now time.Duration, node krpc.Node, limit int) {
+	if t := n.tableOf(node.Addr.Addr()); t != nil && n.upkeep < limit && node.ID != n.id && t.wants(node) {
 		n.probe(now, node, randomNear(n.id, sharedBits(&n.id, &node.ID), n.cfg.Rand))
 	}
 }

@@ -274,10 +274,10 @@ func (w *walk) answered(now time.Duration, q *query, m *krpc.Message) {
 	w.step(now)
 }
 
-// imposter handles a response under another id than that of the node asked.
+// imposter handles a response from somebody else than was asked.
 func (w *walk) imposter(now time.Duration, q *query) {
 	w.ended(q)
-	if c := w.find(&q.id); !q.store && c != nil {
+	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
 		c.bad = !c.answered
 	}
 	w.step(now)

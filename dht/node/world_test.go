@@ -31,6 +31,7 @@ type world struct {
 type host struct {
 	node   *Node
 	addr   netip.AddrPort
+	addr6  netip.AddrPort // of a host in both networks
 	dead   bool
 	wakeAt time.Duration
 	outs   []Output // all but packets
@@ -101,7 +102,11 @@ func (w *world) drain(h *host) {
 	for out, ok := h.node.Next(); ok; out, ok = h.node.Next() {
 		if out.Kind == OutPacket {
 			h.sent++
-			w.send(h.addr, out.Addr, out.Packet)
+			from := h.addr
+			if out.Addr.Addr().Is6() != from.Addr().Is6() {
+				from = h.addr6
+			}
+			w.send(from, out.Addr, out.Packet)
 			continue
 		}
 		h.outs, h.at = append(h.outs, out), append(h.at, w.now)
