@@ -14,6 +14,12 @@ const (
 	maxItemReplyLen = 1200
 )
 
+// The budget of queries.
+const (
+	defaultQueries = 100 // a second, in the long run; a lookup takes about 20
+	burstOf        = 2   // seconds' worth of queries may go at once
+)
+
 // Manners of a lookup.
 const (
 	maxUnanswered  = 16  // queries without an answer, expired ones included

@@ -226,6 +226,36 @@ func TestFamiliesFeedEachOther(t *testing.T) {
 	}
 }
 
+// Many lookups at once share the budget of queries, and all of them end.
+func TestBudget(t *testing.T) {
+	const perSecond, numLookups = 20, 60
+	w := newWorld(t, 9)
+	w.populate(60, false)
+	h := w.add(Config{MaxQueries: perSecond, ReadOnly: true}, publicAddr(900, false))
+	w.receive(h, Input{Kind: InNodes, Addrs: []netip.AddrPort{w.hosts[0].addr}})
+	w.run(time.Minute)
+	h.forget()
+	h.sent = 0
+	for i := range numLookups {
+		w.receive(h, Input{Kind: InLookup, Lookup: LookupID(i + 1), Request: &Request{Method: krpc.GetPeers, Target: randomID(w.rnd)}})
+	}
+	for second := 1; second <= 100; second++ {
+		w.run(time.Second)
+		if most := perSecond * (second + burstOf); h.sent > most {
+			t.Fatalf("%d queries in %d seconds", h.sent, second)
+		}
+	}
+	ended := 0
+	for _, out := range h.outs {
+		if out.Kind == OutDone && len(out.Result.Closest) == numClosest {
+			ended++
+		}
+	}
+	if ended != numLookups || h.sent < 7*numLookups {
+		t.Errorf("%d of %d lookups ended, with %d queries", ended, numLookups, h.sent)
+	}
+}
+
 // Others neither keep a read-only node nor get answers from it (BEP 43).
 func TestReadOnly(t *testing.T) {
 	w := newWorld(t, 8)

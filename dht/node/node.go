@@ -38,6 +38,10 @@ type Config struct {
 	// 20). Empty means none.
 	Version string
 
+	// MaxQueries bounds the queries a second, in the long run, and at twice
+	// that in a burst; 0 means 100, negative means no bound.
+	MaxQueries int
+
 	MaxPeers   int // in store, of all torrents; 0 means 50,000
 	MaxItems   int // in store (BEP 44); 0 means 2,000
 	MaxSources int // addresses whose traffic is counted at a time, 16 bytes each; 0 means 4,096
@@ -53,6 +57,7 @@ type Node struct {
 	version []byte
 
 	queries    queries
+	budget     budget
 	timeouts   timeouts
 	upkeep     int // queries that wait and are not a walk's
 	lastAnswer time.Duration
@@ -86,7 +91,7 @@ func New(now time.Duration, cfg Config) (*Node, error) {
 	if !cfg.IPv4 && !cfg.IPv6 {
 		cfg.IPv4 = true
 	}
-	n := &Node{cfg: cfg, id: cfg.ID, upkeepAt: now + upkeepEvery, selfAt: now}
+	n := &Node{cfg: cfg, id: cfg.ID, budget: newBudget(cfg.MaxQueries), upkeepAt: now + upkeepEvery, selfAt: now}
 	if n.id == (krpc.ID{}) {
 		n.id = idFor(cfg.External, cfg.Rand)
 	}
@@ -179,6 +184,9 @@ func (n *Node) Advance(now time.Duration) {
 		n.upkeepAt = now + upkeepEvery
 		n.keepUp(now)
 	}
+	if n.budget.starved && n.budget.allows(now) {
+		n.resume(now)
+	}
 	n.peers.expire(now)
 	n.items.expire(now)
 }
@@ -188,6 +196,9 @@ func (n *Node) NextTimeout() (t time.Duration, ok bool) {
 	t = n.upkeepAt
 	if len(n.queries) > 0 {
 		t = min(t, n.queries[0].due)
+	}
+	if n.budget.starved {
+		t = min(t, n.budget.ready())
 	}
 	return t, true
 }

@@ -76,6 +76,8 @@ func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	q.tid, q.sent, q.due = n.cfg.Rand.Uint32(), now, now+n.timeouts.timeout()
 	if q.store {
 		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
+	} else {
+		n.budget.spend(now) // a store query goes where one has just been
 	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly

@@ -19,19 +19,20 @@ const (
 // accepted".
 type tokens struct {
 	current, last [secretLen]byte
-	rotated       time.Duration
-	used          bool
+	epoch         time.Duration // of current, in units of rotateEvery, counted from 1; 0 before the first
 }
 
-// rotate draws new secrets when they are due.
+// rotate draws new secrets when they are due. The epochs are those of the
+// clock, not counted from the last use: so no token lives longer than two.
 func (t *tokens) rotate(now time.Duration, rnd *rand.Rand) {
-	if t.used && now-t.rotated < rotateEvery {
+	epoch := now/rotateEvery + 1
+	if epoch == t.epoch {
 		return
 	}
-	if t.last = t.current; !t.used || now-t.rotated >= 2*rotateEvery {
+	if t.last = t.current; epoch != t.epoch+1 || t.epoch == 0 {
 		t.last = newSecret(rnd)
 	}
-	t.current, t.rotated, t.used = newSecret(rnd), now, true
+	t.current, t.epoch = newSecret(rnd), epoch
 }
 
 func newSecret(rnd *rand.Rand) (s [secretLen]byte) {

@@ -120,7 +120,7 @@ func (n *Node) consider(now time.Duration, node krpc.Node, limit int) {
 // target, so that it serves BEP 5's ping and its refresh. A node without an id
 // is known by address alone.
 func (n *Node) probe(now time.Duration, node krpc.Node, target krpc.ID) {
-	if n.upkeep >= maxUpkeep || n.queries.asked(node.Addr) {
+	if n.upkeep >= maxUpkeep || !n.budget.allows(now) || n.queries.asked(node.Addr) {
 		return
 	}
 	n.upkeep++

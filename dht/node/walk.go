@@ -100,12 +100,12 @@ func (w *walk) step(now time.Duration) {
 	}
 	for w.maySend() {
 		c := w.next()
-		if c == nil {
+		if c == nil || w.n.starves(now) {
 			break
 		}
 		w.query(now, c.Addr, c)
 	}
-	for w.maySend() && len(w.seeds) > 0 {
+	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
 		addr := w.seeds[0]
 		w.seeds = w.seeds[1:]
 		w.query(now, addr, nil)
