@@ -33,6 +33,7 @@ type host struct {
 	addr   netip.AddrPort
 	addr6  netip.AddrPort // of a host in both networks
 	dead   bool
+	evil   func(event) // handles the packets in the node's place
 	wakeAt time.Duration
 	outs   []Output // all but packets
 	at     []time.Duration
@@ -152,6 +153,8 @@ func (w *world) run(duration time.Duration) {
 		w.now = e.at
 		switch {
 		case e.to.dead:
+		case e.packet != nil && e.to.evil != nil:
+			e.to.evil(e)
 		case e.packet != nil:
 			w.receive(e.to, Input{Kind: InPacket, Addr: e.from, Packet: e.packet})
 		case e.to.wakeAt == e.at:
