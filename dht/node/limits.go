@@ -22,14 +22,16 @@ const (
 
 // Manners of a lookup.
 const (
-	maxUnanswered  = 16  // queries without an answer, expired ones included
-	maxQueries     = 100 // of one lookup in one address family, announces not counted
-	maxTries       = 2   // queries to one node in one lookup
-	maxCandidates  = 128 // the closest nodes that a lookup remembers
-	maxPerNetwork  = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
-	maxLookups     = 256 // at a time, our own included
-	maxPerResponse = 16  // nodes believed in one response; 8 of each family are usual
-	maxPeersTold   = 200 // peers believed in one response: more do not fit into a packet
+	maxUnanswered   = 16  // queries without an answer, expired ones included
+	maxQueries      = 100 // of one lookup in one address family, announces not counted
+	maxTries        = 2   // queries to one node in one lookup
+	maxCandidates   = 128 // the closest nodes that a lookup remembers
+	alphaIneligible = 2   // queries that may run when one to a node that is not eligible is sent
+	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
+	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
+	maxLookups      = 256 // at a time, our own included
+	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual
+	maxPeersTold    = 200 // peers believed in one response: more do not fit into a packet
 )
 
 // Time-outs of a query. The first frees the lookup's slot, and adapts; a

@@ -20,6 +20,7 @@ type walk struct {
 	running    int // queries that have not expired
 	unanswered int // queries that have, too
 	sent       int
+	ineligible int // candidates
 	converged  bool
 	storing    bool
 	done       bool
@@ -60,18 +61,30 @@ func (w *walk) hear(node krpc.Node) {
 	at, known := slices.BinarySearchFunc(w.candidates, node.ID, func(c candidate, id krpc.ID) int {
 		return compareDistance(&w.lookup.req.Target, &c.ID, &id)
 	})
-	if known || node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) {
+	eligible := !w.n.cfg.EnforceIDs || fitsAddress(&node.ID, node.Addr.Addr())
+	if known || node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) || !eligible && w.ineligible >= maxIneligible {
 		return
 	}
-	if len(w.candidates) == maxCandidates {
-		last := &w.candidates[maxCandidates-1]
-		if last.running > 0 {
-			return
-		}
-		w.candidates = w.candidates[:maxCandidates-1]
+	if len(w.candidates) == maxCandidates && !w.dropFarthest() {
+		return
 	}
-	eligible := !w.n.cfg.EnforceIDs || fitsAddress(&node.ID, node.Addr.Addr())
+	if !eligible {
+		w.ineligible++
+	}
 	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: eligible})
+}
+
+// dropFarthest makes room for a candidate, unless the farthest is being asked.
+func (w *walk) dropFarthest() bool {
+	last := w.candidates[len(w.candidates)-1]
+	if last.running > 0 {
+		return false
+	}
+	if !last.eligible {
+		w.ineligible--
+	}
+	w.candidates = w.candidates[:len(w.candidates)-1]
+	return true
 }
 
 // crowded reports whether there are enough candidates with the address or of
@@ -123,10 +136,12 @@ func (w *walk) maySend() bool {
 }
 
 // next returns whom to ask: the closest that was not asked, and behind those
-// the closest that is silent, once more. Nobody farther than the eight closest
-// that answered is asked.
+// the closest that is silent, once more. Those that are not eligible come last
+// of all: ids close to the target are easily invented where they need not fit
+// an address. Nobody farther than the eight closest that answered is asked.
 func (w *walk) next() *candidate {
-	answered, silent := 0, (*candidate)(nil)
+	answered := 0
+	var silent, ineligible *candidate
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
@@ -135,14 +150,19 @@ func (w *walk) next() *candidate {
 			if c.eligible {
 				answered++
 			}
-		case c.tries == 0:
+		case c.tries == 0 && c.eligible:
 			return c
+		case c.tries == 0 && ineligible == nil:
+			ineligible = c
 		case c.silent() && c.tries < maxTries && silent == nil:
 			silent = c
 		}
 		if answered == numClosest {
 			break
 		}
+	}
+	if silent == nil && !w.converged && w.running < alphaIneligible {
+		return ineligible
 	}
 	return silent
 }
@@ -156,7 +176,7 @@ func (w *walk) closestAnswered() bool {
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
-		case c.bad || c.silent():
+		case c.bad || c.silent() || c.tries == 0 && !c.eligible:
 		case !c.answered:
 			return false
 		case c.eligible:
