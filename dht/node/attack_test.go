@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/ed25519"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -231,5 +232,54 @@ func TestCrowdedNetwork(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(w.candidates, func(x, y candidate) int { return compareDistance(&idM, &x.ID, &y.ID) }) {
 		t.Error("candidates are not sorted")
+	}
+}
+
+// A forged value is not passed on: neither one whose hash is not the target,
+// nor one whose signature does not fit.
+func TestForgedItems(t *testing.T) {
+	private := ed25519.NewKeyFromSeed(make([]byte, 32))
+	salt, value := []byte("s"), []byte("i7e")
+	genuine := krpc.Message{Value: value, Key: private.Public().(ed25519.PublicKey), HasSeq: true, Seq: 3}
+	genuine.Sig = ed25519.Sign(private, krpc.AppendSigned(nil, salt, 3, value))
+	l := lookup{req: Request{Method: krpc.Get, Target: krpc.MutableTarget(genuine.Key, salt), Item: &Item{Salt: salt}}}
+	for name, forge := range map[string]func(*krpc.Message){
+		"genuine":         nil,
+		"another value":   func(m *krpc.Message) { m.Value = []byte("i8e") },
+		"another seq":     func(m *krpc.Message) { m.Seq++ },
+		"no seq":          func(m *krpc.Message) { m.HasSeq = false },
+		"no signature":    func(m *krpc.Message) { m.Sig = nil },
+		"no key":          func(m *krpc.Message) { m.Key = nil },
+		"another's key":   func(m *krpc.Message) { m.Key = make([]byte, krpc.KeyLen) },
+		"a bad signature": func(m *krpc.Message) { m.Sig = make([]byte, krpc.SignatureLen) },
+	} {
+		m := genuine
+		if forge != nil {
+			forge(&m)
+		}
+		if item := l.item(&m); (item != nil) != (forge == nil) {
+			t.Errorf("%s: item %+v", name, item)
+		}
+	}
+}
+
+// Who says that it is read-only is not asked (BEP 43); others are, once.
+func TestAskerIsConsidered(t *testing.T) {
+	for readOnly, want := range map[bool]int{true: 0, false: 1} {
+		n := newNode(t, Config{})
+		m := krpc.Message{Kind: krpc.Query, Method: krpc.Ping, ID: idA, Transaction: []byte("aa"), ReadOnly: readOnly}
+		queries := 0
+		for range 3 {
+			n.Receive(0, Input{Kind: InPacket, Addr: asker, Packet: m.Append(nil)})
+			for out, ok := n.Next(); ok; out, ok = n.Next() {
+				var sent krpc.Message
+				if sent.Parse(out.Packet) == nil && sent.Kind == krpc.Query {
+					queries++
+				}
+			}
+		}
+		if queries != want || n.table4.size != 0 {
+			t.Errorf("read-only %v: %d queries, %d nodes in the table", readOnly, queries, n.table4.size)
+		}
 	}
 }

@@ -106,3 +106,37 @@ func BenchmarkNetwork(b *testing.B) {
 		})
 	}
 }
+
+// The stop rule: the eight closest have answered, silent ones not counted,
+// those that are being asked waited for, and those that are not eligible
+// neither.
+func TestStopRule(t *testing.T) {
+	answered := candidate{answered: true, eligible: true, tries: 1}
+	asked := candidate{eligible: true, tries: 1, running: 1}
+	silent := candidate{eligible: true, tries: 1}
+	fresh := candidate{eligible: true}
+	bad := candidate{eligible: true, tries: 1, bad: true}
+	unfit := candidate{answered: true, tries: 1}
+	unfitFresh := candidate{}
+	eight := slices.Repeat([]candidate{answered}, numClosest)
+	for _, test := range []struct {
+		name       string
+		candidates []candidate
+		stop       bool
+	}{
+		{"eight", eight, true},
+		{"seven", eight[1:], false},
+		{"a silent one before", slices.Concat([]candidate{silent}, eight), true},
+		{"a bad one before", slices.Concat([]candidate{bad}, eight), true},
+		{"one being asked before", slices.Concat([]candidate{asked}, eight), false},
+		{"one not asked before", slices.Concat([]candidate{fresh}, eight), false},
+		{"one not asked behind", slices.Concat(eight, []candidate{fresh}), true},
+		{"one that does not fit", slices.Concat([]candidate{unfit}, eight[1:]), false},
+		{"one not asked that does not fit", slices.Concat([]candidate{unfitFresh}, eight), true},
+	} {
+		w := walk{candidates: test.candidates}
+		if got := w.closestAnswered(); got != test.stop {
+			t.Errorf("%s: stop %v, want %v", test.name, got, test.stop)
+		}
+	}
+}
