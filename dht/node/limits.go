@@ -4,14 +4,17 @@ import "time"
 
 // What a node sends.
 const (
-	numClosest  = 8 // BEP 5: "the K (8) closest good nodes"
-	alpha       = 8 // queries of a lookup that still may be answered in time
-	keptOutputs = 4 // outputs and kept bytes of packets that an idle node keeps memory for; arbitrary
-	keptBytes   = 1536
-	maxReplyLen = 1024
+	numClosest = 8 // BEP 5: "the K (8) closest good nodes"
+	alpha      = 8 // queries of a lookup that still may be answered in time
+
 	// BEP 32: "must not send UDP datagrams with a payload larger than 1024
 	// octets". A stored value of 1,000 bytes cannot obey that.
+	maxReplyLen     = 1024
 	maxItemReplyLen = 1200
+
+	// What an idle node keeps memory for, between calls; arbitrary.
+	keptOutputs = 4
+	keptBytes   = 1536 // of packets
 )
 
 // The budget of queries.
@@ -26,8 +29,8 @@ const (
 	maxQueries      = 100 // of one lookup in one address family, announces not counted
 	maxTries        = 2   // queries to one node in one lookup
 	maxCandidates   = 128 // the closest nodes that a lookup remembers
-	alphaIneligible = 2   // queries that may run when one to a node that is not eligible is sent
 	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
+	alphaIneligible = 2   // one of those is asked only while fewer queries than this run
 	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
 	maxLookups      = 256 // at a time, our own included
 	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual
@@ -40,14 +43,14 @@ const (
 	minTimeout     = 250 * time.Millisecond
 	maxTimeout     = 2 * time.Second
 	defaultTimeout = time.Second     // before there are minSamples
-	forgetAfter    = 5 * time.Second // the longest that a home router's queue was seen to hold a packet
+	forgetAfter    = 5 * time.Second // arbitrary: hardly a round trip takes longer
 	minSamples     = 16
 	numSamples     = 64
 )
 
 // The upkeep of the table.
 const (
-	upkeepEvery = 5 * time.Second // how often the table is looked over
+	upkeepEvery = 3 * time.Second // how often the table is looked over: 300 times in goodFor, a full table
 	maxUpkeep   = 8               // unanswered queries for upkeep
 	// Of those, so many may be to nodes that asked us: a flood of queries from
 	// forged addresses must not end the upkeep.

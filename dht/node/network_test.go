@@ -70,13 +70,13 @@ func TestLookupKinds(t *testing.T) {
 	immutableTarget := krpc.ImmutableTarget(immutable.Value)
 	a, b := w.hosts[5], w.hosts[30]
 
-	for name, req := range map[string]Request{
-		"announce":  {Method: krpc.GetPeers, Target: idM, Store: true, ImpliedPort: true, Seed: true},
-		"mutable":   {Method: krpc.Get, Target: mutableTarget, Store: true, Item: mutable},
-		"immutable": {Method: krpc.Get, Target: immutableTarget, Store: true, Item: immutable},
+	for i, req := range []Request{
+		{Method: krpc.GetPeers, Target: idM, Store: true, ImpliedPort: true, Seed: true},
+		{Method: krpc.Get, Target: mutableTarget, Store: true, Item: mutable},
+		{Method: krpc.Get, Target: immutableTarget, Store: true, Item: immutable},
 	} {
 		if done := w.do(a, req); done.Result.Stored != numClosest || done.Result.Refused != 0 {
-			t.Errorf("%s: stored on %d nodes, refused by %d", name, done.Result.Stored, done.Result.Refused)
+			t.Errorf("request %d: stored on %d nodes, refused by %d", i, done.Result.Stored, done.Result.Refused)
 		}
 	}
 	stale := &Item{Value: []byte("i8e"), Key: mutable.Key, Salt: mutable.Salt, Seq: 2}

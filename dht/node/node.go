@@ -91,6 +91,7 @@ func New(now time.Duration, cfg Config) (*Node, error) {
 	if !cfg.IPv4 && !cfg.IPv6 {
 		cfg.IPv4 = true
 	}
+	cfg.External = cfg.External.Unmap()
 	n := &Node{cfg: cfg, id: cfg.ID, budget: newBudget(cfg.MaxQueries), upkeepAt: now + upkeepEvery, selfAt: now}
 	if n.id == (krpc.ID{}) {
 		n.id = idFor(cfg.External, cfg.Rand)
