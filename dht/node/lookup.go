@@ -1,0 +1,187 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/shoal-bt/shoal/dht/krpc"
+)
+
+// The ids of the lookups that the node does for its table. They have no
+// outputs.
+const (
+	joinLookup LookupID = 1<<32 - 1 - iota // of our own id
+	refreshLookup
+)
+
+// lookup is one walk in each address family.
+type lookup struct {
+	n               *Node
+	id              LookupID
+	req             Request
+	walks           []*walk
+	seeds, leechers *krpc.Filter
+	stored, refused int
+	converged       bool
+}
+
+// own reports whether the lookup is for the table.
+func (l *lookup) own() bool { return l.id >= refreshLookup }
+
+// startLookup walks in every family that the node has. seeds are asked if the
+// table of their family is empty.
+func (n *Node) startLookup(now time.Duration, id LookupID, req Request, seeds []netip.AddrPort) *lookup {
+	l := &lookup{n: n, id: id, req: req}
+	if req.Scrape {
+		l.seeds, l.leechers = new(krpc.Filter), new(krpc.Filter)
+	}
+	n.lookups = append(n.lookups, l)
+	for _, is6 := range [...]bool{false, true} {
+		if n.table(is6) != nil {
+			l.walks = append(l.walks, &walk{n: n, lookup: l, is6: is6})
+		}
+	}
+	for _, w := range l.walks {
+		w.start(now, ofFamily(seeds, w.is6))
+	}
+	return l
+}
+
+func ofFamily(addrs []netip.AddrPort, is6 bool) []netip.AddrPort {
+	var own []netip.AddrPort
+	for _, addr := range addrs {
+		if addr.Addr().Is6() == is6 {
+			own = append(own, addr)
+		}
+	}
+	return own
+}
+
+// cancel forgets a lookup: its queries may still be answered, for the table.
+func (n *Node) cancel(l *lookup) {
+	n.lookups = slices.DeleteFunc(n.lookups, func(other *lookup) bool { return other == l })
+	for _, w := range l.walks {
+		w.storing, w.done = true, true
+	}
+}
+
+// hear takes up a node in the walk of its family. So the two families feed
+// each other, and each keeps its own slots (BEP 32).
+func (l *lookup) hear(node krpc.Node) {
+	for _, w := range l.walks {
+		if w.is6 == node.Addr.Addr().Is6() && !w.storing {
+			w.hear(node)
+		}
+	}
+}
+
+// heard says what a node answered, if that is worth anything.
+func (l *lookup) heard(from netip.AddrPort, m *krpc.Message) {
+	if l.req.Scrape && m.BFsd != nil && m.BFpe != nil {
+		l.seeds.Union(m.BFsd)
+		l.leechers.Union(m.BFpe)
+	}
+	reply := &Reply{Item: l.item(m), NumSamples: m.Num, Peers: l.peers(from, m)}
+	if l.req.Method == krpc.SampleInfohashes {
+		for s := m.Samples; len(s) > 0; s = s[20:] {
+			reply.Samples = append(reply.Samples, krpc.ID(s[:20]))
+		}
+	}
+	useful := reply.Item != nil || len(reply.Peers) > 0 || len(reply.Samples) > 0
+	if !l.own() && useful {
+		l.n.out(Output{Kind: OutReply, Lookup: l.id, Addr: from, Reply: reply})
+	}
+}
+
+func (l *lookup) peers(from netip.AddrPort, m *krpc.Message) (peers []netip.AddrPort) {
+	if l.req.Method != krpc.GetPeers {
+		return nil
+	}
+	for addr := range m.Values.All() {
+		if mayTell(from, addr) && len(peers) < maxPeersTold {
+			peers = append(peers, addr)
+		}
+	}
+	return peers
+}
+
+// item returns the stored value of a response if it is what was looked up.
+// BEP 44: "the key they get back from a get request MUST be verified to hash
+// to the target ID the lookup was made for, as well as verifying the
+// signature".
+func (l *lookup) item(m *krpc.Message) *Item {
+	if l.req.Method != krpc.Get || m.Value == nil {
+		return nil
+	}
+	if krpc.ImmutableTarget(m.Value) == l.req.Target {
+		return &Item{Value: slices.Clone(m.Value)}
+	}
+	var salt []byte
+	if l.req.Item != nil {
+		salt = l.req.Item.Salt
+	}
+	if m.Key == nil || m.Sig == nil || !m.HasSeq || krpc.MutableTarget(m.Key, salt) != l.req.Target || !signed(m.Key, salt, m.Sig, m.Seq, m.Value) {
+		return nil
+	}
+	return &Item{Value: slices.Clone(m.Value), Key: slices.Clone(m.Key), Sig: slices.Clone(m.Sig), Seq: m.Seq}
+}
+
+func signed(key, salt, sig []byte, seq int64, value []byte) bool {
+	var b [krpc.MaxValueLen + krpc.MaxSaltLen + 64]byte
+	return ed25519.Verify(key, krpc.AppendSigned(b[:0], salt, seq, value), sig)
+}
+
+// storeQuery returns what asks c to store what the lookup is for.
+func (l *lookup) storeQuery(c *candidate) krpc.Message {
+	if l.req.Method == krpc.GetPeers {
+		return krpc.Message{Method: krpc.AnnouncePeer, Target: l.req.Target, Token: c.token,
+			Port: l.req.Port, ImpliedPort: l.req.ImpliedPort, Seed: l.req.Seed}
+	}
+	item := l.req.Item
+	m := krpc.Message{Method: krpc.Put, Token: c.token, Value: item.Value}
+	if item.Key != nil {
+		m.Key, m.Sig, m.Salt, m.Seq, m.HasSeq = item.Key, item.Sig, item.Salt, item.Seq, true
+		// BEP 44: "When sending a put request to a node that did not return
+		// any data for the get, the cas field SHOULD NOT be included."
+		m.CAS, m.HasCAS = item.CAS, item.HasCAS && c.hasSeq
+	}
+	return m
+}
+
+func (l *lookup) walkConverged() {
+	for _, w := range l.walks {
+		if !w.converged {
+			return
+		}
+	}
+	if !l.converged && !l.own() {
+		l.n.out(Output{Kind: OutConverged, Lookup: l.id, Result: l.result()})
+	}
+	l.converged = true
+}
+
+func (l *lookup) walkDone(now time.Duration) {
+	for _, w := range l.walks {
+		if !w.done {
+			return
+		}
+	}
+	if !l.own() {
+		l.n.out(Output{Kind: OutDone, Lookup: l.id, Result: l.result()})
+	}
+	l.n.cancel(l)
+	l.n.lookupEnded(now, l)
+}
+
+func (l *lookup) result() *Result {
+	r := &Result{Stored: l.stored, Refused: l.refused, Seeds: l.seeds, Leechers: l.leechers}
+	for _, w := range l.walks {
+		r.Queries += w.sent
+		for _, c := range w.closest(func(*candidate) bool { return true }) {
+			r.Closest = append(r.Closest, c.Node)
+		}
+	}
+	return r
+}

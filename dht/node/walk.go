@@ -1,0 +1,339 @@
+package node
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/shoal-bt/shoal/dht/krpc"
+)
+
+// walk is a lookup in one address family: ever closer to the target, asking
+// the closest first.
+type walk struct {
+	n      *Node
+	lookup *lookup
+	is6    bool
+
+	candidates []candidate // by distance to the target
+	seeds      []netip.AddrPort
+	running    int // queries that have not expired
+	unanswered int // queries that have, too
+	sent       int
+	ineligible int // candidates
+	converged  bool
+	storing    bool
+	done       bool
+}
+
+// candidate is a node that a walk heard of.
+type candidate struct {
+	krpc.Node
+	token    []byte
+	tries    uint8
+	running  uint8 // queries that have not expired
+	answered bool
+	bad      bool // it is somebody else than was said, or refuses
+	eligible bool // counts for the stop rule and may store (BEP 42)
+	seq      int64
+	hasSeq   bool
+}
+
+// silent reports whether the candidate was asked in vain, so far.
+func (c *candidate) silent() bool { return c.tries > 0 && c.running == 0 && !c.answered }
+
+// start asks the closest nodes of the table, or if there are none whoever is
+// known by address alone.
+func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
+	var found [maxClosest]krpc.Node
+	for _, node := range w.n.table(w.is6).closest(found[:0], &w.lookup.req.Target, maxClosest) {
+		w.hear(node)
+	}
+	if len(w.candidates) < numClosest {
+		w.seeds = seeds
+	}
+	w.step(now)
+}
+
+// hear takes up a candidate, unless it is known, too far or one of too many
+// in its network.
+func (w *walk) hear(node krpc.Node) {
+	at, known := slices.BinarySearchFunc(w.candidates, node.ID, func(c candidate, id krpc.ID) int {
+		return compareDistance(&w.lookup.req.Target, &c.ID, &id)
+	})
+	eligible := !w.n.cfg.EnforceIDs || fitsAddress(&node.ID, node.Addr.Addr())
+	if known || node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) || !eligible && w.ineligible >= maxIneligible {
+		return
+	}
+	if len(w.candidates) == maxCandidates && !w.dropFarthest() {
+		return
+	}
+	if !eligible {
+		w.ineligible++
+	}
+	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: eligible})
+}
+
+// dropFarthest makes room for a candidate, unless the farthest is being asked.
+func (w *walk) dropFarthest() bool {
+	last := w.candidates[len(w.candidates)-1]
+	if last.running > 0 {
+		return false
+	}
+	if !last.eligible {
+		w.ineligible--
+	}
+	w.candidates = w.candidates[:len(w.candidates)-1]
+	return true
+}
+
+// crowded reports whether there are enough candidates with the address or of
+// its network already. One address may be named under two ids: if the first
+// were the only one believed, a lie about it could keep a node out.
+func (w *walk) crowded(addr netip.AddrPort) bool {
+	sameAddr, sameNetwork := 0, 0
+	prefix, isLocal := network(addr.Addr()), local(addr.Addr())
+	for i := range w.candidates {
+		other := w.candidates[i].Addr
+		if other == addr {
+			sameAddr++
+		}
+		if !isLocal && prefix.Contains(other.Addr()) {
+			sameNetwork++
+		}
+	}
+	return sameAddr >= 2 || sameNetwork >= maxPerNetwork
+}
+
+// step sends what may be sent and ends what is at its end.
+func (w *walk) step(now time.Duration) {
+	if w.storing || w.done {
+		w.finishStoring(now)
+		return
+	}
+	for w.maySend() {
+		c := w.next()
+		if c == nil || w.n.starves(now) {
+			break
+		}
+		w.query(now, c.Addr, c)
+	}
+	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
+		addr := w.seeds[0]
+		w.seeds = w.seeds[1:]
+		w.query(now, addr, nil)
+	}
+	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
+		w.converge()
+	}
+	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
+		w.store(now)
+	}
+}
+
+func (w *walk) maySend() bool {
+	return w.running < alpha && w.unanswered < maxUnanswered && w.sent < maxQueries
+}
+
+// next returns whom to ask: the closest that was not asked, and behind those
+// the closest that is silent, once more. Those that are not eligible come last
+// of all: ids close to the target are easily invented where they need not fit
+// an address. Nobody farther than the eight closest that answered is asked.
+func (w *walk) next() *candidate {
+	answered := 0
+	var silent, ineligible *candidate
+	for i := range w.candidates {
+		c := &w.candidates[i]
+		switch {
+		case c.bad:
+		case c.answered:
+			if c.eligible {
+				answered++
+			}
+		case c.tries == 0 && c.eligible:
+			return c
+		case c.tries == 0 && ineligible == nil:
+			ineligible = c
+		case c.silent() && c.tries < maxTries && silent == nil:
+			silent = c
+		}
+		if answered == numClosest {
+			break
+		}
+	}
+	if silent == nil && !w.converged && w.running < alphaIneligible {
+		return ineligible
+	}
+	return silent
+}
+
+// closestAnswered is the stop rule: the eight closest candidates have
+// answered. Silent ones do not hold it up; their retries go on behind it.
+// BEP 42: "Non-compliant nodes also must not be considered to have sent a valid
+// response when checking the termination condition of a lookup."
+func (w *walk) closestAnswered() bool {
+	answered := 0
+	for i := range w.candidates {
+		c := &w.candidates[i]
+		switch {
+		case c.bad || c.silent() || c.tries == 0 && !c.eligible:
+		case !c.answered:
+			return false
+		case c.eligible:
+			answered++
+		}
+		if answered == numClosest {
+			return true
+		}
+	}
+	return false
+}
+
+// atEnd reports whether there is nobody left to ask for the first time.
+func (w *walk) atEnd() bool {
+	c := w.next()
+	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
+}
+
+func (w *walk) converge() {
+	if !w.converged {
+		w.converged = true
+		w.lookup.walkConverged()
+	}
+}
+
+// query asks c, or the unknown node at addr if c is nil.
+func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
+	req := &w.lookup.req
+	q := &query{to: addr, walk: w}
+	if c != nil {
+		q.id, q.hasID = c.ID, true
+		c.tries++
+		c.running++
+	}
+	w.running++
+	w.unanswered++
+	w.sent++
+	w.n.ask(now, q, &krpc.Message{
+		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
+	})
+}
+
+func (w *walk) find(id *krpc.ID) *candidate {
+	at, ok := slices.BinarySearchFunc(w.candidates, id, func(c candidate, id *krpc.ID) int {
+		return compareDistance(&w.lookup.req.Target, &c.ID, id)
+	})
+	if !ok {
+		return nil
+	}
+	return &w.candidates[at]
+}
+
+// stopped takes a query out of the running ones.
+func (w *walk) stopped(q *query) {
+	w.running--
+	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
+		c.running--
+	}
+}
+
+// expired frees the slot of a query. Its answer still counts.
+func (w *walk) expired(now time.Duration, q *query) {
+	w.stopped(q)
+	w.step(now)
+}
+
+func (w *walk) forgotten(now time.Duration) {
+	w.unanswered--
+	w.step(now)
+}
+
+// ended takes a query out of all counts, because it was answered.
+func (w *walk) ended(q *query) {
+	if !q.expired {
+		w.stopped(q)
+	}
+	w.unanswered--
+}
+
+// refused handles an error that answers a query.
+func (w *walk) refused(now time.Duration, q *query) {
+	w.ended(q)
+	if q.store {
+		w.lookup.refused++
+	} else if c := w.find(&q.id); q.hasID && c != nil {
+		c.bad = !c.answered
+	}
+	w.step(now)
+}
+
+// answered handles a response of the node that was asked.
+func (w *walk) answered(now time.Duration, q *query, m *krpc.Message) {
+	w.ended(q)
+	if q.store {
+		w.lookup.stored++
+		w.step(now)
+		return
+	}
+	if w.done {
+		return
+	}
+	if !q.hasID && m.ID != w.n.id {
+		w.hear(krpc.Node{ID: m.ID, Addr: q.to})
+	}
+	if c := w.find(&m.ID); c != nil && c.Addr == q.to && !c.answered {
+		c.answered, c.tries = true, max(c.tries, 1)
+		c.token = slices.Clone(m.Token)
+		c.seq, c.hasSeq = m.Seq, m.HasSeq
+		w.lookup.heard(q.to, m)
+	}
+	for node := range believed(q.to, m) {
+		w.lookup.hear(node)
+	}
+	w.step(now)
+}
+
+// imposter handles a response from somebody else than was asked.
+func (w *walk) imposter(now time.Duration, q *query) {
+	w.ended(q)
+	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
+		c.bad = !c.answered
+	}
+	w.step(now)
+}
+
+// closest returns up to eight candidates that answered, the closest first.
+func (w *walk) closest(accept func(*candidate) bool) []*candidate {
+	var closest []*candidate
+	for i := range w.candidates {
+		if c := &w.candidates[i]; c.answered && accept(c) && len(closest) < numClosest {
+			closest = append(closest, c)
+		}
+	}
+	return closest
+}
+
+// store makes the closest nodes that answered store what the lookup is for.
+// BEP 33: "only announce to the K nodes which are the the closest to the target
+// *and* have returned a token".
+func (w *walk) store(now time.Duration) {
+	w.storing = true
+	if w.lookup.req.Store {
+		for _, c := range w.closest(func(c *candidate) bool { return c.eligible && len(c.token) > 0 }) {
+			w.running++
+			w.unanswered++
+			msg := w.lookup.storeQuery(c)
+			w.n.ask(now, &query{to: c.Addr, id: c.ID, hasID: true, store: true, walk: w}, &msg)
+		}
+	}
+	w.finishStoring(now)
+}
+
+// finishStoring ends the walk when no announce can be answered in time.
+func (w *walk) finishStoring(now time.Duration) {
+	if w.running == 0 && !w.done {
+		w.done = true
+		w.lookup.walkDone(now)
+	}
+}
