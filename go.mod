@@ -1,6 +1,6 @@
 module github.com/shoal-bt/shoal
 
-go 1.26.8
+go 1.26.0
 
 require (
 	github.com/anacrolix/dht/v2 v2.23.0
