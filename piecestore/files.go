@@ -170,6 +170,8 @@ func (f *Files) writeSpan(bufs [][]byte, s span) error {
 	}
 	defer f.handles.release(h)
 	f.mark(s.fileIndex)
+	h.writing.Lock()
+	defer h.writing.Unlock()
 	return pwritev(h.file, bufs, s.off)
 }
 

@@ -40,6 +40,10 @@ type handle struct {
 	once sync.Once
 	file *os.File
 	err  error
+
+	// writing lets one worker write at a time. The kernel would do so too, but
+	// by having the others spin for the lock of the inode.
+	writing sync.Mutex
 }
 
 // NewHandles returns a set of handles that keeps at most limit files open
