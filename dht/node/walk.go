@@ -32,6 +32,7 @@ type candidate struct {
 	token    []byte
 	tries    uint8
 	running  uint8 // queries that have not expired
+	late     bool  // a query has expired
 	answered bool
 	bad      bool // it is somebody else than was said, or refuses
 	eligible bool // counts for the stop rule and may store (BEP 42)
@@ -39,8 +40,9 @@ type candidate struct {
 	hasSeq   bool
 }
 
-// silent reports whether the candidate was asked in vain, so far.
-func (c *candidate) silent() bool { return c.tries > 0 && c.running == 0 && !c.answered }
+// silent reports whether the candidate was asked in vain, so far; it may be
+// asked once more by now.
+func (c *candidate) silent() bool { return c.late && !c.answered }
 
 // start asks the closest nodes of the table, or if there are none whoever is
 // known by address alone.
@@ -154,7 +156,7 @@ func (w *walk) next() *candidate {
 			return c
 		case c.tries == 0 && ineligible == nil:
 			ineligible = c
-		case c.silent() && c.tries < maxTries && silent == nil:
+		case c.silent() && c.running == 0 && c.tries < maxTries && silent == nil:
 			silent = c
 		}
 		if answered == numClosest {
@@ -230,17 +232,23 @@ func (w *walk) find(id *krpc.ID) *candidate {
 	return &w.candidates[at]
 }
 
-// stopped takes a query out of the running ones.
-func (w *walk) stopped(q *query) {
+// stopped takes a query out of the running ones, and returns the candidate that
+// it was sent to, if that is still one.
+func (w *walk) stopped(q *query) *candidate {
 	w.running--
-	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
-		c.running--
+	c := w.find(&q.id)
+	if !q.hasID || q.store || c == nil {
+		return nil
 	}
+	c.running--
+	return c
 }
 
 // expired frees the slot of a query. Its answer still counts.
 func (w *walk) expired(now time.Duration, q *query) {
-	w.stopped(q)
+	if c := w.stopped(q); c != nil {
+		c.late = true
+	}
 	w.step(now)
 }
 
