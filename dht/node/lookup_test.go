@@ -119,6 +119,7 @@ func TestStopRule(t *testing.T) {
 	bad := candidate{eligible: true, tries: 1, bad: true}
 	unfit := candidate{answered: true, tries: 1}
 	unfitFresh := candidate{}
+	unfitAsked := candidate{tries: 1, running: 1}
 	eight := slices.Repeat([]candidate{answered}, numClosest)
 	for _, test := range []struct {
 		name       string
@@ -134,6 +135,7 @@ func TestStopRule(t *testing.T) {
 		{"one not asked before", slices.Concat([]candidate{fresh}, eight), false},
 		{"one not asked behind", slices.Concat(eight, []candidate{fresh}), true},
 		{"one that does not fit", slices.Concat([]candidate{unfit}, eight[1:]), false},
+		{"one being asked that does not fit", slices.Concat([]candidate{unfitAsked}, eight), true},
 		{"one not asked that does not fit", slices.Concat([]candidate{unfitFresh}, eight), true},
 	} {
 		w := walk{candidates: test.candidates}

@@ -318,6 +318,20 @@ func (t *table) failed(n krpc.Node, othersAnswer bool) {
 	}
 }
 
+// gone removes a node that is not where it was.
+func (t *table) gone(n krpc.Node) {
+	if b, i := t.find(&n.ID); i >= 0 && b.addr(i) == n.Addr {
+		t.remove(b, i)
+	}
+}
+
+// renamed reports whether the node that is at an address by our table now says
+// that it has another id.
+func (t *table) renamed(n krpc.Node) bool {
+	b, i := t.inNetwork(n.Addr.Addr())
+	return b != nil && b.addr(i) == n.Addr && b.nodes[i].id != n.ID
+}
+
 // wants reports whether a node that we heard of is worth a query: its network
 // is not in the table yet and its cell has room or a node that fails. One that
 // is not becomes a spare.

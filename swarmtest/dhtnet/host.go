@@ -232,7 +232,7 @@ func (h *Host) do(out node.Output) {
 	switch out.Kind {
 	case node.OutPacket:
 		for _, s := range h.searches {
-			s.sent(out.Addr, out.Packet)
+			s.sent(out.Addr)
 		}
 		h.net.send(h, h.addr, out.Addr, out.Packet)
 	case node.OutReply, node.OutConverged, node.OutDone:

@@ -1,7 +1,6 @@
 package dhtnet
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -38,7 +37,6 @@ type Search struct {
 	Answered int // of them, those that are in the result
 
 	id     node.LookupID
-	asked  map[uint32]bool // transactions of its queries
 	named  map[krpc.ID]bool
 	onDone func(*Search)
 }
@@ -49,7 +47,7 @@ func (h *Host) Search(req node.Request, done func(*Search)) *Search {
 	h.lastID++
 	s := &Search{
 		Host: h, Request: req, Began: h.net.kernel.Now(), First: Never, Converged: Never, Done: Never,
-		id: h.lastID, asked: map[uint32]bool{}, named: map[krpc.ID]bool{}, onDone: done,
+		id: h.lastID, named: map[krpc.ID]bool{}, onDone: done,
 	}
 	h.searches = append(h.searches, s)
 	h.Receive(node.Input{Kind: node.InLookup, Lookup: s.id, Request: &req})
@@ -58,28 +56,21 @@ func (h *Host) Search(req node.Request, done func(*Search)) *Search {
 
 func (s *Search) since() time.Duration { return s.Host.net.kernel.Now() - s.Began }
 
-// sent looks at a packet of the host: the lookup's own are told by the target.
-// Whom it asks, it has learned of.
-func (s *Search) sent(to netip.AddrPort, packet []byte) {
-	var m krpc.Message
-	if m.Parse(packet) != nil || m.Kind != krpc.Query || m.Method != s.Request.Method || m.Target != s.Request.Target {
-		return
-	}
-	s.asked[binary.BigEndian.Uint32(m.Transaction)] = true
+// sent notes whom the host asks: it has learned of them.
+func (s *Search) sent(to netip.AddrPort) {
 	if h := s.Host.net.HostAt(to); h != nil && h.node != nil {
 		s.named[h.node.ID()] = true
 	}
 }
 
-// arrived looks at a packet for the host: whom a response names, the searcher
-// has learned of.
+// arrived notes whom a response names. That a few responses to the upkeep of
+// the table are among them makes no difference: they are about elsewhere.
 func (s *Search) arrived(p packet) {
 	var m krpc.Message
-	if m.Parse(p.bytes) != nil || m.Kind != krpc.Response || len(m.Transaction) != 4 || !s.asked[binary.BigEndian.Uint32(m.Transaction)] {
-		return
-	}
-	for named := range m.AllNodes() {
-		s.named[named.ID] = true
+	if m.Parse(p.bytes) == nil && m.Kind == krpc.Response {
+		for named := range m.AllNodes() {
+			s.named[named.ID] = true
+		}
 	}
 }
 
@@ -112,7 +103,7 @@ func (s *Search) done(result *node.Result) {
 			s.Answered++
 		}
 	}
-	s.asked, s.named = nil, nil
+	s.named = nil
 	s.Host.searches = slices.DeleteFunc(s.Host.searches, func(other *Search) bool { return other == s })
 	if s.onDone != nil {
 		s.onDone(s)
