@@ -123,6 +123,16 @@ func (h *Host) Silence() {
 	h.joined, h.node, h.searches = true, nil, nil
 }
 
+// Depth returns how deep the node's routing table goes: one more than the bits
+// that its closest node shares with it.
+func (h *Host) Depth() (depth int) {
+	id := h.node.ID()
+	for _, known := range h.node.AppendNodes(nil) {
+		depth = max(depth, sharedBits(&id, &known.ID)+1)
+	}
+	return depth
+}
+
 // Receive hands the node an input, now. The host must have joined.
 func (h *Host) Receive(in node.Input) {
 	h.node.Receive(h.net.kernel.Now(), in)

@@ -1,6 +1,7 @@
 package dhtnet
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -140,4 +141,14 @@ func closer(target, x, y *krpc.ID) bool {
 		}
 	}
 	return false
+}
+
+// sharedBits returns how many leading bits x and y have in common.
+func sharedBits(x, y *krpc.ID) int {
+	for i := range x {
+		if differ := x[i] ^ y[i]; differ != 0 {
+			return 8*i + bits.LeadingZeros8(differ)
+		}
+	}
+	return 8 * len(x)
 }
