@@ -49,13 +49,6 @@ type Spec struct {
 	Output func(now time.Duration, out node.Output)
 }
 
-// Liar is a hostile host's way to answer.
-type Liar interface {
-	// Answer fills in a response, whose Kind, Transaction and ID (that of the
-	// host's node) are set. It returns false to let the node answer honestly.
-	Answer(h *Host, from netip.AddrPort, query, response *krpc.Message) bool
-}
-
 // Host is one place in the network with a node.
 type Host struct {
 	net   *Network
