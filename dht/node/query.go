@@ -20,7 +20,8 @@ type query struct {
 	id      krpc.ID // of the node asked, if hasID
 	hasID   bool
 	expired bool
-	store   bool // an announce or a put, at the end of a lookup
+	set     uint8 // of the walk, that the answer is for
+	store   bool  // an announce or a put, at the end of a lookup
 	walk    *walk
 }
 

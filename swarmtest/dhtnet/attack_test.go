@@ -105,4 +105,3 @@ func BenchmarkSybils(b *testing.B) {
 		testSybils(b, 2000, 300)
 	}
 }
-
