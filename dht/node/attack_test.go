@@ -184,7 +184,7 @@ func TestFairStores(t *testing.T) {
 		if r := items.put(0, ip, &krpc.Message{Value: value}); r != nil {
 			t.Fatal(r)
 		}
-		peers.announce(0, rnd, randomID(rnd), netip.AddrPortFrom(ip, 1), false)
+		peers.announce(0, randomID(rnd), netip.AddrPortFrom(ip, 1), false)
 	}
 	for i := range 500 {
 		put(i, publicAddr(i+1, false).Addr())
@@ -206,10 +206,13 @@ func TestFairStores(t *testing.T) {
 	}
 	hash := randomID(rnd)
 	peers = newPeerStore(0)
+	stored := 0
 	for i := range 2 * peersPerTorrent {
-		peers.announce(0, rnd, hash, publicAddr(i, false), false)
+		if peers.announce(0, hash, publicAddr(i, false), false) {
+			stored++
+		}
 	}
-	if got := len(peers.torrents[hash].family[0]); got != peersPerTorrent || len(peers.byPlace) != got {
+	if got := len(peers.torrents[hash].family[0]); got != peersPerTorrent || stored != got || len(peers.byPlace) != got {
 		t.Errorf("%d peers of one torrent", got)
 	}
 }

@@ -64,11 +64,11 @@ const (
 // The bounds of the stores.
 const (
 	defaultMaxPeers  = 50_000           // peers of all torrents
-	peersPerTorrent  = 2_000            // BEP 33: "try to keep max(seeds,peers) below 6000"
+	peersPerTorrent  = 2_000            // of each family; BEP 33: "try to keep max(seeds,peers) below 6000"
 	peerExpiry       = 30 * time.Minute // clients announce every 15 minutes or so
 	defaultMaxItems  = 2_000            // of 1,000 bytes at most
 	itemExpiry       = 2 * time.Hour    // BEP 44: "these items MAY expire in 2 hours"
-	ownerShare       = 32               // one network holds at most one of 32 parts of a store
+	ownerShare       = 32               // one network holds at most one of 32 parts of a store, and of a torrent
 	maxSamples       = 16               // info-hashes in one reply; more would not fit beside 16 nodes
 	sampleEvery      = 5 * time.Minute
 	defaultSources   = 4096 // sources whose bytes are counted at a time

@@ -71,11 +71,12 @@ type Node struct {
 	selfAt     time.Duration
 	upkeepAt   time.Duration
 
-	votes  votes
-	tokens tokens
-	quota  quota
-	peers  *peerStore // made by the first announce
-	items  *itemStore // made by the first put
+	votes     votes
+	tokens    tokens
+	quota     quota
+	intervals intervals
+	peers     *peerStore // made by the first announce
+	items     *itemStore // made by the first put
 
 	scratch scratch
 	outputs []Output
@@ -274,6 +275,7 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 	for node := range believed(q.to, m) {
 		n.consider(now, node, maxUpkeep)
 	}
+	n.heedInterval(now, q, m)
 	if q.walk != nil {
 		q.walk.answered(now, q, m)
 	}

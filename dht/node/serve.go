@@ -112,7 +112,11 @@ func appendClosest(b []byte, t *table, target *krpc.ID, from netip.AddrPort) []b
 
 // servePeers answers get_peers within maxReplyLen.
 func (n *Node) servePeers(now time.Duration, from netip.AddrPort, m *krpc.Message, reply *krpc.Message) {
-	reply.Token = n.token(now, from)
+	// BEP 33: "This can be achieved by not responding with tokens to get_peers
+	// requests for an infohash which has reached this limit."
+	if n.peers.hasRoom(m.Target, from.Addr()) {
+		reply.Token = n.token(now, from)
+	}
 	room := maxReplyLen - fixedReplyLen - len(reply.Nodes) - len(reply.Nodes6)
 	if m.Scrape && n.scrape(reply, m.Target) {
 		room -= 2 * (krpc.FilterLen + 12)
@@ -208,7 +212,11 @@ func (n *Node) storePeer(now time.Duration, from netip.AddrPort, m *krpc.Message
 	if !m.ImpliedPort {
 		addr = netip.AddrPortFrom(from.Addr(), m.Port)
 	}
-	n.peers.announce(now, n.cfg.Rand, m.Target, addr, m.Seed)
+	// Tokens are not tied to the torrent: this one may have been given for
+	// another.
+	if !n.peers.announce(now, m.Target, addr, m.Seed) {
+		return refuseFull
+	}
 	n.send(from, reply)
 	return nil
 }

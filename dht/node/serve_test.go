@@ -205,7 +205,7 @@ func TestScrapeAndSample(t *testing.T) {
 	var seeds, leechers krpc.Filter
 	for i := range 300 {
 		addr, isSeed := publicAddr(i+1, false), i%3 == 0
-		n.peers.announce(0, n.cfg.Rand, idM, addr, isSeed)
+		n.peers.announce(0, idM, addr, isSeed)
 		if isSeed {
 			seeds.Insert(addr.Addr())
 		} else {
@@ -227,7 +227,7 @@ func TestScrapeAndSample(t *testing.T) {
 		t.Errorf("%d peers in a reply", count)
 	}
 	for range 99 {
-		n.peers.announce(0, n.cfg.Rand, randomID(n.cfg.Rand), publicAddr(1, false), false)
+		n.peers.announce(0, randomID(n.cfg.Rand), publicAddr(1, false), false)
 	}
 	first := say(t, n, 0, asker, krpc.Message{Method: krpc.SampleInfohashes, Target: idM})
 	again := say(t, n, time.Second, asker, krpc.Message{Method: krpc.SampleInfohashes, Target: idM})
@@ -237,6 +237,50 @@ func TestScrapeAndSample(t *testing.T) {
 	}
 	if !bytes.Equal(first.Samples, again.Samples) || bytes.Equal(first.Samples, later.Samples) {
 		t.Error("the sample changes within its interval, or not after it")
+	}
+}
+
+// A torrent that has as many peers as are kept: nobody new gets a token, one
+// that was given before is refused by an error, and those that are stored may
+// renew themselves (BEP 33).
+func TestFullTorrent(t *testing.T) {
+	n := newNode(t, Config{})
+	early := token(t, n, 0, asker)
+	n.peers = newPeerStore(0)
+	for i := range peersPerTorrent {
+		n.peers.announce(0, idM, publicAddr(i, false), false)
+	}
+	known := publicAddr(7, false)
+	for _, test := range []struct {
+		name   string
+		from   netip.AddrPort
+		target krpc.ID
+		token  bool
+		code   int
+	}{
+		{"a newcomer", asker, idM, false, krpc.CodeServer},
+		{"a peer of it", known, idM, true, 0},
+		{"a newcomer over IPv6", asker6, idM, true, 0},
+		{"a newcomer to another torrent", asker, idA, true, 0},
+	} {
+		given := say(t, n, 0, test.from, krpc.Message{Method: krpc.GetPeers, Target: test.target}).Token
+		if (given != nil) != test.token {
+			t.Errorf("%s: token %q", test.name, given)
+		}
+		if given == nil {
+			given = early
+		}
+		m := say(t, n, 0, test.from, krpc.Message{Method: krpc.AnnouncePeer, Target: test.target, Token: given, Port: 6881})
+		if m.Code != test.code {
+			t.Errorf("%s: code %d %s, want %d", test.name, m.Code, m.Text, test.code)
+		}
+	}
+	if got := len(n.peers.torrents[idM].family[0]); got != peersPerTorrent {
+		t.Errorf("%d peers", got)
+	}
+	n.Advance(peerExpiry)
+	if m := say(t, n, peerExpiry, asker, krpc.Message{Method: krpc.GetPeers, Target: idM}); m.Token == nil {
+		t.Error("no token after the peers have expired")
 	}
 }
 
@@ -357,7 +401,7 @@ func servedNode(t testing.TB) (n *Node, packets [][]byte, from []netip.AddrPort)
 	for i := range 1024 {
 		target := randomID(n.cfg.Rand)
 		for j := range 8 {
-			n.peers.announce(0, n.cfg.Rand, target, publicAddr(8*i+j, false), false)
+			n.peers.announce(0, target, publicAddr(8*i+j, false), false)
 		}
 		m := krpc.Message{Kind: krpc.Query, Method: krpc.GetPeers, ID: randomID(n.cfg.Rand), Target: target, Transaction: []byte("aa"), Version: []byte("LT01"), ReadOnly: true}
 		packets = append(packets, m.Append(nil))

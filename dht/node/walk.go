@@ -215,7 +215,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
 	w.unanswered++
 	w.sent++
 	w.n.ask(now, q, &krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		Method: w.n.methodFor(now, addr, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
 		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	})
 }
