@@ -26,6 +26,8 @@ type torrent struct {
 	family [2][]*record[*peer]
 }
 
+func (t *torrent) size() int { return len(t.family[0]) + len(t.family[1]) }
+
 // peer is one address in one torrent.
 type peer struct {
 	torrent *torrent
@@ -84,7 +86,7 @@ func (s *peerStore) announce(now time.Duration, hash krpc.ID, addr netip.AddrPor
 		return false
 	}
 	owner := ownerOf(addr.Addr())
-	if old := s.crowding(owner, hash); old != nil {
+	if old := s.crowding(owner, s.torrent(hash)); old != nil {
 		s.remove(old)
 	} else if old := s.ledger.excess(owner); old != nil {
 		s.remove(old)
@@ -100,10 +102,13 @@ func (s *peerStore) announce(now time.Duration, hash krpc.ID, addr netip.AddrPor
 // crowding returns the oldest of the owner's peers in the torrent if it has
 // its share of that, too: a torrent that is full takes no more peers, and
 // nobody must be able to fill it alone.
-func (s *peerStore) crowding(owner netip.Prefix, hash krpc.ID) (oldest *record[*peer]) {
+func (s *peerStore) crowding(owner netip.Prefix, t *torrent) (oldest *record[*peer]) {
 	count := 0
+	if t.size() < peersPerTorrent/ownerShare {
+		return nil
+	}
 	for r := range s.ledger.of(owner) {
-		if r.value.torrent.hash != hash {
+		if r.value.torrent != t {
 			continue
 		}
 		if count++; oldest == nil {
@@ -135,7 +140,7 @@ func (s *peerStore) remove(r *record[*peer]) {
 	(*peers)[p.at] = (*peers)[last]
 	(*peers)[p.at].value.at = p.at
 	(*peers)[last] = nil
-	if *peers = (*peers)[:last]; len(p.torrent.family[0])+len(p.torrent.family[1]) == 0 {
+	if *peers = (*peers)[:last]; p.torrent.size() == 0 {
 		s.removeTorrent(p.torrent)
 	}
 }

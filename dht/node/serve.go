@@ -22,7 +22,7 @@ type scratch struct {
 // serve answers a query.
 func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, refusal *krpc.Refusal) {
 	// BEP 43: a read-only node "no longer responds to 'query' messages".
-	if n.cfg.ReadOnly || !m.Answerable() || refusal == nil && m.ID == n.id || !n.quota.allows(now, from) {
+	if n.cfg.ReadOnly || !m.Answerable() || refusal == nil && m.ID == n.id || !n.quota.allows(now, from) || !n.replies.allows(now) {
 		return
 	}
 	start := len(n.arena)
@@ -33,6 +33,7 @@ func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, re
 		n.refuse(from, m, refusal)
 	}
 	n.quota.charge(now, from, len(n.arena)-start)
+	n.replies.spend(now)
 	// BEP 43: "If it is found, the node should not add the message sender to
 	// its routing table."
 	if refusal == nil && !m.ReadOnly {

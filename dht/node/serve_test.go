@@ -384,6 +384,43 @@ func TestLargestItem(t *testing.T) {
 	}
 }
 
+// The largest answers to everything, over both networks: sayPacket holds them
+// against the bound.
+func TestLargestReplies(t *testing.T) {
+	n := newNode(t, Config{Version: "SH01"})
+	n.fill(1000)
+	n.peers = newPeerStore(0)
+	for i := range 500 {
+		n.peers.announce(0, idM, publicAddr(i, false), false)
+		n.peers.announce(0, idM, netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x2a, 1, byte(i >> 8), byte(i)}), 1), true)
+		n.peers.announce(0, randomID(n.cfg.Rand), publicAddr(i, true), false)
+	}
+	longest := bytes.Repeat([]byte("t"), krpc.MaxTransactionLen)
+	most, now := 0, time.Duration(0)
+	for _, from := range []netip.AddrPort{asker, asker6} {
+		for _, want := range []krpc.Want{0, krpc.WantNodes4, krpc.WantNodes6, krpc.WantNodes4 | krpc.WantNodes6} {
+			for _, m := range []krpc.Message{
+				{Method: krpc.FindNode}, {Method: krpc.GetPeers}, {Method: krpc.GetPeers, Scrape: true}, {Method: krpc.GetPeers, NoSeed: true, Scrape: true},
+				{Method: krpc.Get}, {Method: krpc.SampleInfohashes}, {Method: krpc.Unknown},
+			} {
+				now += time.Minute // for the quota
+				m.Want, m.Target, m.Transaction = want, idM, longest
+				answer := say(t, n, now, from, m)
+				if answer == nil || len(answer.Nodes) > numClosest*krpc.NodeLen4 || len(answer.Nodes6) > numClosest*krpc.NodeLen6 {
+					t.Fatalf("%v from %v: %+v", m.Method, from, answer)
+				}
+				if m.Method == krpc.GetPeers && answer.Values == nil && !m.NoSeed || m.Scrape && answer.BFpe == nil {
+					t.Errorf("%+v from %v: %d bytes of values, %d of filters", m, from, len(answer.Values), len(answer.BFpe))
+				}
+				most = max(most, len(answer.Append(nil)))
+			}
+		}
+	}
+	if most < maxReplyLen*9/10 {
+		t.Errorf("the largest answer has %d bytes: that is no test of %d", most, maxReplyLen)
+	}
+}
+
 func TestServeAllocations(t *testing.T) {
 	n, packets, from := servedNode(t)
 	i := 0

@@ -208,6 +208,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
 	q := &query{to: addr, walk: w}
 	if c != nil {
 		q.id, q.hasID = c.ID, true
+		q.again = c.tries > 0
 		c.tries++
 		c.running++
 	}
