@@ -27,6 +27,7 @@ type flood struct {
 	sentQueries           int // to anybody: what the flood made the node do
 	honest, served        int
 	mostQueries           int // that waited at a time
+	mostUpkeep            int // of them, to vet a node
 	mostOutputBytes       int
 	heapBefore, heapAfter int64
 }
@@ -57,6 +58,7 @@ func runFlood(t testing.TB, cfg Config, duration time.Duration, query func(i int
 
 func (f *flood) drain(source netip.AddrPort) {
 	f.mostQueries = max(f.mostQueries, len(f.node.queries))
+	f.mostUpkeep = max(f.mostUpkeep, f.node.upkeep)
 	f.mostOutputBytes = max(f.mostOutputBytes, cap(f.node.arena))
 	for out, ok := f.node.Next(); ok; out, ok = f.node.Next() {
 		switch {
@@ -92,7 +94,7 @@ func floodQuery(method krpc.Method) func(i int) []byte {
 	m := krpc.Message{Kind: krpc.Query, Method: method, ID: idA, Target: idM, Transaction: []byte("aaaa"), Token: []byte("12345678"), Port: 1}
 	var b []byte
 	return func(i int) []byte {
-		binary.BigEndian.PutUint32(m.ID[4:], uint32(i)*2654435761)
+		binary.BigEndian.PutUint32(m.ID[:], uint32(i)*2654435761)
 		binary.BigEndian.PutUint32(m.Target[:], uint32(i)*2246822519)
 		b = m.Append(b[:0])
 		return b
@@ -159,6 +161,10 @@ func TestFlood(t *testing.T) {
 func (f *flood) checkBounds(t *testing.T, name string, duration time.Duration) {
 	t.Helper()
 	n := f.node
+	// There is no other reason to vet a node than that it asks.
+	if f.mostUpkeep > maxUpkeepAsked {
+		t.Errorf("%s: %d askers were asked at a time, at most %d", name, f.mostUpkeep, maxUpkeepAsked)
+	}
 	// The node's own lookups, and what is asked because of the flood.
 	if most := maxUpkeep + 4*(maxUnanswered+alpha); f.mostQueries > most {
 		t.Errorf("%s: %d queries waited, at most %d", name, f.mostQueries, most)

@@ -114,6 +114,35 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
+// Nobody fills the book of intervals who was not asked for a sample, or gave
+// none.
+func TestIntervalsAreOfSamples(t *testing.T) {
+	for _, test := range []struct {
+		asked    krpc.Method
+		samples  []byte
+		interval int64
+		noted    int
+	}{
+		{krpc.SampleInfohashes, idM[:], 300, 1},
+		{krpc.SampleInfohashes, []byte{}, 300, 1},
+		{krpc.SampleInfohashes, nil, 300, 0},
+		{krpc.SampleInfohashes, idM[:], 0, 0},
+		{krpc.GetPeers, idM[:], 300, 0},
+		{krpc.FindNode, idM[:], 300, 0},
+	} {
+		n, query := waitingNode(t, test.asked)
+		answer := krpc.Message{Kind: krpc.Response, ID: idA, Transaction: query.Transaction, Samples: test.samples, Interval: test.interval}
+		packet := answer.Append(nil)
+		if test.samples == nil { // which Append does not write
+			packet = bytes.Replace(packet, []byte("e1:t"), []byte("8:intervali300ee1:t"), 1)
+		}
+		n.Receive(time.Millisecond, Input{Kind: InPacket, Addr: publicAddr(1, false), Packet: packet})
+		if len(n.queries) != 0 || len(n.intervals.order) != test.noted {
+			t.Errorf("%+v: %d noted, %d queries wait", test, len(n.intervals.order), len(n.queries))
+		}
+	}
+}
+
 func TestIntervalsAreBounded(t *testing.T) {
 	var v intervals
 	for i := range 2*maxIntervals + 5 {

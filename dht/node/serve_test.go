@@ -364,6 +364,57 @@ func TestMutableItems(t *testing.T) {
 	}
 }
 
+// An item that is put again, though it is nothing new, lives on; others expire.
+func TestItemsAreRenewed(t *testing.T) {
+	n := newNode(t, Config{})
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	mutable := krpc.Message{Value: []byte("i1e"), Key: private.Public().(ed25519.PublicKey), HasSeq: true, Seq: 1}
+	mutable.Sig = ed25519.Sign(private, krpc.AppendSigned(nil, nil, 1, mutable.Value))
+	const again = itemExpiry / 2
+	put := func(now time.Duration, m krpc.Message) {
+		t.Helper()
+		m.Method, m.Token = krpc.Put, token(t, n, now, asker)
+		if answer := say(t, n, now, asker, m); answer.Kind != krpc.Response {
+			t.Errorf("put of %s at %v: %s", m.Value, now, answer.Text)
+		}
+	}
+	immutable, abandoned := krpc.Message{Value: []byte("i2e")}, krpc.Message{Value: []byte("i3e")}
+	put(0, mutable)
+	put(0, immutable)
+	put(0, abandoned)
+	put(again, mutable)
+	put(again, immutable)
+	n.Advance(itemExpiry)
+	if len(n.items.items) != 2 {
+		t.Errorf("%d items left, two were put again", len(n.items.items))
+	}
+	n.Advance(again + itemExpiry)
+	if len(n.items.items) != 0 {
+		t.Errorf("%d items left after their time", len(n.items.items))
+	}
+}
+
+// A node that asks is not told of itself, and a stranger not of local nodes.
+func TestNotToldOfItself(t *testing.T) {
+	n := newNode(t, Config{})
+	n.table4.answered(0, krpc.Node{ID: idA, Addr: asker}, time.Second)
+	for i := range 20 {
+		n.table4.answered(0, krpc.Node{ID: randomNear(idA, i, n.cfg.Rand), Addr: publicAddr(i, false)}, time.Second)
+	}
+	n.table4.answered(0, krpc.Node{ID: idM, Addr: netip.MustParseAddrPort("192.168.1.1:1")}, time.Second)
+	for _, target := range []krpc.ID{idA, idM} {
+		answer := say(t, n, 0, asker, krpc.Message{Method: krpc.FindNode, Target: target})
+		for node := range answer.AllNodes() {
+			if node.Addr == asker || node.ID == idM {
+				t.Errorf("told of %v", node)
+			}
+		}
+		if len(answer.Nodes) < (numClosest-1)*krpc.NodeLen4 {
+			t.Errorf("%d bytes of nodes", len(answer.Nodes))
+		}
+	}
+}
+
 // The largest signed value and the longest transaction stay within a packet.
 func TestLargestItem(t *testing.T) {
 	n := newNode(t, Config{Version: "SH01"})
