@@ -40,6 +40,7 @@ const (
 	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
 	maxLookups      = 256 // at a time, our own included
 	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual
+	maxRefusalText  = 128 // bytes kept of what another node says in an error
 	maxPeersTold    = 200 // peers believed in one response: more do not fit into a packet
 )
 

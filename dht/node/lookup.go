@@ -24,6 +24,7 @@ type lookup struct {
 	walks           []*walk
 	scrape          *scrape // nil unless it counts peers
 	stored, refused int
+	refusal         *krpc.Refusal
 	converged       bool
 }
 
@@ -132,6 +133,14 @@ func signed(key, salt, sig []byte, seq int64, value []byte) bool {
 	return ed25519.Verify(key, krpc.AppendSigned(b[:0], salt, seq, value), sig)
 }
 
+// refusedBy notes what a node said when it refused to store, if that is worse
+// than what others said: the codes from 301 on are about the item.
+func (l *lookup) refusedBy(m *krpc.Message) {
+	if l.refusal == nil || m.Code > l.refusal.Code {
+		l.refusal = &krpc.Refusal{Code: m.Code, Text: string(m.Text[:min(len(m.Text), maxRefusalText)])}
+	}
+}
+
 // storeQuery returns what asks c to store what the lookup is for.
 func (l *lookup) storeQuery(c *candidate) krpc.Message {
 	if l.req.Method == krpc.GetPeers {
@@ -175,7 +184,7 @@ func (l *lookup) walkDone(now time.Duration) {
 }
 
 func (l *lookup) result() *Result {
-	r := &Result{Stored: l.stored, Refused: l.refused}
+	r := &Result{Stored: l.stored, Refused: l.refused, Refusal: l.refusal}
 	r.Seeds, r.Leechers = l.scrape.result()
 	for _, w := range l.walks {
 		r.Queries += w.sent

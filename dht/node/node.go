@@ -273,6 +273,9 @@ func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	if m.Kind == krpc.Response {
 		n.response(now, q, m)
 	} else if q.walk != nil {
+		if q.store {
+			q.walk.lookup.refusedBy(m)
+		}
 		q.walk.refused(now, q)
 	}
 }
