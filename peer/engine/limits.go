@@ -165,6 +165,11 @@ const (
 	// peer is asked. Arbitrary: 4 KB/s bring maxMetadataAsked pieces in time.
 	metadataTimeout = 16 * time.Second
 
+	// metadataAloneFor is how long a peer that fetches the metadata alone is
+	// left in peace if others wait for its place, and how long it then pauses,
+	// doubled each time. Arbitrary.
+	metadataAloneFor = 30 * time.Second
+
 	// A peer that refused to send metadata is asked again after a pause,
 	// doubled each time. Arbitrary.
 	metadataPauseFirst = 10 * time.Second

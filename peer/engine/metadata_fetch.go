@@ -103,13 +103,21 @@ func (e *Engine) metadataOffer(now time.Duration, c *conn, h wire.ExtHandshake) 
 	e.fetchMetadata(now)
 }
 
-// fetchMetadata asks every peer that can be asked now.
+// fetchMetadata asks every peer that can be asked now. Where there are not
+// places for all, those come first that have lost none yet.
 func (e *Engine) fetchMetadata(now time.Duration) {
 	if !e.lacksMetadata() {
 		return
 	}
 	e.fetch.dropOrphans(e.conns)
+	var peers []*conn
 	for _, c := range e.conns {
+		if c.metadata != nil {
+			peers = append(peers, c)
+		}
+	}
+	slices.SortStableFunc(peers, func(a, b *conn) int { return cmp.Compare(a.metadata.demoted, b.metadata.demoted) })
+	for _, c := range peers {
 		e.askForMetadata(now, c)
 	}
 }
@@ -166,9 +174,9 @@ func (e *Engine) roomAlone(now time.Duration) bool {
 	if len(alone) < maxMetadataAlone {
 		return true
 	}
-	old := slices.DeleteFunc(alone, func(m *metadataCopy) bool { return now-m.begun < aloneFor })
+	old := slices.DeleteFunc(alone, func(m *metadataCopy) bool { return now-m.begun < metadataAloneFor })
 	if len(old) == 0 {
-		e.fetch.wakeAt(now + aloneFor)
+		e.fetch.wakeAt(now + metadataAloneFor)
 		return false
 	}
 	e.dropSlowest(now, old)
@@ -271,7 +279,7 @@ func (e *Engine) dropSlowest(now time.Duration, some []*metadataCopy) {
 	e.fetch.drop(slowest)
 	for _, c := range e.conns {
 		if p := c.metadata; p != nil && slowest.isOf(c) {
-			p.retryAt = now + aloneFor<<min(p.demoted, 6)
+			p.retryAt = now + metadataAloneFor<<min(p.demoted, 6)
 			p.demoted++
 			e.fetch.wakeAt(p.retryAt)
 		}
