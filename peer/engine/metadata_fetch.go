@@ -291,9 +291,14 @@ func (m *metadataCopy) isOf(c *conn) bool {
 	return c.metadata != nil && c.metadata.size == m.size && (m.alone == nil || m.alone == c)
 }
 
+// drop forgets a copy, and its bytes: requests that are under way may still
+// name it.
 func (f *metadataFetch) drop(m *metadataCopy) {
 	m.dropped = true
 	f.held -= m.held
+	for i := range m.pieces {
+		m.pieces[i].data = nil
+	}
 	f.copies = slices.DeleteFunc(f.copies, func(other *metadataCopy) bool { return other == m })
 }
 
@@ -442,7 +447,6 @@ func (e *Engine) endFetch() {
 // guilty; of several, the copies that are fetched alone will tell which.
 func (e *Engine) metadataFailed(now time.Duration, m *metadataCopy) {
 	f := &e.fetch
-	f.drop(m)
 	failed := failedCopy{size: m.size}
 	several := false
 	for i := range m.pieces {
@@ -450,6 +454,7 @@ func (e *Engine) metadataFailed(now time.Duration, m *metadataCopy) {
 		failed.digests = append(failed.digests, sha1.Sum(m.pieces[i].data))
 		several = several || failed.givers[i] != failed.givers[0]
 	}
+	f.drop(m)
 	if !several {
 		e.ban(failed.givers[0], "metadata that fails its hash")
 	} else {

@@ -92,6 +92,25 @@ func TestMagnetAmongLiars(t *testing.T) {
 	}
 }
 
+// The same peers do the same again, to the byte.
+func TestMagnetReplays(t *testing.T) {
+	run := func() []byte {
+		w := newMagnetNet(t, 1<<20)
+		for i := range 12 {
+			w.serve(w.lie(i)).tamper = func(out *Output) bool { return i%4 > 0 || messageKind(out.Message) != "metadata data" }
+		}
+		w.serve(w.metadata)
+		w.run(3*time.Minute, nil)
+		if !w.hasMetadata() {
+			t.Error("no metadata")
+		}
+		return w.log.Sum(nil)
+	}
+	if first, second := run(), run(); !bytes.Equal(first, second) {
+		t.Errorf("%x, then %x", first, second)
+	}
+}
+
 // Each false byte is known to be that of who sent it, once the truth is here.
 func TestEveryLiarIsConvicted(t *testing.T) {
 	w := newMagnetNet(t, 12*wire.MetadataPieceLen)

@@ -3,6 +3,9 @@ package engine
 import (
 	"bytes"
 	"container/heap"
+	"crypto/sha1"
+	"fmt"
+	"hash"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -25,6 +28,7 @@ type testNet struct {
 	byAddr map[netip.AddrPort]*testNode
 	nextID ConnID
 	queue  netQueue
+	log    hash.Hash // everything that the engines wanted done, in order
 }
 
 // testNode is an engine with an address.
@@ -78,7 +82,10 @@ func newTestNet(t *testing.T) *testNet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &testNet{t: t, geo: geo, delay: 50 * time.Millisecond, byAddr: make(map[netip.AddrPort]*testNode)}
+	return &testNet{
+		t: t, geo: geo, delay: 50 * time.Millisecond,
+		byAddr: make(map[netip.AddrPort]*testNode), log: sha1.New(),
+	}
 }
 
 // add adds a node. With magnet its engine knows nothing of the torrent;
@@ -190,6 +197,7 @@ func (n *testNode) do(out Output) {
 		return
 	}
 	w := n.net
+	fmt.Fprintf(w.log, "%d %v %+v\n", w.now, n.addr, out)
 	switch out.Kind {
 	case OutMessage:
 		n.sent[messageKind(out.Message)]++
