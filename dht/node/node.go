@@ -76,6 +76,7 @@ type Node struct {
 	quota  quota
 	peers  *peerStore // made by the first announce
 	items  *itemStore // made by the first put
+	counts Counts
 
 	scratch scratch
 	outputs []Output
