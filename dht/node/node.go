@@ -294,6 +294,9 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 	if q.walk != nil {
 		q.walk.answered(now, q, m)
 	}
+	if !n.ready && !n.joining && now >= n.selfAt && !n.isEmpty() {
+		n.join(now) // the first node of a network, whom others found
+	}
 }
 
 // imposter handles a response under our own id, or under another than that of
