@@ -48,17 +48,17 @@ func (w *walk) hearSaved() {
 	}
 }
 
-// joinThrough asks nodes that become known while the lookup that joins is
-// under way, before any other: it may be lost among saved nodes that are gone.
+// joinThrough asks a node that becomes known while the lookup that joins is
+// under way, which may be lost among saved nodes that are gone.
 func (n *Node) joinThrough(now time.Duration, addr netip.AddrPort) {
 	at := slices.IndexFunc(n.lookups, func(l *lookup) bool { return l.id == joinLookup })
-	if at < 0 || !n.isEmpty() {
+	if at < 0 || n.tableOf(addr.Addr()).size > 0 || n.queries.asked(addr) {
 		return
 	}
 	for _, w := range n.lookups[at].walks {
-		if w.is6 == addr.Addr().Is6() && !w.storing && !n.queries.asked(addr) {
-			w.seeds = append([]netip.AddrPort{addr}, w.seeds...)
-			w.askSeeds(now)
+		if w.is6 == addr.Addr().Is6() && len(w.seeds) < maxBootstraps && !slices.Contains(w.seeds, addr) {
+			w.seeds = append(w.seeds, addr)
+			w.step(now)
 		}
 	}
 }

@@ -112,6 +112,9 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
