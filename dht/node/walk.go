@@ -51,6 +51,7 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
+		w.hearSaved()
 	}
 	w.step(now)
 }
@@ -111,6 +112,9 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
@@ -118,16 +122,21 @@ func (w *walk) step(now time.Duration) {
 		}
 		w.query(now, c.Addr, c)
 	}
-	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
-		addr := w.seeds[0]
-		w.seeds = w.seeds[1:]
-		w.query(now, addr, nil)
-	}
+	w.askSeeds(now)
 	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
 		w.converge()
 	}
 	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
 		w.store(now)
+	}
+}
+
+// askSeeds asks nodes that are known by address alone.
+func (w *walk) askSeeds(now time.Duration) {
+	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
+		addr := w.seeds[0]
+		w.seeds = w.seeds[1:]
+		w.query(now, addr, nil)
 	}
 }
 
