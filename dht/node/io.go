@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/shoal-bt/shoal/dht/krpc"
 )
@@ -122,7 +123,8 @@ type Reply struct {
 	Peers      []netip.AddrPort
 	Item       *Item
 	Samples    []krpc.ID
-	NumSamples int64 // info-hashes in that node's store
+	NumSamples int64         // info-hashes in that node's store
+	Interval   time.Duration // for which its Samples do not change, and lookups do not ask for them again (BEP 51)
 }
 
 // Result is what a lookup came to.
@@ -132,5 +134,5 @@ type Result struct {
 	Stored   int          // nodes that confirmed the announce or the put
 	Refused  int          // nodes that answered it by an error
 	Seeds    *krpc.Filter // with Scrape: the union of what nodes counted (BEP 33)
-	Leechers *krpc.Filter // with Scrape
+	Leechers *krpc.Filter // with Scrape: the others, and peers of which nobody said what they are
 }

@@ -11,6 +11,7 @@ const (
 	// octets". A stored value of 1,000 bytes cannot obey that.
 	maxReplyLen     = 1024
 	maxItemReplyLen = 1200
+	maxVersionLen   = 4
 
 	// What an idle node keeps memory for, between calls; arbitrary.
 	keptOutputs = 4
@@ -21,6 +22,11 @@ const (
 const (
 	defaultQueries = 100 // a second, in the long run; a lookup takes about 20
 	burstOf        = 2   // seconds' worth of queries may go at once
+
+	// RFC 4787: "A NAT UDP mapping timer MUST NOT expire in less than two
+	// minutes". Cheap routers have room for some thousands of mappings.
+	destinationLife     = 2 * time.Minute
+	defaultDestinations = 8192
 )
 
 // Manners of a lookup.
@@ -75,14 +81,15 @@ const (
 // The bounds of the stores.
 const (
 	defaultMaxPeers  = 50_000           // peers of all torrents
-	peersPerTorrent  = 2_000            // BEP 33: "try to keep max(seeds,peers) below 6000"
+	peersPerTorrent  = 2_000            // of each family; BEP 33: "try to keep max(seeds,peers) below 6000"
 	peerExpiry       = 30 * time.Minute // clients announce every 15 minutes or so
 	defaultMaxItems  = 2_000            // of 1,000 bytes at most
 	itemExpiry       = 2 * time.Hour    // BEP 44: "these items MAY expire in 2 hours"
-	ownerShare       = 32               // one network holds at most one of 32 parts of a store
+	ownerShare       = 32               // one network holds at most one of 32 parts of a store, and of a torrent
 	maxSamples       = 16               // info-hashes in one reply; more would not fit beside 16 nodes
 	sampleEvery      = 5 * time.Minute
-	defaultSources   = 4096 // sources whose bytes are counted at a time
+	defaultSources   = 4096   // sources whose bytes are counted at a time
+	defaultReplies   = 20_000 // a second; a flood of 10,000 must not cost others their answers
 	sourceRate       = 4 << 10
 	sourceBurst      = 16 << 10
 	networkAllowance = 4 // times the quota of one source for its whole network

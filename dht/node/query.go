@@ -21,6 +21,7 @@ type query struct {
 	hasID   bool
 	expired bool
 	store   bool // an announce or a put, at the end of a lookup
+	again   bool // a retry
 	walk    *walk
 	asker   LookupID // of a single query of the driver
 }
@@ -78,7 +79,7 @@ func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	if q.store {
 		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
 	} else {
-		n.budget.spend(now) // a store query goes where one has just been
+		n.budget.spend(now, q.again) // a store query goes where one has just been
 	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly

@@ -217,6 +217,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
 	q := &query{to: addr, walk: w}
 	if c != nil {
 		q.id, q.hasID = c.ID, true
+		q.again = c.tries > 0
 		c.tries++
 		c.running++
 	}
@@ -224,7 +225,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
 	w.unanswered++
 	w.sent++
 	w.n.ask(now, q, &krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		Method: w.n.methodFor(now, addr, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
 		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	})
 }
