@@ -34,6 +34,7 @@ const (
 	maxUnanswered   = 16  // queries without an answer, expired ones included
 	maxQueries      = 100 // of one lookup in one address family, announces not counted
 	maxTries        = 2   // queries to one node in one lookup
+	numWiden        = 2   // nodes asked for what silent ones hide
 	maxCandidates   = 128 // the closest nodes that a lookup remembers
 	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
 	alphaIneligible = 2   // one of those is asked only while fewer queries than this run

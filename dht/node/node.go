@@ -320,7 +320,7 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 // the node that was asked: whatever it says is not from whom we asked.
 func (n *Node) imposter(now time.Duration, q *query) {
 	if q.hasID {
-		n.tableOf(q.to.Addr()).failed(q.node(), true)
+		n.tableOf(q.to.Addr()).gone(q.node())
 	}
 	if q.walk != nil {
 		q.walk.imposter(now, q)

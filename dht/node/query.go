@@ -133,13 +133,25 @@ func (t *timeouts) timeout() time.Duration {
 		return defaultTimeout
 	}
 	if t.current == 0 {
-		sorted := t.samples
-		recent := sorted[:min(t.count, numSamples)]
-		slices.Sort(recent)
-		p95 := time.Duration(recent[(len(recent)*95-1)/100]) * time.Millisecond
+		p95 := time.Duration(t.percentile95()) * time.Millisecond
 		t.current = min(max(p95, minTimeout), maxTimeout)
 	}
 	return t.current
+}
+
+// percentile95 returns the least of the slowest twentieth of the samples.
+func (t *timeouts) percentile95() uint16 {
+	recent := t.samples[:min(t.count, numSamples)]
+	var slowest [numSamples/20 + 1]uint16 // the slowest first
+	slow := slowest[:len(recent)-(len(recent)*95-1)/100]
+	for _, sample := range recent {
+		for i := range slow {
+			if sample > slow[i] {
+				sample, slow[i] = slow[i], sample
+			}
+		}
+	}
+	return slow[len(slow)-1]
 }
 
 func (t *timeouts) add(rtt time.Duration) {

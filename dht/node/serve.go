@@ -44,7 +44,7 @@ func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, re
 	// BEP 43: "If it is found, the node should not add the message sender to
 	// its routing table."
 	if refusal == nil && !m.ReadOnly {
-		n.consider(now, krpc.Node{ID: m.ID, Addr: from}, maxUpkeepAsked)
+		n.asked(now, krpc.Node{ID: m.ID, Addr: from})
 	}
 }
 
