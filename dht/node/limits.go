@@ -39,7 +39,6 @@ const (
 	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
 	alphaIneligible = 2   // one of those is asked only while fewer queries than this run
 	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
-	maxLookups      = 256 // at a time, our own included
 	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual
 	maxRefusalText  = 128 // bytes kept of what another node says in an error
 	maxPeersTold    = 200 // peers believed in one response: more do not fit into a packet
@@ -67,6 +66,18 @@ const (
 	retryJoin      = 10 * time.Second // between attempts while the table is empty
 	rotateEvery    = 5 * time.Minute  // BEP 5: "a secret that changes every five minutes and tokens up to ten minutes old are accepted"
 	maxBootstraps  = 64               // addresses kept for the next attempt to join
+	maxSaved       = 1024             // nodes taken over from an earlier session: more than two full tables have
+	maxSavedHeard  = 32               // of them, those that a lookup starts from: twice as many as it asks in vain at a time
+)
+
+// What a driver may ask for at a time.
+const (
+	// MaxLookups is how many lookups run at a time, two of the node's own
+	// included. One more ends at once, with an empty Result.
+	MaxLookups = 256
+	// MaxAsking is how many queries of InQuery wait for an answer. One more is
+	// not sent.
+	MaxAsking = 64
 )
 
 // The bounds of the stores.

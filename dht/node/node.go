@@ -69,12 +69,14 @@ type Node struct {
 	queries    queries
 	budget     budget
 	timeouts   timeouts
-	upkeep     int // queries that wait and are not a walk's
+	upkeep     int // queries that wait and are neither a walk's nor the driver's
+	asking     int // queries of the driver that wait
 	lastAnswer time.Duration
 	lookups    []*lookup
 
 	bootstraps []netip.AddrPort
-	joining    bool // a lookup of our own id runs
+	saved      []krpc.Node // of an earlier session, not asked yet
+	joining    bool        // a lookup of our own id runs
 	ready      bool
 	refreshing bool // a lookup of a random id runs
 	filling    int  // the next bucket of the first round of refreshes
@@ -88,6 +90,7 @@ type Node struct {
 	intervals intervals
 	peers     *peerStore // made by the first announce
 	items     *itemStore // made by the first put
+	counts    Counts
 
 	scratch scratch
 	outputs []Output
@@ -190,7 +193,13 @@ func (n *Node) Receive(now time.Duration, in Input) {
 		if l := n.lookup(in.Lookup); l != nil {
 			n.cancel(l)
 		}
+		n.cancelQuery(in.Lookup)
+	case InQuery:
+		n.question(now, in)
+	case InSaved:
+		n.restore(now, in.Nodes)
 	}
+	n.warm(now)
 }
 
 // Advance runs the timers that are due at now.
@@ -204,6 +213,7 @@ func (n *Node) Advance(now time.Duration) {
 	if n.budget.starved && n.budget.allows(now) {
 		n.resume(now)
 	}
+	n.warm(now)
 	n.peers.expire(now)
 	n.items.expire(now)
 }
@@ -244,6 +254,7 @@ func (n *Node) out(o Output) { n.outputs = append(n.outputs, o) }
 // send puts a packet into the outputs.
 func (n *Node) send(to netip.AddrPort, msg *krpc.Message) {
 	msg.Version = n.version
+	n.counts.sent(msg)
 	start := len(n.arena)
 	n.arena = msg.Append(n.arena)
 	n.out(Output{Kind: OutPacket, Addr: to, Packet: n.arena[start:len(n.arena):len(n.arena)]})
@@ -253,23 +264,29 @@ func (n *Node) send(to netip.AddrPort, msg *krpc.Message) {
 func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	if !reachable(from) || n.tableOf(from.Addr()) == nil {
+		n.counts.Unreachable++
 		return
 	}
 	m := &n.scratch.parsed
 	refusal := m.Parse(packet)
+	n.counts.received(m, refusal)
 	if m.Kind == krpc.Query {
 		n.serve(now, from, m, refusal)
 		return
 	}
 	q := n.queries.find(m.Transaction, from)
 	if refusal != nil || q == nil {
+		if refusal == nil {
+			n.counts.Unsolicited++
+		}
 		return
 	}
 	heap.Remove(&n.queries, q.heapAt)
-	if q.walk == nil {
-		n.upkeep--
-	}
+	n.settled(q)
 	n.lastAnswer = now
+	if q.asker != 0 {
+		n.answerAsker(now, q, packet)
+	}
 	if m.Kind == krpc.Response {
 		n.response(now, q, m)
 	} else if q.walk != nil {
@@ -296,6 +313,9 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 	n.heedInterval(now, q, m)
 	if q.walk != nil {
 		q.walk.answered(now, q, m)
+	}
+	if !n.ready && !n.joining && now >= n.selfAt && !n.isEmpty() {
+		n.join(now) // the first node of a network, whom others found
 	}
 }
 
@@ -324,7 +344,7 @@ func believed(from netip.AddrPort, m *krpc.Message) iter.Seq[krpc.Node] {
 
 // request starts a lookup for the driver.
 func (n *Node) request(now time.Duration, id LookupID, req *Request) {
-	if id == 0 || id >= refreshLookup || req == nil || len(n.lookups) >= maxLookups || !req.valid() {
+	if id == 0 || id >= refreshLookup || req == nil || len(n.lookups) >= MaxLookups || !req.valid() {
 		n.out(Output{Kind: OutDone, Lookup: id, Result: new(Result)})
 		return
 	}

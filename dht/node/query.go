@@ -23,6 +23,7 @@ type query struct {
 	store   bool // an announce or a put, at the end of a lookup
 	again   bool // a retry
 	walk    *walk
+	asker   LookupID // of a single query of the driver
 }
 
 // node is who was asked.
@@ -108,11 +109,13 @@ func (n *Node) forget(now time.Duration, q *query) {
 	if q.hasID {
 		n.tableOf(q.to.Addr()).failed(q.node(), n.lastAnswer > q.sent)
 	}
-	if q.walk == nil {
-		n.upkeep--
-		return
+	n.settled(q)
+	switch {
+	case q.walk != nil:
+		q.walk.forgotten(now)
+	case q.asker != 0:
+		n.answerAsker(now, q, nil)
 	}
-	q.walk.forgotten(now)
 }
 
 // timeouts learns from the last round trips how long to wait for an answer.

@@ -22,7 +22,14 @@ type scratch struct {
 // serve answers a query.
 func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, refusal *krpc.Refusal) {
 	// BEP 43: a read-only node "no longer responds to 'query' messages".
-	if n.cfg.ReadOnly || !m.Answerable() || refusal == nil && m.ID == n.id || !n.quota.allows(now, from) || !n.replies.allows(now) {
+	switch {
+	case !m.Answerable():
+		return
+	case n.cfg.ReadOnly || refusal == nil && m.ID == n.id:
+		n.counts.Ignored++
+		return
+	case !n.quota.allows(now, from) || !n.replies.allows(now):
+		n.counts.OverQuota++
 		return
 	}
 	start := len(n.arena)

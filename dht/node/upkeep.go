@@ -23,6 +23,8 @@ func (n *Node) meet(now time.Duration, addrs []netip.AddrPort) {
 		}
 		if n.ready {
 			n.probe(now, krpc.Node{Addr: addr}, n.id)
+		} else if n.joining {
+			n.joinThrough(now, addr)
 		}
 	}
 	if !n.ready && !n.joining {

@@ -53,6 +53,7 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
+		w.hearSaved()
 	}
 	w.step(now)
 }
@@ -113,23 +114,31 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
 			break
 		}
-		w.query(now, c.Addr, c, w.message())
+		w.query(now, c.Addr, c, w.message(now, c.Addr))
 	}
-	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
-		addr := w.seeds[0]
-		w.seeds = w.seeds[1:]
-		w.query(now, addr, nil, w.message())
-	}
+	w.askSeeds(now)
 	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
 		w.converge(now)
 	}
 	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
 		w.store(now)
+	}
+}
+
+// askSeeds asks nodes that are known by address alone.
+func (w *walk) askSeeds(now time.Duration) {
+	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
+		addr := w.seeds[0]
+		w.seeds = w.seeds[1:]
+		w.query(now, addr, nil, w.message(now, addr))
 	}
 }
 
@@ -246,11 +255,11 @@ func (w *walk) silentBefore(id *krpc.ID) bool {
 	return false
 }
 
-// message is what the lookup asks of every node.
-func (w *walk) message() krpc.Message {
+// message is what the lookup asks of the node at to.
+func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
 	req := &w.lookup.req
 	return krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		Method: w.n.methodFor(now, to, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
 		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	}
 }
@@ -267,7 +276,6 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg k
 	w.running++
 	w.unanswered++
 	w.sent++
-	msg.Method = w.n.methodFor(now, addr, msg.Method)
 	w.n.ask(now, q, &msg)
 }
 
