@@ -137,8 +137,8 @@ func TestIntervalsAreOfSamples(t *testing.T) {
 			packet = bytes.Replace(packet, []byte("e1:t"), []byte("8:intervali300ee1:t"), 1)
 		}
 		n.Receive(time.Millisecond, Input{Kind: InPacket, Addr: publicAddr(1, false), Packet: packet})
-		if len(n.queries) != 0 || len(n.intervals.order) != test.noted {
-			t.Errorf("%+v: %d noted, %d queries wait", test, len(n.intervals.order), len(n.queries))
+		if n.lastAnswer == 0 || len(n.intervals.order) != test.noted {
+			t.Errorf("%+v: %d noted, answered at %v", test, len(n.intervals.order), n.lastAnswer)
 		}
 	}
 }
