@@ -334,6 +334,18 @@ func TestForgedItems(t *testing.T) {
 	}
 }
 
+// A flood of askers, all of whom the table has room for, leaves some of the
+// queries for upkeep to others.
+func TestAskersAreBounded(t *testing.T) {
+	n := newNode(t, Config{})
+	for i := range 100 {
+		say(t, n, 0, publicAddr(i, false), krpc.Message{Method: krpc.Ping, ID: randomID(n.cfg.Rand)})
+	}
+	if n.upkeep != maxUpkeepAsked || len(n.queries) != maxUpkeepAsked {
+		t.Errorf("%d askers are asked at a time, %d queries wait; want %d", n.upkeep, len(n.queries), maxUpkeepAsked)
+	}
+}
+
 // Who says that it is read-only is not asked (BEP 43); others are, once.
 func TestAskerIsConsidered(t *testing.T) {
 	for readOnly, want := range map[bool]int{true: 0, false: 1} {

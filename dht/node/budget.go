@@ -10,9 +10,9 @@ import (
 // drop connections. A burst may go at once, what is beyond it waits.
 type budget struct {
 	packets      pace
-	destinations pace // queries that are not to somebody who was just asked
-	turn         int  // the lookup that goes first when there is budget again
-	starved      bool // a walk waits
+	destinations pace   // queries that are not to somebody who was just asked
+	turn         uint32 // the lookup that goes first when there is budget again
+	starved      bool   // a walk waits
 }
 
 func newBudget(cfg *Config) budget {
@@ -93,7 +93,7 @@ func (n *Node) resume(now time.Duration) {
 	n.budget.turn++
 	waiting := slices.Clone(n.lookups)
 	for i := range waiting {
-		for _, w := range waiting[(i+n.budget.turn)%len(waiting)].walks {
+		for _, w := range waiting[(i+int(n.budget.turn))%len(waiting)].walks {
 			w.step(now)
 		}
 	}

@@ -161,9 +161,8 @@ func TestFlood(t *testing.T) {
 func (f *flood) checkBounds(t *testing.T, name string, duration time.Duration) {
 	t.Helper()
 	n := f.node
-	// There is no other reason to vet a node than that it asks.
-	if f.mostUpkeep > maxUpkeepAsked {
-		t.Errorf("%s: %d askers were asked at a time, at most %d", name, f.mostUpkeep, maxUpkeepAsked)
+	if f.mostUpkeep > maxUpkeep {
+		t.Errorf("%s: %d nodes were vetted at a time, at most %d", name, f.mostUpkeep, maxUpkeep)
 	}
 	// The node's own lookups, and what is asked because of the flood.
 	if most := maxUpkeep + 4*(maxUnanswered+alpha); f.mostQueries > most {

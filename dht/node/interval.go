@@ -17,16 +17,13 @@ const maxIntervals = 16_384
 // not change. BEP 51: "An indexer should not send a new sampling request to
 // this node for that period of time."
 type intervals struct {
-	until map[netip.AddrPort]time.Duration // made by the first
-	order []netip.AddrPort                 // of until, a ring: the oldest is forgotten
+	until map[netip.AddrPort]time.Duration
+	order []netip.AddrPort // of until, a ring: the oldest is forgotten
 	next  int
 }
 
 // note remembers the interval that a node gave.
 func (v *intervals) note(now time.Duration, from netip.AddrPort, interval time.Duration) {
-	if v.until == nil {
-		v.until = map[netip.AddrPort]time.Duration{}
-	}
 	if _, known := v.until[from]; !known {
 		if len(v.order) < maxIntervals {
 			v.order = append(v.order, from)
@@ -39,13 +36,18 @@ func (v *intervals) note(now time.Duration, from netip.AddrPort, interval time.D
 	v.until[from] = now + interval
 }
 
-// last reports whether the interval of a node lasts.
-func (v *intervals) last(now time.Duration, of netip.AddrPort) bool { return now < v.until[of] }
+// last reports whether the interval of a node lasts. A nil book has none.
+func (v *intervals) last(now time.Duration, of netip.AddrPort) bool {
+	return v != nil && now < v.until[of]
+}
 
 // heedInterval notes the interval of a sample, if that is what was asked for:
 // others cannot fill the book.
 func (n *Node) heedInterval(now time.Duration, q *query, m *krpc.Message) {
 	if q.walk != nil && q.walk.lookup.req.Method == krpc.SampleInfohashes && m.Samples != nil && m.Interval > 0 {
+		if n.intervals == nil {
+			n.intervals = &intervals{until: map[netip.AddrPort]time.Duration{}}
+		}
 		n.intervals.note(now, q.to, time.Duration(m.Interval)*time.Second)
 	}
 }

@@ -87,12 +87,12 @@ type Node struct {
 	tokens    tokens
 	quota     quota
 	replies   pace
-	intervals intervals
+	intervals *intervals // made by the first
 	peers     *peerStore // made by the first announce
 	items     *itemStore // made by the first put
 	counts    Counts
 
-	scratch scratch
+	scratch *scratch
 	outputs []Output
 	taken   int    // outputs that Next has handed out
 	arena   []byte // the packets of outputs
@@ -111,7 +111,7 @@ func New(now time.Duration, cfg Config) (*Node, error) {
 		cfg.IPv4 = true
 	}
 	cfg.External = cfg.External.Unmap()
-	n := &Node{cfg: cfg, id: cfg.ID, budget: newBudget(&cfg), replies: newPace(orDefault(cfg.MaxReplies, defaultReplies), time.Second, time.Second), upkeepAt: now + upkeepEvery, selfAt: now}
+	n := &Node{cfg: cfg, id: cfg.ID, scratch: new(scratch), budget: newBudget(&cfg), replies: newPace(orDefault(cfg.MaxReplies, defaultReplies), time.Second, time.Second), upkeepAt: now + upkeepEvery, selfAt: now}
 	if n.id == (krpc.ID{}) {
 		n.id = idFor(cfg.External, cfg.Rand)
 	}
