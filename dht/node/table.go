@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -29,7 +30,18 @@ type table struct {
 	own     krpc.ID
 	buckets []bucket // up to the deepest that is not empty
 	size    int
+	removed int  // since the marks were made
+	gap     bool // since takeSpare looked in vain, a node has failed or gone
+
+	// marks has a bit for the network of each node, and of some that have gone.
+	// Most nodes that we hear of are in a network without a mark, which saves
+	// looking at every node of the table.
+	marks [numMarks / 64]uint64
 }
+
+// numMarks is several times the nodes of a table: with 300 nodes one unknown
+// network in eight has a mark by chance.
+const numMarks = 2048
 
 // bucket keeps its nodes packed: many tables fit into one simulation. Of an
 // IPv6 address the first four bytes are in the entry and the others in tails.
@@ -150,6 +162,7 @@ func (t *table) answered(now time.Duration, n krpc.Node, rtt time.Duration) bool
 	b.add(entry{id: n.ID, seen: ticks(now), rttMs: millis(rtt), fits42: fitsAddress(&n.ID, n.Addr.Addr())}, n.Addr)
 	b.changed = now
 	t.size++
+	t.mark(n.Addr.Addr())
 	return true
 }
 
@@ -229,7 +242,7 @@ func worse(x, y *entry) bool {
 // inNetwork returns the node that is in the same network as ip, nil if there
 // is none. Local networks have room for many.
 func (t *table) inNetwork(ip netip.Addr) (*bucket, int) {
-	if local(ip) {
+	if word, mask := markOf(ip); local(ip) || t.marks[word]&mask == 0 {
 		return nil, -1
 	}
 	all := ip.As16()
@@ -244,6 +257,22 @@ func (t *table) inNetwork(ip netip.Addr) (*bucket, int) {
 	return nil, -1
 }
 
+func (t *table) mark(ip netip.Addr) {
+	word, mask := markOf(ip)
+	t.marks[word] |= mask
+}
+
+// markOf returns the place of a network's mark.
+func markOf(ip netip.Addr) (word int, mask uint64) {
+	all := ip.As16()
+	key := binary.BigEndian.Uint64(all[:])
+	if ip.Is4() {
+		key = uint64(binary.BigEndian.Uint32(all[12:]) >> 8)
+	}
+	at := key * 0x9e3779b97f4a7c15 >> 53 // Fibonacci hashing: the highest 11 bits
+	return int(at / 64), 1 << (at % 64)
+}
+
 // inNetwork compares bytes: the table is searched for every node heard of.
 func (b *bucket) inNetwork(i int, ip netip.Addr, all *[16]byte) bool {
 	e := &b.nodes[i]
@@ -256,6 +285,20 @@ func (b *bucket) inNetwork(i int, ip netip.Addr, all *[16]byte) bool {
 func (t *table) remove(b *bucket, i int) {
 	b.remove(i)
 	t.size--
+	t.gap = true
+	if t.removed++; t.removed > t.size/4 {
+		t.markAll()
+	}
+}
+
+// markAll takes away the marks of networks that have gone.
+func (t *table) markAll() {
+	t.removed, t.marks = 0, [numMarks / 64]uint64{}
+	for at := range t.buckets {
+		for i := range t.buckets[at].nodes {
+			t.mark(t.buckets[at].addr(i).Addr())
+		}
+	}
 }
 
 // failed notes that a node did not answer. One that failed often enough is
@@ -269,9 +312,24 @@ func (t *table) failed(n krpc.Node, othersAnswer bool) {
 	if b.nodes[i].fails < maxFails {
 		b.nodes[i].fails++
 	}
+	t.gap = true
 	if b.nodes[i].fails >= maxFails && othersAnswer {
 		t.remove(b, i)
 	}
+}
+
+// gone removes a node that is not where it was.
+func (t *table) gone(n krpc.Node) {
+	if b, i := t.find(&n.ID); i >= 0 && b.addr(i) == n.Addr {
+		t.remove(b, i)
+	}
+}
+
+// renamed reports whether the node that is at an address by our table now says
+// that it has another id.
+func (t *table) renamed(n krpc.Node) bool {
+	b, i := t.inNetwork(n.Addr.Addr())
+	return b != nil && b.addr(i) == n.Addr && b.nodes[i].id != n.ID
 }
 
 // wants reports whether a node that we heard of is worth a query: its network
@@ -285,18 +343,15 @@ func (t *table) wants(n krpc.Node) bool {
 	if _, i := t.find(&n.ID); i >= 0 {
 		return false
 	}
-	if b, i := t.inNetwork(n.Addr.Addr()); b != nil && b.nodes[i].fails == 0 {
-		return false
+	if at < len(t.buckets) {
+		worst, full := t.worstOfCell(at, &n.ID)
+		if full && t.buckets[at].nodes[worst].fails == 0 {
+			t.spare(at, n)
+			return false
+		}
 	}
-	if at >= len(t.buckets) {
-		return true
-	}
-	worst, full := t.worstOfCell(at, &n.ID)
-	if !full || t.buckets[at].nodes[worst].fails > 0 {
-		return true
-	}
-	t.spare(at, n)
-	return false
+	b, i := t.inNetwork(n.Addr.Addr())
+	return b == nil || b.nodes[i].fails > 0
 }
 
 // spare keeps a node that its full bucket may need later; the oldest goes.
@@ -319,8 +374,12 @@ func (t *table) dropSpare(at int, addr netip.AddrPort) {
 	}
 }
 
-// takeSpare returns the newest spare whose cell has room now.
+// takeSpare returns the newest spare whose cell has room now. There is none
+// while nobody fails or goes.
 func (t *table) takeSpare() (krpc.Node, bool) {
+	if !t.gap {
+		return krpc.Node{}, false
+	}
 	for at := range t.buckets {
 		b := &t.buckets[at]
 		for i := len(b.spares) - 1; i >= 0; i-- {
@@ -331,6 +390,7 @@ func (t *table) takeSpare() (krpc.Node, bool) {
 			}
 		}
 	}
+	t.gap = false
 	return krpc.Node{}, false
 }
 

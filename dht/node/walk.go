@@ -32,6 +32,7 @@ type candidate struct {
 	token    []byte
 	tries    uint8
 	running  uint8 // queries that have not expired
+	late     bool  // a query has expired
 	answered bool
 	bad      bool // it is somebody else than was said, or refuses
 	eligible bool // counts for the stop rule and may store (BEP 42)
@@ -39,8 +40,9 @@ type candidate struct {
 	hasSeq   bool
 }
 
-// silent reports whether the candidate was asked in vain, so far.
-func (c *candidate) silent() bool { return c.tries > 0 && c.running == 0 && !c.answered }
+// silent reports whether the candidate was asked in vain, so far; it may be
+// asked once more by now.
+func (c *candidate) silent() bool { return c.late && !c.answered }
 
 // start asks the closest nodes of the table, or if there are none whoever is
 // known by address alone.
@@ -51,6 +53,7 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
+		w.hearSaved()
 	}
 	w.step(now)
 }
@@ -111,28 +114,36 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
 			break
 		}
-		w.query(now, c.Addr, c)
+		w.query(now, c.Addr, c, w.message(now, c.Addr))
 	}
-	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
-		addr := w.seeds[0]
-		w.seeds = w.seeds[1:]
-		w.query(now, addr, nil)
-	}
+	w.askSeeds(now)
 	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
-		w.converge()
+		w.converge(now)
 	}
 	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
 		w.store(now)
 	}
 }
 
+// askSeeds asks nodes that are known by address alone.
+func (w *walk) askSeeds(now time.Duration) {
+	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
+		addr := w.seeds[0]
+		w.seeds = w.seeds[1:]
+		w.query(now, addr, nil, w.message(now, addr))
+	}
+}
+
 func (w *walk) maySend() bool {
-	return w.running < alpha && w.unanswered < maxUnanswered && w.sent < maxQueries
+	return w.unanswered < maxUnanswered && w.sent < maxQueries
 }
 
 // next returns whom to ask: the closest that was not asked, and behind those
@@ -140,7 +151,7 @@ func (w *walk) maySend() bool {
 // of all: ids close to the target are easily invented where they need not fit
 // an address. Nobody farther than the eight closest that answered is asked.
 func (w *walk) next() *candidate {
-	answered := 0
+	answered, running := 0, 0
 	var silent, ineligible *candidate
 	for i := range w.candidates {
 		c := &w.candidates[i]
@@ -150,11 +161,16 @@ func (w *walk) next() *candidate {
 			if c.eligible {
 				answered++
 			}
+		case c.running > 0:
+			running++
 		case c.tries == 0 && c.eligible:
+			if running >= alpha {
+				return nil
+			}
 			return c
 		case c.tries == 0 && ineligible == nil:
 			ineligible = c
-		case c.silent() && c.tries < maxTries && silent == nil:
+		case c.silent() && c.running == 0 && c.tries < maxTries && silent == nil:
 			silent = c
 		}
 		if answered == numClosest {
@@ -163,6 +179,9 @@ func (w *walk) next() *candidate {
 	}
 	if silent == nil && !w.converged && w.running < alphaIneligible {
 		return ineligible
+	}
+	if w.running >= alpha {
+		return nil
 	}
 	return silent
 }
@@ -176,10 +195,10 @@ func (w *walk) closestAnswered() bool {
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
-		case c.bad || c.silent() || c.tries == 0 && !c.eligible:
+		case c.bad || c.silent() || !c.eligible:
 		case !c.answered:
 			return false
-		case c.eligible:
+		default:
 			answered++
 		}
 		if answered == numClosest {
@@ -195,29 +214,69 @@ func (w *walk) atEnd() bool {
 	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge() {
+func (w *walk) converge(now time.Duration) {
 	if !w.converged {
 		w.converged = true
 		w.lookup.walkConverged()
+		w.widen(now)
+	}
+}
+
+// widen looks for nodes behind silent ones. Whoever knows the neighbourhood of
+// the target tells the eight closest there, dead ones included; for each of
+// those, a living one that belongs to the closest eight may not have been
+// named. So the nodes of the outermost part of the neighbourhood are asked for
+// that part alone.
+func (w *walk) widen(now time.Duration) {
+	closest := w.closest(func(c *candidate) bool { return c.eligible })
+	if len(closest) < numClosest || !w.silentBefore(&closest[numClosest-1].ID) {
+		return
+	}
+	part := w.lookup.req.Target
+	flipped := sharedBits(&part, &closest[numClosest-1].ID)
+	part[flipped/8] ^= 0x80 >> (flipped % 8)
+	slices.SortFunc(closest, func(x, y *candidate) int { return compareDistance(&part, &x.ID, &y.ID) })
+	for _, c := range closest[:numWiden] {
+		if w.maySend() && w.n.budget.allows(now) {
+			w.query(now, c.Addr, c, krpc.Message{Method: krpc.FindNode, Target: part, Want: w.n.want()})
+		}
+	}
+}
+
+// silentBefore reports whether a candidate closer than id is silent.
+func (w *walk) silentBefore(id *krpc.ID) bool {
+	for i := range w.candidates {
+		if c := &w.candidates[i]; c.ID == *id {
+			break
+		} else if c.silent() {
+			return true
+		}
+	}
+	return false
+}
+
+// message is what the lookup asks of the node at to.
+func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
+	req := &w.lookup.req
+	return krpc.Message{
+		Method: w.n.methodFor(now, to, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	}
 }
 
 // query asks c, or the unknown node at addr if c is nil.
-func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
-	req := &w.lookup.req
+func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg krpc.Message) {
 	q := &query{to: addr, walk: w}
 	if c != nil {
 		q.id, q.hasID = c.ID, true
+		q.again = c.tries > 0
 		c.tries++
 		c.running++
 	}
 	w.running++
 	w.unanswered++
 	w.sent++
-	w.n.ask(now, q, &krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
-		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
-	})
+	w.n.ask(now, q, &msg)
 }
 
 func (w *walk) find(id *krpc.ID) *candidate {
@@ -230,17 +289,23 @@ func (w *walk) find(id *krpc.ID) *candidate {
 	return &w.candidates[at]
 }
 
-// stopped takes a query out of the running ones.
-func (w *walk) stopped(q *query) {
+// stopped takes a query out of the running ones, and returns the candidate that
+// it was sent to, if that is still one.
+func (w *walk) stopped(q *query) *candidate {
 	w.running--
-	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
-		c.running--
+	c := w.find(&q.id)
+	if !q.hasID || q.store || c == nil {
+		return nil
 	}
+	c.running--
+	return c
 }
 
 // expired frees the slot of a query. Its answer still counts.
 func (w *walk) expired(now time.Duration, q *query) {
-	w.stopped(q)
+	if c := w.stopped(q); c != nil {
+		c.late = true
+	}
 	w.step(now)
 }
 
