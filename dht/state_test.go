@@ -241,19 +241,23 @@ func TestStateSavedMeanwhile(t *testing.T) {
 func TestStaleExternalAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newEther()
-		net.fakeNetwork(t, 12)
+		first := publicAddr(0).String()
+		net.fakeServerAt(t, publicAddr(0), Config{Bootstrap: []string{}})
+		for i := range 12 {
+			net.fakeServerAt(t, publicAddr(i+1), Config{Bootstrap: []string{first}})
+		}
 		path := filepath.Join(t.TempDir(), "dht.state")
 		old := testState()
-		old.nodes = []krpc.Node{{ID: krpc.ID{1}, Addr: fakeAddr(0)}}
+		old.nodes = []krpc.Node{{ID: krpc.ID{1}, Addr: publicAddr(0)}}
 		if err := writeFile(path, appendState(nil, old)); err != nil {
 			t.Fatal(err)
 		}
-		s := net.fakeServer(t, 50, Config{StateFile: path, Bootstrap: []string{"node0:6881"}})
+		s := net.fakeServerAt(t, publicAddr(50), Config{StateFile: path, Bootstrap: []string{first}})
 		<-s.Ready()
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		stats := s.Stats()
-		if stats.External != fakeAddr(50).Addr() || stats.ID == old.id {
+		if stats.External != publicAddr(50).Addr() || stats.ID == old.id {
 			t.Errorf("is %v at %v", stats.ID, stats.External)
 		}
 		if saved, err := readState(path); err != nil || saved.id != stats.ID || saved.external != stats.External {
