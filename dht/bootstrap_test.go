@@ -33,6 +33,7 @@ func TestBootstrapBackOff(t *testing.T) {
 		defer closeServer(t, s)
 
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}
 		if !slices.Equal(tries, want) {
 			t.Errorf("resolved after %v, want %v", tries, want)
@@ -42,6 +43,7 @@ func TestBootstrapBackOff(t *testing.T) {
 		synctest.Wait()
 		numTries := len(tries)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(tries) != numTries {
 			t.Errorf("%d more tries after the node had joined", len(tries)-numTries)
 		}
