@@ -33,6 +33,7 @@ func TestBootstrapBackOff(t *testing.T) {
 		defer closeServer(t, s)
 
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}
 		if !slices.Equal(tries, want) {
 			t.Errorf("resolved after %v, want %v", tries, want)
@@ -42,6 +43,7 @@ func TestBootstrapBackOff(t *testing.T) {
 		synctest.Wait()
 		numTries := len(tries)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(tries) != numTries {
 			t.Errorf("%d more tries after the node had joined", len(tries)-numTries)
 		}
@@ -160,7 +162,7 @@ func TestBootstrapDefaults(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	for _, cfg := range []Config{
 		{Bind: loopback4, Port: -1}, {Bind: loopback4, Port: 65536},
-		{Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
+		{Bind: loopback4, Version: "SH000"}, {Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
 		{Bind: loopback4, Bootstrap: []string{"router"}},
 		{Bind: netip.MustParseAddr("192.0.2.1"), Bootstrap: []string{}}, // not an address of this machine
 	} {

@@ -99,19 +99,30 @@ func (e *ether) sentTo(to netip.AddrPort) int {
 	return e.packets[to]
 }
 
-// fakeAddr is the address of node i, in a network of its own.
+// fakeAddr is the address of node i. It is a private one, to which any id fits.
 func fakeAddr(i int) netip.AddrPort {
+	return netip.MustParseAddrPort(fmt.Sprintf("10.%d.%d.1:6881", i/250, i%250))
+}
+
+// publicAddr is the address of node i where nodes get to know their addresses
+// from each other, and take on ids that fit them (BEP 42).
+func publicAddr(i int) netip.AddrPort {
 	return netip.MustParseAddrPort(fmt.Sprintf("20.%d.%d.1:6881", i/250, i%250))
 }
 
-// fakeServer starts a node in the ether.
+// fakeServer starts node i.
 func (e *ether) fakeServer(t *testing.T, i int, cfg Config) *Server {
+	t.Helper()
+	return e.fakeServerAt(t, fakeAddr(i), cfg)
+}
+
+func (e *ether) fakeServerAt(t *testing.T, addr netip.AddrPort, cfg Config) *Server {
 	t.Helper()
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(cfg, []socket{e.socket(fakeAddr(i))}, e.resolve)
+	s := start(cfg, []socket{e.socket(addr)}, e.resolve)
 	t.Cleanup(func() { closeServer(t, s) })
 	return s
 }

@@ -292,7 +292,7 @@ func TestMemory(t *testing.T) {
 	nodes := make([]*Node, numNodes)
 	total := 0
 	for i := range nodes {
-		n, err := New(0, Config{Rand: rnd, MaxSources: 64})
+		n, err := New(0, Config{Rand: rnd, MaxSources: 16})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ func TestTableShape(t *testing.T) {
 		for i := range 10_000 {
 			table.answered(0, krpc.Node{ID: randomID(rnd), Addr: publicAddr(i, is6)}, time.Second)
 		}
-		for at, want := range []int{128, 64, 32, 16, 8, 8, 8, 8, 8} {
+		for at, want := range []int{128, 64, 32, 16, 16, 16, 16, 16, 16} {
 			if got := len(table.buckets[at].nodes); got != want {
 				t.Errorf("bucket %d has %d nodes, want %d", at, got, want)
 			}

@@ -17,8 +17,9 @@ type walk struct {
 
 	candidates []candidate // by distance to the target
 	seeds      []netip.AddrPort
-	running    int // queries that have not expired
-	unanswered int // queries that have, too
+	parts      []question // what widen wants to know
+	running    int        // queries that have not expired
+	unanswered int        // queries that have, too
 	sent       int
 	ineligible int // candidates
 	converged  bool
@@ -114,6 +115,22 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	w.send(now)
+	if !w.converged && (w.closestAnswered() || w.running == 0 && w.atEnd()) {
+		w.converge()
+		w.send(now)
+	}
+	if w.converged && w.running == 0 && !w.waits() {
+		w.store(now)
+	}
+}
+
+// send asks whom it may.
+func (w *walk) send(now time.Duration) {
+	for w.maySend() && len(w.parts) > 0 && !w.n.starves(now) {
+		w.askPart(now, w.parts[0])
+		w.parts = w.parts[1:]
+	}
 	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
 		w.askSeeds(now) // the candidates may all be of long ago
 	}
@@ -125,12 +142,16 @@ func (w *walk) step(now time.Duration) {
 		w.query(now, c.Addr, c, w.message(now, c.Addr))
 	}
 	w.askSeeds(now)
-	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
-		w.converge(now)
+}
+
+// waits reports whether something is to be asked once it may be. A second
+// query to a silent node is not worth waiting for.
+func (w *walk) waits() bool {
+	if w.sent >= maxQueries {
+		return false
 	}
-	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
-		w.store(now)
-	}
+	c := w.next()
+	return len(w.parts) > 0 || c != nil && (c.tries == 0 || w.maySend())
 }
 
 // askSeeds asks nodes that are known by address alone.
@@ -146,8 +167,9 @@ func (w *walk) maySend() bool {
 	return w.unanswered < maxUnanswered && w.sent < maxQueries
 }
 
-// next returns whom to ask: the closest that was not asked, and behind those
-// the closest that is silent, once more. Those that are not eligible come last
+// next returns whom to ask: the closest that was not asked, while less than
+// alpha queries to closer ones run; and when the walk has converged or got
+// stuck, the closest that is silent, once more. Those that are not eligible come last
 // of all: ids close to the target are easily invented where they need not fit
 // an address. Nobody farther than the eight closest that answered is asked.
 func (w *walk) next() *candidate {
@@ -180,7 +202,7 @@ func (w *walk) next() *candidate {
 	if silent == nil && !w.converged && w.running < alphaIneligible {
 		return ineligible
 	}
-	if w.running >= alpha {
+	if w.running > 0 && !w.converged || w.running >= alpha {
 		return nil
 	}
 	return silent
@@ -214,45 +236,61 @@ func (w *walk) atEnd() bool {
 	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge(now time.Duration) {
-	if !w.converged {
-		w.converged = true
-		w.lookup.walkConverged()
-		w.widen(now)
-	}
+func (w *walk) converge() {
+	w.converged = true
+	w.lookup.walkConverged()
+	w.widen()
 }
 
 // widen looks for nodes behind silent ones. Whoever knows the neighbourhood of
-// the target tells the eight closest there, dead ones included; for each of
+// the target tells the eight closest there, silent ones included; for each of
 // those, a living one that belongs to the closest eight may not have been
-// named. So the nodes of the outermost part of the neighbourhood are asked for
-// that part alone.
-func (w *walk) widen(now time.Duration) {
-	closest := w.closest(func(c *candidate) bool { return c.eligible })
-	if len(closest) < numClosest || !w.silentBefore(&closest[numClosest-1].ID) {
+// named. That can only be in the parts of the neighbourhood between the eighth
+// of all and the eighth that answered, so nodes there are asked for each part
+// alone.
+func (w *walk) widen() {
+	answered := w.closest(func(c *candidate) bool { return c.eligible })
+	if len(answered) < numClosest {
 		return
 	}
-	part := w.lookup.req.Target
-	flipped := sharedBits(&part, &closest[numClosest-1].ID)
-	part[flipped/8] ^= 0x80 >> (flipped % 8)
-	slices.SortFunc(closest, func(x, y *candidate) int { return compareDistance(&part, &x.ID, &y.ID) })
-	for _, c := range closest[:numWiden] {
-		if w.maySend() && w.n.budget.allows(now) {
-			w.query(now, c.Addr, c, krpc.Message{Method: krpc.FindNode, Target: part, Want: w.n.want()})
+	target := &w.lookup.req.Target
+	for at := sharedBits(target, &answered[numClosest-1].ID); at <= w.depthOfEighth(); at++ {
+		part := flipped(*target, at)
+		slices.SortFunc(answered, func(x, y *candidate) int { return compareDistance(&part, &x.ID, &y.ID) })
+		for _, c := range answered[:numWiden] {
+			w.parts = append(w.parts, question{c.ID, part})
 		}
 	}
 }
 
-// silentBefore reports whether a candidate closer than id is silent.
-func (w *walk) silentBefore(id *krpc.ID) bool {
+// depthOfEighth returns how many bits the eighth candidate, which may be
+// silent, shares with the target; -1 if the eighth has answered and so have all
+// before it.
+func (w *walk) depthOfEighth() int {
+	count, silent := 0, false
 	for i := range w.candidates {
-		if c := &w.candidates[i]; c.ID == *id {
-			break
-		} else if c.silent() {
-			return true
+		c := &w.candidates[i]
+		if c.bad || !c.eligible {
+			continue
+		}
+		silent = silent || c.silent()
+		if count++; count == numClosest {
+			if !silent {
+				break
+			}
+			return sharedBits(&w.lookup.req.Target, &c.ID)
 		}
 	}
-	return false
+	return -1
+}
+
+// question is a find_node query that a node is to be sent.
+type question struct{ asked, target krpc.ID }
+
+func (w *walk) askPart(now time.Duration, q question) {
+	if c := w.find(&q.asked); c != nil {
+		w.query(now, c.Addr, c, krpc.Message{Method: krpc.FindNode, Target: q.target, Want: w.n.want()})
+	}
 }
 
 // message is what the lookup asks of the node at to.

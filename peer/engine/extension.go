@@ -138,7 +138,7 @@ func (c *conn) contact() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// offersNode tells a new peer where our DHT node is. BEP 5: "Peer receiving a
+// offerNode tells a new peer where our DHT node is. BEP 5: "Peer receiving a
 // handshake indicating the remote peer supports the DHT should send a PORT
 // message." For a private torrent we have no DHT.
 func (e *Engine) offerNode(now time.Duration, c *conn) {

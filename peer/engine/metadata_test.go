@@ -233,7 +233,7 @@ func TestMagnetServesOthersAtOnce(t *testing.T) {
 // comes after all.
 func TestMagnetAmongManySlowPeers(t *testing.T) {
 	w := newMagnetNet(t, 20*wire.MetadataPieceLen)
-	for i := range 2 * maxMetadataAlone {
+	for i := range 3 * maxMetadataAlone {
 		n := w.serve(w.lie(i))
 		lastData := time.Duration(0)
 		n.tamper = func(out *Output) bool {
@@ -252,7 +252,7 @@ func TestMagnetAmongManySlowPeers(t *testing.T) {
 		t.Fatal("nothing has failed yet")
 	}
 	w.serve(w.metadata)
-	w.want(3 * time.Minute)
+	w.want(2 * time.Minute)
 }
 
 // All the copies together are bounded, and the slowest goes first.

@@ -86,7 +86,6 @@ func (e *Engine) sendPEX(now time.Duration, c *conn) {
 	limit := maxPEX
 	if !p.begun {
 		limit = wire.MaxPEXPeers // "Except for the initial PEX message"
-		p.lost = e.contacts.events
 	}
 	dropped := e.lostSince(c, limit) // first: it depends on what was told before
 	m := wire.PEX{Added: e.addedSince(c, limit), Dropped: dropped}

@@ -31,10 +31,8 @@ func (e *Engine) becomePrivate() {
 		}
 	}
 	for _, c := range e.conns {
-		c.pex, c.contactSince = nil, 0
 		if !e.book.admits(c) {
 			e.close(c, notOfTracker)
 		}
 	}
-	e.contacts = contacts{}
 }

@@ -96,6 +96,7 @@ func pexOf(opts map[string]string) (p wire.PEX) {
 		}
 	}
 	for i := range num(opts["flood"]) {
+		i += num(opts["from"])
 		addr := netip.AddrFrom4([4]byte{8, 8, byte(i / 250), byte(i%250 + 1)})
 		p.Added = append(p.Added, wire.PEXPeer{Addr: netip.AddrPortFrom(addr, 6881)})
 	}

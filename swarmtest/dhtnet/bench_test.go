@@ -55,6 +55,14 @@ func measured(t testing.TB, seed uint64, numNodes, numSearches int) Summary {
 	before := heapBytes()
 	n := grown(t, seed, numNodes)
 	t.Logf("seed %d, %d nodes: joined after %v of real time, %d events, %d bytes a node", seed, numNodes, time.Since(begin).Round(time.Millisecond), n.kernel.Events(), (heapBytes()-before)/int64(numNodes))
+	entries, worst, depth := 0, 1<<30, 1<<30
+	for _, h := range n.hosts {
+		num4, _ := h.node.NumNodes()
+		entries += num4
+		worst = min(worst, num4)
+		depth = min(depth, h.Depth())
+	}
+	t.Logf("%d entries a node, least %d, least depth %d", entries/numNodes, worst, depth)
 	hashes, announces := announce(n, numSearches/5)
 	t.Logf("announces: %v; stored %.2f", Summarize(announces), Summarize(announces).Stored)
 	n.SilenceSome(0.2)
@@ -74,6 +82,7 @@ func heapBytes() int64 {
 
 func BenchmarkLookups1000(b *testing.B)  { benchmarkLookups(b, 1000) }
 func BenchmarkLookups10000(b *testing.B) { benchmarkLookups(b, 10_000) }
+func BenchmarkLookups3000(b *testing.B)  { benchmarkLookups(b, 3000) }
 
 func benchmarkLookups(b *testing.B, numNodes int) {
 	for b.Loop() {

@@ -49,13 +49,6 @@ type Spec struct {
 	Output func(now time.Duration, out node.Output)
 }
 
-// Liar is a hostile host's way to answer.
-type Liar interface {
-	// Answer fills in a response, whose Kind, Transaction and ID (that of the
-	// host's node) are set. It returns false to let the node answer honestly.
-	Answer(h *Host, from netip.AddrPort, query, response *krpc.Message) bool
-}
-
 // Host is one place in the network with a node.
 type Host struct {
 	net   *Network
@@ -121,6 +114,16 @@ func (h *Host) Silent() bool { return h.joined && h.node == nil }
 // its searches never end.
 func (h *Host) Silence() {
 	h.joined, h.node, h.searches = true, nil, nil
+}
+
+// Depth returns how deep the node's routing table goes: one more than the bits
+// that its closest node shares with it.
+func (h *Host) Depth() (depth int) {
+	id := h.node.ID()
+	for _, known := range h.node.AppendNodes(nil) {
+		depth = max(depth, sharedBits(&id, &known.ID)+1)
+	}
+	return depth
 }
 
 // Receive hands the node an input, now. The host must have joined.

@@ -1,6 +1,7 @@
 package dhtnet
 
 import (
+	"math/bits"
 	"net/netip"
 	"slices"
 	"time"
@@ -112,24 +113,32 @@ func (s *Search) done(result *node.Result) {
 
 // Closest returns the ids of the eight honest nodes that serve, but for one
 // host, and are closest to target, the closest first.
-func (n *Network) Closest(target krpc.ID, but *Host) []krpc.ID {
-	closest := make([]krpc.ID, 0, numClosest+1)
-	for _, h := range n.hosts {
-		if h == but || !h.Serves() || !h.Honest() {
+func (n *Network) Closest(target krpc.ID, but *Host) (ids []krpc.ID) {
+	for _, h := range closestOf(n.hosts, target, func(h *Host) bool { return h != but && h.Serves() && h.Honest() }) {
+		ids = append(ids, h.node.ID())
+	}
+	return ids
+}
+
+// closestOf returns the eight of the hosts that count and are closest to
+// target, the closest first.
+func closestOf(hosts []*Host, target krpc.ID, counts func(*Host) bool) []*Host {
+	var closest [numClosest + 1]*Host
+	var ids [numClosest + 1]krpc.ID
+	found := 0
+	for _, h := range hosts {
+		if !counts(h) {
 			continue
 		}
 		id := h.node.ID()
-		if len(closest) == numClosest && !closer(&target, &id, &closest[numClosest-1]) {
-			continue
+		at := found
+		for ; at > 0 && closer(&target, &id, &ids[at-1]); at-- {
+			closest[at], ids[at] = closest[at-1], ids[at-1]
 		}
-		at := len(closest)
-		for at > 0 && closer(&target, &id, &closest[at-1]) {
-			at--
-		}
-		closest = slices.Insert(closest, at, id)
-		closest = closest[:min(len(closest), numClosest)]
+		closest[at], ids[at] = h, id
+		found = min(found+1, numClosest)
 	}
-	return closest
+	return slices.Clone(closest[:found])
 }
 
 // closer reports whether x is closer to target than y (BEP 5's XOR metric).
@@ -140,4 +149,14 @@ func closer(target, x, y *krpc.ID) bool {
 		}
 	}
 	return false
+}
+
+// sharedBits returns how many leading bits x and y have in common.
+func sharedBits(x, y *krpc.ID) int {
+	for i := range x {
+		if differ := x[i] ^ y[i]; differ != 0 {
+			return 8*i + bits.LeadingZeros8(differ)
+		}
+	}
+	return 8 * len(x)
 }
