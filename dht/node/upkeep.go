@@ -118,6 +118,17 @@ func (n *Node) consider(now time.Duration, node krpc.Node, limit int) {
 	}
 }
 
+// asked considers a node that sent us a query. One that has a new id is asked
+// under that: its answer clears the old one away, which others would be told
+// in vain.
+func (n *Node) asked(now time.Duration, node krpc.Node) {
+	if n.tableOf(node.Addr.Addr()).renamed(node) && n.upkeep < maxUpkeepAsked {
+		n.probe(now, node, node.ID)
+		return
+	}
+	n.consider(now, node, maxUpkeepAsked)
+}
+
 // probe sends a query whose answer vets the node and brings more nodes near
 // target, so that it serves BEP 5's ping and its refresh. A node without an id
 // is known by address alone.
