@@ -298,7 +298,9 @@ func TestInteropStorage(t *testing.T) {
 		if peers := anacrolixPeers(t, asker, hash, 0); !slices.Contains(peers, netip.AddrPortFrom(bind, 5003)) {
 			t.Errorf("they find %v with us", peers)
 		}
-		if stored := ourStore.Stats().Stored; stored.Peers != 1 || stored.Torrents != 1 {
+		putTheirs(t, announcer, testItem("9:immutable", nil))
+		putTheirs(t, announcer, testItem("7:mutable", []byte{}))
+		if stored := ourStore.Stats().Stored; stored.Peers != 1 || stored.Torrents != 1 || stored.Items != 2 {
 			t.Errorf("%+v", stored)
 		}
 	})
