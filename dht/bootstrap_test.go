@@ -162,7 +162,7 @@ func TestBootstrapDefaults(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	for _, cfg := range []Config{
 		{Bind: loopback4, Port: -1}, {Bind: loopback4, Port: 65536},
-		{Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
+		{Bind: loopback4, Version: "SH000"}, {Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
 		{Bind: loopback4, Bootstrap: []string{"router"}},
 		{Bind: netip.MustParseAddr("192.0.2.1"), Bootstrap: []string{}}, // not an address of this machine
 	} {

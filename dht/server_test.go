@@ -368,7 +368,7 @@ func TestHostilePackets(t *testing.T) {
 // Serving a packet allocates nothing, from the batch that a socket filled to
 // the batch that it sends.
 func TestServeAllocations(t *testing.T) {
-	s := newTestServer(t, Config{})
+	s := newTestServer(t, Config{MaxReplies: -1})
 	closeServer(t, s) // its loop is ours now
 	l, e := &s.loop, s.endpoints[0]
 	for len(e.free) > 0 {
