@@ -64,6 +64,7 @@ const (
 	maxUpkeepAsked = 4
 	selfEvery      = 15 * time.Minute // between lookups of our own id
 	retryJoin      = 10 * time.Second // between attempts while the table is empty
+	retrySparse    = time.Minute      // and while it has fewer than numClosest nodes: whom we joined through knew hardly anyone
 	rotateEvery    = 5 * time.Minute  // BEP 5: "a secret that changes every five minutes and tokens up to ten minutes old are accepted"
 	maxBootstraps  = 64               // addresses kept for the next attempt to join
 	maxSaved       = 1024             // nodes taken over from an earlier session: more than two full tables have

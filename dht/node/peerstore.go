@@ -39,16 +39,24 @@ type peer struct {
 
 // place is what is unique in a store. BEP 33: "<Infohash,IP> tuples in the
 // database must be unique". Of IPv6 it is the /64, which one host has all of.
+//
+// Of a local address it is the port, too: many peers of one machine are at the
+// loopback address, and only that machine can announce them.
 type place struct {
 	hash krpc.ID
 	ip   netip.Addr
+	port uint16 // 0 unless the address is local
 }
 
-func placeOf(hash krpc.ID, ip netip.Addr) place {
-	if ip.Is6() {
+func placeOf(hash krpc.ID, addr netip.AddrPort) place {
+	ip := addr.Addr()
+	switch {
+	case local(ip):
+		return place{hash, ip, addr.Port()}
+	case ip.Is6():
 		ip = network(ip).Addr()
 	}
-	return place{hash, ip}
+	return place{hash, ip, 0}
 }
 
 func familyOf(ip netip.Addr) int {
@@ -71,12 +79,12 @@ func (s *peerStore) hasRoom(hash krpc.ID, ip netip.Addr) bool {
 	if s == nil || s.torrents[hash] == nil || len(s.torrents[hash].family[familyOf(ip)]) < peersPerTorrent {
 		return true
 	}
-	return s.byPlace[placeOf(hash, ip)] != nil
+	return s.byPlace[placeOf(hash, netip.AddrPortFrom(ip, 0))] != nil
 }
 
 // announce stores a peer, or renews it, and reports whether there was room.
 func (s *peerStore) announce(now time.Duration, hash krpc.ID, addr netip.AddrPort, seed bool) bool {
-	at := placeOf(hash, addr.Addr())
+	at := placeOf(hash, addr)
 	if r := s.byPlace[at]; r != nil {
 		r.value.addr, r.value.seed = addr, seed
 		s.ledger.renew(now, r)

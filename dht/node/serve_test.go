@@ -219,7 +219,7 @@ func TestScrapeAndSample(t *testing.T) {
 	m = say(t, n, 0, asker, krpc.Message{Method: krpc.GetPeers, Target: idM, NoSeed: true})
 	count := 0
 	for addr := range m.Values.All() {
-		if count++; n.peers.byPlace[placeOf(idM, addr.Addr())].value.seed {
+		if count++; n.peers.byPlace[placeOf(idM, addr)].value.seed {
 			t.Errorf("a seed in spite of noseed: %v", addr)
 		}
 	}
