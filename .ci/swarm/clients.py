@@ -20,14 +20,14 @@ PORT = 7000  # of every client, each at its own address
 TRACKER_PORT = 6969
 
 
-def tracker_url(lab):
-    return f"http://{lab.tracker_address}:{TRACKER_PORT}/announce"
+def tracker_url(lab, scheme="http"):
+    return f"{scheme}://{lab.tracker_address}:{TRACKER_PORT}/announce"
 
 
-def create(lab, data, *flags):
+def create(lab, data, *flags, scheme="http"):
     """Makes a torrent with Shoal, with the lab's tracker in it."""
     torrent = lab.path("made.torrent")
-    process = lab.shoal("create", "--announce", tracker_url(lab), *flags, "-o", torrent, data)
+    process = lab.shoal("create", "--announce", tracker_url(lab, scheme), *flags, "-o", torrent, data)
     check(process.wait() == 0, "shoal create failed")
     return torrent
 
