@@ -5,6 +5,6 @@
 //
 // The packages below it decide and act: announce (when a torrent announces to
 // which of its trackers, pure), swarm (who is in which swarm, pure), udp (the
-// packets of BEP 15, pure), client (HTTP and UDP) and server (HTTP). The types
-// here are plain values; nothing runs.
+// packets of BEP 15, pure), client and server (HTTP and UDP). The types here are
+// plain values; nothing runs.
 package tracker

@@ -94,6 +94,15 @@ func (t *localTracker) announceURL(host netip.Addr) string {
 	return fmt.Sprintf("http://%s/announce", netip.AddrPortFrom(host, t.addr.Port()))
 }
 
+// announceURLs are those of both protocols, for people.
+func (t *localTracker) announceURLs() string {
+	overHTTP := t.announceURL(reachableAddr(t.addr.Addr()))
+	if !t.udp.IsValid() {
+		return overHTTP
+	}
+	return fmt.Sprintf("udp://%s/announce or %s", netip.AddrPortFrom(reachableAddr(t.udp.Addr()), t.udp.Port()), overHTTP)
+}
+
 // reachableAddr is the address of this machine that others in its network most
 // likely reach it by: bind if that is given, else the first IPv4 address of an
 // interface that is up, else loopback.

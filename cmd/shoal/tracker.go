@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -20,11 +20,11 @@ func trackerCommand() command {
 		summary: "run a tracker",
 		usage:   "run [flags]",
 		about: `
-The announce URL that torrents need is udp://HOST:PORT/announce or
-http://HOST:PORT/announce: it answers both at one port, and the first costs less.
-Say for which torrents the tracker works: for all (--open), or for a list (--whitelist). It
-runs until Ctrl-C, and prints its counts each minute in which they change. A
-SIGHUP has it read the list again.`,
+The announce URL that torrents need is udp://HOST:PORT/announce, or
+http://HOST:PORT/announce for clients without UDP. Say for which torrents the
+tracker works: for all (--open), or for a list (--whitelist). It runs until
+Ctrl-C, and prints its counts each minute in which they change. A SIGHUP has it
+read the list again.`,
 		example: "shoal tracker run --http :6969 --whitelist torrents/",
 		new:     func() runner { return new(trackerRun) },
 	}
@@ -47,6 +47,7 @@ type trackerRun struct {
 	udp       string
 	open      bool
 	whitelist string
+	state     string
 	interval  time.Duration
 	json      bool
 	quiet     bool
@@ -57,6 +58,7 @@ func (r *trackerRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.udp, "udp", sameAsHTTP, "listen for UDP announces on `ADDR`, \"same\" as --http, or \"off\"")
 	fs.BoolVar(&r.open, "open", false, "track every torrent")
 	fs.StringVar(&r.whitelist, "whitelist", "", "track the torrents in `FILE|DIR` only: a file of info-hashes, one a line, or a folder of .torrent files")
+	fs.StringVar(&r.state, "state", "", "keep the peers over a restart, in `FILE`")
 	fs.DurationVar(&r.interval, "interval", server.DefaultInterval, "tell peers to announce every `D`")
 	fs.BoolVar(&r.json, "json", false, "print the counts as JSON objects, one a line")
 	fs.BoolVar(&r.quiet, "quiet", false, "print no counts")
@@ -87,7 +89,8 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(args); err != nil {
 		return err
 	}
-	cfg := server.Config{Interval: r.interval}
+	warnings := slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
+	cfg := server.Config{Interval: r.interval, StateFile: r.state, Logger: slog.New(warnings)}
 	tracked := "every torrent"
 	if r.whitelist != "" {
 		whitelist, err := server.LoadWhitelist(r.whitelist)
@@ -109,10 +112,7 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 		defer signal.Stop(hangup)
 	}
 	if !r.quiet {
-		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURL(reachableAddr(t.addr.Addr())))
-	}
-	if !r.quiet && t.udp.IsValid() {
-		e.logf("and to udp://%s/announce", netip.AddrPortFrom(reachableAddr(t.udp.Addr()), t.udp.Port()))
+		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURLs())
 	}
 	e.tellListening("tracker", t.addr)
 	err = r.serve(ctx, e, t, hangup)
