@@ -63,8 +63,8 @@ class Aria2(Client):
     name = "aria2"
     programs = ("aria2c",)
 
-    @staticmethod
-    def start(lab, torrent, folder, *flags):
+    @classmethod
+    def start(cls, lab, torrent, folder, *flags):
         return lab.start("aria2", "aria2c", "--no-conf", "--enable-dht=false", "--enable-dht6=false",
                          "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--file-allocation=none",
                          f"--interface={lab.address()}", f"--listen-port={PORT}", f"--dir={folder}", *flags, torrent)
@@ -77,6 +77,15 @@ class Aria2(Client):
     def get(cls, lab, torrent, folder):
         process = cls.start(lab, torrent, folder, "--seed-time=0")
         return lambda: is_done(process)
+
+
+class Aria2WithUDP(Aria2):
+    """aria2 asks UDP trackers only with its DHT, which finds no other node here."""
+
+    @classmethod
+    def start(cls, lab, torrent, folder, *flags):
+        return super().start(lab, torrent, folder, "--enable-dht=true", f"--dht-listen-port={PORT}",
+                             f"--dht-file-path={lab.path('aria2.dht')}", *flags)
 
 
 class Libtorrent(Client):

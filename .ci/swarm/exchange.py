@@ -89,7 +89,7 @@ MIXED = [clients.Shoal, clients.Shoal, clients.Aria2, clients.Transmission, clie
 SCENARIOS = [
     *pairs(clients.ShoalTracker, made_by_shoal),
     *pairs(clients.Opentracker, made_by_mktorrent),
-    # aria2 has UDP trackers only with its DHT, which is off.
+    *pairs(clients.ShoalTracker, made_for_udp, others=(clients.Aria2WithUDP, *EVERY_OTHER[1:])),
     *pairs(clients.Opentracker, made_for_udp, others=(clients.Transmission, clients.Libtorrent)),
     Scenario("a mixed swarm: Shoal -> Shoal twice, aria2, Transmission and libtorrent at once",
              exchange, clients.Shoal, MIXED, clients.ShoalTracker, made_by_shoal,
