@@ -98,19 +98,12 @@ func (b *udpBatch) receive() error {
 	if err := b.raw.Read(b.tryReceive); err != nil {
 		return err
 	}
-	if b.errno != 0 {
-		b.num = 0
-		return ignorable(b.errno)
-	}
-	return nil
-}
-
-// ignorable is nil for an error that concerns one packet or passes: an ICMP
-// message about an earlier answer, a lack of memory, a firewall's refusal.
-func ignorable(errno syscall.Errno) error {
-	switch errno {
-	case unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.EINVAL:
-		return errno
+	switch b.errno {
+	case 0:
+	case unix.EINTR, unix.ECONNREFUSED, unix.EHOSTUNREACH, unix.ENETUNREACH, unix.ENOBUFS, unix.ENOMEM:
+		b.num = 0 // it passes, or is about an earlier answer (ICMP)
+	default:
+		return os.NewSyscallError("recvmmsg", b.errno)
 	}
 	return nil
 }
@@ -152,16 +145,18 @@ func (b *udpBatch) answer(i int, reply []byte) {
 	b.numOut++
 }
 
-// send sends the answers. One that cannot be sent is left out.
+// send sends the answers. One that cannot be sent, for want of a route or by a
+// firewall's will, is left out.
 func (b *udpBatch) send() error {
 	for b.numSent < b.numOut {
 		if err := b.raw.Write(b.trySend); err != nil {
 			return err
 		}
-		if b.errno != 0 {
-			if err := ignorable(b.errno); err != nil {
-				return err
-			}
+		switch b.errno {
+		case 0, unix.EINTR:
+		case unix.EBADF, unix.ENOTSOCK, unix.EFAULT, unix.ENOSYS: // true of them all
+			return os.NewSyscallError("sendmmsg", b.errno)
+		default:
 			b.numSent++
 		}
 	}
