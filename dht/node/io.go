@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/shoal-bt/shoal/dht/krpc"
 )
@@ -127,10 +128,11 @@ type Reply struct {
 
 // Result is what a lookup came to.
 type Result struct {
-	Closest  []krpc.Node  // at most eight of each address family that answered, the closest first
-	Queries  int          // sent, retries included, announces not
-	Stored   int          // nodes that confirmed the announce or the put
-	Refused  int          // nodes that answered it by an error
-	Seeds    *krpc.Filter // with Scrape: the union of what nodes counted (BEP 33)
-	Leechers *krpc.Filter // with Scrape
+	Converged time.Duration // from the start to OutConverged
+	Closest   []krpc.Node   // at most eight of each address family that answered, the closest first
+	Queries   int           // sent, retries included, announces not
+	Stored    int           // nodes that confirmed the announce or the put
+	Refused   int           // nodes that answered it by an error
+	Seeds     *krpc.Filter  // with Scrape: the union of what nodes counted (BEP 33)
+	Leechers  *krpc.Filter  // with Scrape
 }

@@ -124,7 +124,7 @@ func (w *walk) step(now time.Duration) {
 	}
 	w.askSeeds(now)
 	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
-		w.converge()
+		w.converge(now)
 	}
 	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
 		w.store(now)
@@ -204,10 +204,10 @@ func (w *walk) atEnd() bool {
 	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge() {
+func (w *walk) converge(now time.Duration) {
 	if !w.converged {
 		w.converged = true
-		w.lookup.walkConverged()
+		w.lookup.walkConverged(now)
 	}
 }
 
