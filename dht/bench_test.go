@@ -20,7 +20,7 @@ import (
 func BenchmarkServeGetPeers(b *testing.B) {
 	others := startNetwork(b, loopback4, 16)
 	b.Run("shoal", func(b *testing.B) {
-		s := startShoal(b, dht.Config{Bind: loopback4}, others[0].Addrs()[0])
+		s := startShoal(b, dht.Config{Bind: loopback4, MaxReplies: -1}, others[0].Addrs()[0])
 		awaitNodes(b, func() int { return s.Stats().IPv4.NumNodes }, 8)
 		benchmarkGetPeers(b, s.Addrs()[0])
 	})

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,13 +19,16 @@ func TestBootstrapBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := newEther()
 		net.fakeServer(t, 0, Config{Bootstrap: []string{}})
+		var mu sync.Mutex
 		var tries []time.Duration
-		var works atomic.Bool
+		var works bool
 		begin := time.Now()
 		cfg, _ := Config{Bootstrap: []string{"node0:6881"}}.withDefaults()
 		s := start(cfg, []socket{net.socket(fakeAddr(1))}, func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			mu.Lock()
+			defer mu.Unlock()
 			tries = append(tries, time.Since(begin))
-			if !works.Load() {
+			if !works {
 				return nil, errNoName
 			}
 			return net.resolve(ctx, network, host)
@@ -33,12 +36,13 @@ func TestBootstrapBackOff(t *testing.T) {
 		defer closeServer(t, s)
 
 		time.Sleep(time.Minute)
-		synctest.Wait()
+		mu.Lock()
 		want := []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second}
 		if !slices.Equal(tries, want) {
 			t.Errorf("resolved after %v, want %v", tries, want)
 		}
-		works.Store(true)
+		works = true
+		mu.Unlock()
 		<-s.Ready()
 		synctest.Wait()
 		numTries := len(tries)
@@ -162,7 +166,7 @@ func TestBootstrapDefaults(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	for _, cfg := range []Config{
 		{Bind: loopback4, Port: -1}, {Bind: loopback4, Port: 65536},
-		{Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
+		{Bind: loopback4, Version: "SH000"}, {Bind: loopback4, MaxLookups: -1}, {Bind: loopback4, MaxLookups: 1000},
 		{Bind: loopback4, Bootstrap: []string{"router"}},
 		{Bind: netip.MustParseAddr("192.0.2.1"), Bootstrap: []string{}}, // not an address of this machine
 	} {

@@ -50,12 +50,15 @@ type Config struct {
 	// EnforceIDs looks up and stores only on nodes whose ids fit their
 	// addresses (BEP 42).
 	EnforceIDs bool
-	// Version replaces DefaultVersion.
+	// Version replaces DefaultVersion; at most 4 bytes.
 	Version string
 
 	// MaxQueries bounds the queries a second in the long run; 0 means 100,
 	// negative means no bound.
 	MaxQueries int
+	// MaxReplies bounds the answers a second to all sources together; 0 means
+	// 20,000, negative means no bound.
+	MaxReplies int
 	MaxPeers   int // peers in store for others, of all torrents; 0 means 50,000
 	MaxItems   int // items in store for others (BEP 44); 0 means 2,000
 	// MaxLookups bounds the lookups at a time; more wait for their turn. 0
@@ -78,6 +81,9 @@ const (
 func (cfg Config) withDefaults() (Config, error) {
 	if cfg.Port < 0 || cfg.Port > 65535 {
 		return cfg, fmt.Errorf("port %d is not between 0 and 65535", cfg.Port)
+	}
+	if len(cfg.Version) > 4 {
+		return cfg, fmt.Errorf("version %q has %d bytes: it may have 4 (BEP 20)", cfg.Version, len(cfg.Version))
 	}
 	if cfg.MaxLookups < 0 || cfg.MaxLookups > mostLookups {
 		return cfg, fmt.Errorf("%d lookups at a time: it must be 1 to %d", cfg.MaxLookups, mostLookups)

@@ -170,10 +170,28 @@ func startMixed(tb testing.TB, bind netip.Addr) *mixedNetwork {
 		awaitReady(tb, s)
 		net.shoals = append(net.shoals, s)
 	}
-	eventually(tb, "the network to know itself", func() bool {
-		return numNodes(root) >= 5 && numNodes(net.shoals[3]) >= 4
-	})
+	net.introduce(tb)
 	return net
+}
+
+// introduce has each of our nodes get to know all others. The other make tells
+// only of nodes that it has looked over, which takes it minutes.
+func (net *mixedNetwork) introduce(tb testing.TB) {
+	tb.Helper()
+	var all []netip.AddrPort
+	for _, s := range net.shoals {
+		all = append(all, s.Addrs()[0])
+	}
+	for _, s := range net.anacrolixs {
+		all = append(all, addrOf(s))
+	}
+	for i, s := range net.shoals {
+		others := slices.Delete(slices.Clone(all), i, i+1)
+		eventually(tb, "a node to know the others", func() bool {
+			s.AddNodes(others)
+			return numNodes(s) == len(others)
+		})
+	}
 }
 
 func numNodes(s *dht.Server) int {
@@ -280,7 +298,9 @@ func TestInteropStorage(t *testing.T) {
 		if peers := anacrolixPeers(t, asker, hash, 0); !slices.Contains(peers, netip.AddrPortFrom(bind, 5003)) {
 			t.Errorf("they find %v with us", peers)
 		}
-		if stored := ourStore.Stats().Stored; stored.Peers != 1 || stored.Torrents != 1 {
+		putTheirs(t, announcer, testItem("9:immutable", nil))
+		putTheirs(t, announcer, testItem("7:mutable", []byte{}))
+		if stored := ourStore.Stats().Stored; stored.Peers != 1 || stored.Torrents != 1 || stored.Items != 2 {
 			t.Errorf("%+v", stored)
 		}
 	})

@@ -89,3 +89,18 @@ func await(tb testing.TB, what string, done <-chan struct{}) {
 		tb.Fatalf("waited too long for %s\n%s", what, buf[:runtime.Stack(buf, true)])
 	}
 }
+
+// eventually waits until something is so.
+func eventually(tb testing.TB, what string, isSo func() bool) {
+	tb.Helper()
+	ctx := testContext(tb)
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !isSo() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			tb.Fatalf("waited too long for %s", what)
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (s *Server) newNode(saved state) *node.Node {
 	cfg := node.Config{
 		Rand: rand.New(rand.NewChaCha8(seed)), ID: saved.id, External: saved.external,
 		ReadOnly: s.cfg.ReadOnly, EnforceIDs: s.cfg.EnforceIDs, Version: s.cfg.Version,
-		MaxQueries: s.cfg.MaxQueries, MaxPeers: s.cfg.MaxPeers, MaxItems: s.cfg.MaxItems,
+		MaxQueries: s.cfg.MaxQueries, MaxReplies: s.cfg.MaxReplies, MaxPeers: s.cfg.MaxPeers, MaxItems: s.cfg.MaxItems,
 	}
 	for _, e := range s.endpoints {
 		cfg.IPv4, cfg.IPv6 = cfg.IPv4 || !e.is6, cfg.IPv6 || e.is6

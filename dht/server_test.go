@@ -19,15 +19,24 @@ import (
 
 var hash1 = krpc.ID{1, 2, 3}
 
-// newTestNetwork returns nodes that have joined through the first of them.
+// newTestNetwork returns nodes that know each other.
 func newTestNetwork(tb testing.TB, count int, cfg Config) []*Server {
 	tb.Helper()
 	servers := []*Server{newTestServer(tb, cfg)}
 	for range count - 1 {
 		servers = append(servers, newTestServer(tb, cfg, servers[0].Addrs()[0].String()))
 	}
-	for _, s := range servers {
+	for i, s := range servers {
 		await(tb, "a node to join", s.Ready())
+		var others []netip.AddrPort
+		for _, other := range slices.Delete(slices.Clone(servers), i, i+1) {
+			others = append(others, other.Addrs()[0])
+		}
+		eventually(tb, "a node to know the others", func() bool {
+			s.AddNodes(others)
+			stats := s.Stats()
+			return stats.IPv4.NumNodes+stats.IPv6.NumNodes == len(others)
+		})
 	}
 	return servers
 }
@@ -368,7 +377,7 @@ func TestHostilePackets(t *testing.T) {
 // Serving a packet allocates nothing, from the batch that a socket filled to
 // the batch that it sends.
 func TestServeAllocations(t *testing.T) {
-	s := newTestServer(t, Config{})
+	s := newTestServer(t, Config{MaxReplies: -1})
 	closeServer(t, s) // its loop is ours now
 	l, e := &s.loop, s.endpoints[0]
 	for len(e.free) > 0 {

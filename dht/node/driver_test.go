@@ -156,3 +156,37 @@ func TestCounts(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
+
+// Peers at one local address are told apart by their ports; others are not
+// (BEP 33).
+func TestLocalPeers(t *testing.T) {
+	for ip, want := range map[string]int{"127.0.0.1": 2, "::1": 2, "192.168.1.2": 2, "81.2.69.142": 1, "2a02:1::5": 1} {
+		s := newPeerStore(0)
+		for port := range uint16(2) {
+			for range 2 {
+				s.announce(0, idM, netip.AddrPortFrom(netip.MustParseAddr(ip), 6881+port), false)
+			}
+		}
+		if got := s.ledger.all.Len(); got != want {
+			t.Errorf("%s: %d peers, want %d", ip, got, want)
+		}
+	}
+}
+
+// A node that joined through one that knew nobody else looks again soon.
+func TestSparseTable(t *testing.T) {
+	w := newWorld(t, 4)
+	lonely := w.add(Config{}, publicAddr(500, false))
+	h := w.add(Config{}, publicAddr(501, false))
+	w.receive(h, Input{Kind: InNodes, Addrs: []netip.AddrPort{lonely.addr}})
+	w.run(10 * time.Second)
+	if num, _ := h.node.NumNodes(); num != 1 || h.last(OutReady) == nil {
+		t.Fatalf("%d nodes", num)
+	}
+	w.populate(20, false)
+	w.receive(lonely, Input{Kind: InNodes, Addrs: []netip.AddrPort{w.hosts[5].addr}})
+	w.run(3 * retrySparse)
+	if num, _ := h.node.NumNodes(); num < numClosest {
+		t.Errorf("%d nodes", num)
+	}
+}

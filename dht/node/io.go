@@ -123,16 +123,21 @@ type Reply struct {
 	Peers      []netip.AddrPort
 	Item       *Item
 	Samples    []krpc.ID
-	NumSamples int64 // info-hashes in that node's store
+	NumSamples int64         // info-hashes in that node's store
+	Interval   time.Duration // for which its Samples do not change, and lookups do not ask for them again (BEP 51)
 }
 
 // Result is what a lookup came to.
 type Result struct {
 	Converged time.Duration // from the start to OutConverged
-	Closest   []krpc.Node   // at most eight of each address family that answered, the closest first
-	Queries   int           // sent, retries included, announces not
-	Stored    int           // nodes that confirmed the announce or the put
-	Refused   int           // nodes that answered it by an error
-	Seeds     *krpc.Filter  // with Scrape: the union of what nodes counted (BEP 33)
-	Leechers  *krpc.Filter  // with Scrape
+
+	Closest []krpc.Node // at most eight of each address family that answered, the closest first
+	Queries int         // sent, retries included, announces not
+	Stored  int         // nodes that confirmed the announce or the put
+	Refused int         // nodes that answered it by an error
+	// Refusal is the error with the highest code of those: 301 and 302 say that
+	// another put came first (BEP 44). The text is a stranger's, and cut.
+	Refusal  *krpc.Refusal
+	Seeds    *krpc.Filter // with Scrape: the union of what nodes counted (BEP 33)
+	Leechers *krpc.Filter // with Scrape: the others, and peers of which nobody said what they are
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"container/heap"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"net/netip"
@@ -35,12 +36,21 @@ type Config struct {
 	EnforceIDs bool
 
 	// Version goes into every packet: two letters and two bytes (BEP 5, BEP
-	// 20). Empty means none.
+	// 20), not more than these four. Empty means none.
 	Version string
 
 	// MaxQueries bounds the queries a second, in the long run, and at twice
 	// that in a burst; 0 means 100, negative means no bound.
 	MaxQueries int
+
+	// MaxDestinations bounds the nodes that are asked within two minutes, for
+	// each of which a home router keeps an entry; 0 means 8,192, negative
+	// means no bound.
+	MaxDestinations int
+
+	// MaxReplies bounds the answers a second to all sources together; 0 means
+	// 20,000, negative means no bound.
+	MaxReplies int
 
 	MaxPeers   int // in store, of all torrents; 0 means 50,000
 	MaxItems   int // in store (BEP 44); 0 means 2,000
@@ -73,29 +83,35 @@ type Node struct {
 	selfAt     time.Duration
 	upkeepAt   time.Duration
 
-	votes  votes
-	tokens tokens
-	quota  quota
-	peers  *peerStore // made by the first announce
-	items  *itemStore // made by the first put
-	counts Counts
+	votes     votes
+	tokens    tokens
+	quota     quota
+	replies   pace
+	intervals *intervals // made by the first
+	peers     *peerStore // made by the first announce
+	items     *itemStore // made by the first put
+	counts    Counts
 
-	scratch scratch
+	scratch *scratch
 	outputs []Output
 	taken   int    // outputs that Next has handed out
 	arena   []byte // the packets of outputs
 }
 
-// New returns a node that starts at now. It fails if cfg lacks Rand.
+// New returns a node that starts at now. It fails if cfg lacks Rand or has a
+// longer Version than there is room for in every packet.
 func New(now time.Duration, cfg Config) (*Node, error) {
 	if cfg.Rand == nil {
 		return nil, errors.New("node: Config.Rand must be set")
+	}
+	if len(cfg.Version) > maxVersionLen {
+		return nil, fmt.Errorf("node: Config.Version has %d bytes, it may have %d", len(cfg.Version), maxVersionLen)
 	}
 	if !cfg.IPv4 && !cfg.IPv6 {
 		cfg.IPv4 = true
 	}
 	cfg.External = cfg.External.Unmap()
-	n := &Node{cfg: cfg, id: cfg.ID, budget: newBudget(cfg.MaxQueries), upkeepAt: now + upkeepEvery, selfAt: now}
+	n := &Node{cfg: cfg, id: cfg.ID, scratch: new(scratch), budget: newBudget(&cfg), replies: newPace(orDefault(cfg.MaxReplies, defaultReplies), time.Second, time.Second), upkeepAt: now + upkeepEvery, selfAt: now}
 	if n.id == (krpc.ID{}) {
 		n.id = idFor(cfg.External, cfg.Rand)
 	}
@@ -274,6 +290,9 @@ func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	if m.Kind == krpc.Response {
 		n.response(now, q, m)
 	} else if q.walk != nil {
+		if q.store {
+			q.walk.lookup.refusedBy(m)
+		}
 		q.walk.refused(now, q)
 	}
 }
@@ -291,6 +310,7 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 	for node := range believed(q.to, m) {
 		n.consider(now, node, maxUpkeep)
 	}
+	n.heedInterval(now, q, m)
 	if q.walk != nil {
 		q.walk.answered(now, q, m)
 	}
@@ -303,7 +323,7 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 // the node that was asked: whatever it says is not from whom we asked.
 func (n *Node) imposter(now time.Duration, q *query) {
 	if q.hasID {
-		n.tableOf(q.to.Addr()).failed(q.node(), true)
+		n.tableOf(q.to.Addr()).gone(q.node())
 	}
 	if q.walk != nil {
 		q.walk.imposter(now, q)

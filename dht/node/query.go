@@ -21,6 +21,7 @@ type query struct {
 	hasID   bool
 	expired bool
 	store   bool // an announce or a put, at the end of a lookup
+	again   bool // a retry
 	walk    *walk
 	asker   LookupID // of a single query of the driver
 }
@@ -78,7 +79,7 @@ func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	if q.store {
 		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
 	} else {
-		n.budget.spend(now) // a store query goes where one has just been
+		n.budget.spend(now, q.again) // a store query goes where one has just been
 	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly
@@ -132,13 +133,25 @@ func (t *timeouts) timeout() time.Duration {
 		return defaultTimeout
 	}
 	if t.current == 0 {
-		sorted := t.samples
-		recent := sorted[:min(t.count, numSamples)]
-		slices.Sort(recent)
-		p95 := time.Duration(recent[(len(recent)*95-1)/100]) * time.Millisecond
+		p95 := time.Duration(t.percentile95()) * time.Millisecond
 		t.current = min(max(p95, minTimeout), maxTimeout)
 	}
 	return t.current
+}
+
+// percentile95 returns the least of the slowest twentieth of the samples.
+func (t *timeouts) percentile95() uint16 {
+	recent := t.samples[:min(t.count, numSamples)]
+	var slowest [numSamples/20 + 1]uint16 // the slowest first
+	slow := slowest[:len(recent)-(len(recent)*95-1)/100]
+	for _, sample := range recent {
+		for i := range slow {
+			if sample > slow[i] {
+				sample, slow[i] = slow[i], sample
+			}
+		}
+	}
+	return slow[len(slow)-1]
 }
 
 func (t *timeouts) add(rtt time.Duration) {
