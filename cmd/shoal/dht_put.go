@@ -155,22 +155,26 @@ func (r *dhtPutRun) put(ctx context.Context, e *env, s *dht.Server, item *node.I
 	case err != nil:
 		return r.tooShort(err)
 	case result.Stored == 0 && result.Refused > 0:
-		return r.refusal(result.Refused)
+		return r.refusal(item, result)
 	case result.Stored == 0:
 		return notFoundf("no node took the value")
 	}
 	return r.print(e, item, result, took)
 }
 
-// refusal says what nodes most likely have against the value.
-func (r *dhtPutRun) refusal(numNodes int) error {
-	switch {
-	case r.cas.set:
-		return fmt.Errorf("%s refused the value: the seq of the stored one is not %d (--cas), or not below the new one", count(numNodes, "node"), r.cas.n)
-	case r.seq.set:
-		return fmt.Errorf("%s refused the value: one with a higher seq than %d (--seq) may be stored already", count(numNodes, "node"), r.seq.n)
+// refusal says what nodes have against the value.
+func (r *dhtPutRun) refusal(item *node.Item, result node.Result) error {
+	nodes := count(result.Refused, "node")
+	switch why := result.Refusal; {
+	case why == nil:
+		return fmt.Errorf("%s refused the value", nodes)
+	case why.Code == krpc.CodeCASMismatch:
+		return fmt.Errorf("%s refused the value: the seq of the stored one is not %d (--cas)", nodes, r.cas.n)
+	case why.Code == krpc.CodeSeqTooLow:
+		return fmt.Errorf("%s refused the value: one with a higher seq than %d is stored; leave out --seq for the next one", nodes, item.Seq)
+	default:
+		return fmt.Errorf("%s refused the value: error %d, %q", nodes, why.Code, why.Text)
 	}
-	return fmt.Errorf("%s refused the value", count(numNodes, "node"))
 }
 
 func (r *dhtPutRun) print(e *env, item *node.Item, result node.Result, took lookedUp) error {

@@ -384,18 +384,23 @@ func FuzzFormatValue(f *testing.F) {
 func TestDHTGetAndPutMutable(t *testing.T) {
 	ask := asker(t)
 	keyFile := filepath.Join(t.TempDir(), "key")
-	put := func(want int, args ...string) (out dhtPutJSON) {
+	put := func(args ...string) (out dhtPutJSON) {
 		t.Helper()
 		r := ask(append([]string{"put", "--json", "--key-file", keyFile}, args...)...)
-		if r.code != want {
+		if r.code != exitDone {
 			t.Fatalf("put %v: exit %d\n%s", args, r.code, r.stderr)
 		}
-		if r.code == exitDone {
-			if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
-				t.Fatal(err)
-			}
+		if err := json.Unmarshal([]byte(r.stdout), &out); err != nil {
+			t.Fatal(err)
 		}
 		return out
+	}
+	refuse := func(want string, args ...string) {
+		t.Helper()
+		r := ask(append([]string{"put", "--key-file", keyFile}, args...)...)
+		if r.code != exitFailed || !strings.Contains(r.stderr, "5 nodes refused the value: "+want) {
+			t.Errorf("put %v: exit %d\n%s", args, r.code, r.stderr)
+		}
 	}
 	get := func(args ...string) string {
 		t.Helper()
@@ -405,28 +410,28 @@ func TestDHTGetAndPutMutable(t *testing.T) {
 		}
 		return r.stdout
 	}
-	first := put(exitDone, "one")
+	first := put("one")
 	if info, err := os.Stat(keyFile); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the key file: %v, %v", info.Mode(), err)
 	}
 	if *first.Seq != 1 || first.Stored != 5 || get("--key", first.Key) != "one\n" || get(first.Target) != "one\n" {
 		t.Errorf("the first put: %+v", first)
 	}
-	if again := put(exitDone, "one"); *again.Seq != 1 {
+	if again := put("one"); *again.Seq != 1 {
 		t.Errorf("the same value again has seq %d", *again.Seq)
 	}
-	if second := put(exitDone, "two"); *second.Seq != 2 || second.Key != first.Key || get("--key", first.Key) != "two\n" {
+	if second := put("two"); *second.Seq != 2 || second.Key != first.Key || get("--key", first.Key) != "two\n" {
 		t.Errorf("the second put: %+v", second)
 	}
-	if salted := put(exitDone, "--salt", "s", "salted"); *salted.Seq != 1 || salted.Target == first.Target {
+	if salted := put("--salt", "s", "salted"); *salted.Seq != 1 || salted.Target == first.Target {
 		t.Errorf("with a salt: %+v", salted)
 	}
 	if text := get("--key", first.Key, "--salt", "s"); text != "salted\n" {
 		t.Errorf("with a salt there is %q", text)
 	}
-	put(exitFailed, "--seq", "1", "older")
-	put(exitFailed, "--cas", "7", "not in time")
-	put(exitDone, "--cas", "2", "in time")
+	refuse("one with a higher seq than 1 is stored", "--seq", "1", "older")
+	refuse("the seq of the stored one is not 7 (--cas)", "--cas", "7", "not in time")
+	put("--cas", "2", "in time")
 	if text := get("--key", first.Key); text != "in time\n" {
 		t.Errorf("in the end there is %q", text)
 	}
