@@ -238,7 +238,11 @@ func shoalPeers(tb testing.TB, s *dht.Server, hash krpc.ID) (peers []netip.AddrP
 // it announce itself as well.
 func anacrolixPeers(tb testing.TB, s *anacrolix.Server, hash krpc.ID, port int) (peers []netip.AddrPort) {
 	tb.Helper()
-	a, err := s.Announce(hash, port, false)
+	var opts []anacrolix.AnnounceOpt
+	if port != 0 {
+		opts = append(opts, anacrolix.AnnouncePeer(anacrolix.AnnouncePeerOpts{Port: port}))
+	}
+	a, err := s.AnnounceTraversal(hash, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}

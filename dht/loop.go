@@ -14,7 +14,7 @@ type loop struct {
 	external netip.Addr
 	isReady  bool
 	timer    *time.Timer
-	wakeAt   time.Duration // when the timer fires
+	wakeAt   time.Duration // when the timer fires; 0 when it has
 
 	lookups map[node.LookupID]*walker
 	queries map[node.LookupID]chan<- *node.Answer
@@ -48,8 +48,7 @@ func (l *loop) run() {
 			call(l.now())
 		case <-l.timer.C:
 			l.wakeAt = 0
-			now := l.now()
-			l.node.Advance(now)
+			l.node.Advance(l.now())
 			l.carryOut()
 		case <-l.s.life.Done():
 			return

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,18 +27,18 @@ type Server struct {
 	resolve   resolveFunc
 
 	life  context.Context // ends when the Server closes
-	close context.CancelFunc
-	tasks sync.WaitGroup // every goroutine
+	end   context.CancelFunc
+	tasks sync.WaitGroup // every goroutine but the one that waits for them
 
-	calls   chan func(now time.Duration) // for the loop, each unbuffered: its caller waits
-	arrived chan arrival
-	hosts   chan string   // to be resolved
-	ready   chan struct{} // closed when the node has joined
-	save    chan struct{} // asks for the state to be saved soon
+	calls   chan func(now time.Duration) // for the loop; unbuffered: whoever is too quick waits
+	arrived chan arrival                 // from the readers, who have two batches each
+	hosts   chan string                  // to be resolved
+	ready   chan struct{}                // closed when the node has joined
+	save    chan struct{}                // asks for the state to be saved soon
 
 	lookupSlots, querySlots slots
 
-	loop loop
+	loop loop // its goroutine's, until that has ended
 
 	closing   sync.Once
 	closed    chan struct{} // closed when everything has ended
@@ -93,7 +94,7 @@ func start(cfg Config, sockets []socket, resolve resolveFunc) *Server {
 		ready: make(chan struct{}), save: make(chan struct{}, 1), closed: make(chan struct{}),
 		lookupSlots: newSlots(cfg.MaxLookups), querySlots: newSlots(node.MaxAsking),
 	}
-	s.life, s.close = context.WithCancel(context.Background())
+	s.life, s.end = context.WithCancel(context.Background())
 	for _, each := range sockets {
 		s.endpoints = append(s.endpoints, newEndpoint(each))
 	}
@@ -143,7 +144,7 @@ func (s *Server) Close(ctx context.Context) error {
 // shutDown waits for every goroutine to end, and then saves the state: the
 // loop's memory is nobody's any more.
 func (s *Server) shutDown() {
-	s.close()
+	s.end()
 	for _, e := range s.endpoints {
 		e.close() // ends its reader
 	}
@@ -171,8 +172,9 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // AddNodes tells the node of others: from a "port" message of a peer (BEP 5),
 // or peers that are likely to be nodes too. Those that answer are taken into
-// the table if it has room.
+// the table if it has room. Of many the first 64 count.
 func (s *Server) AddNodes(addrs []netip.AddrPort) {
+	addrs = slices.Clone(addrs[:min(len(addrs), maxAddNodes)]) // the caller may change his
 	s.do(func(now time.Duration) { s.loop.receive(now, node.Input{Kind: node.InNodes, Addrs: addrs}) })
 }
 
@@ -195,6 +197,10 @@ func inLoop[T any](s *Server, f func() T) (result T, err error) {
 	}
 	return <-results, nil
 }
+
+// maxAddNodes is how many addresses the node keeps for its next attempt to
+// join.
+const maxAddNodes = 64
 
 // read fills batches from a socket until that is closed.
 func (s *Server) read(e *endpoint) {

@@ -118,6 +118,7 @@ var usageErrors = []struct{ args, want string }{
 	{"tracker run --open --whitelist x", `--open and --whitelist exclude each other`},
 	{"tracker run --open --interval 1ms", `--interval 1ms is less than a second`},
 	{"tracker run --open --http 6969", `--http "6969" is not an address`},
+	{"tracker run --open --udp 6969", `--udp "6969" is not an address`},
 	{"tracker run --open --http :99999", `--http ":99999" is not an address`},
 	{"tracker run --open --interval 9999h", `--interval 9999h0m0s is more than a day`},
 
