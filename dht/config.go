@@ -34,6 +34,10 @@ type Config struct {
 	// keeps nothing. A file that is damaged, or of a later version of Shoal, is
 	// renamed to end in ".bad", and the node starts without.
 	StateFile string
+	// BorrowState only takes the nodes of StateFile: the id is not this node's,
+	// and the file stays as it is. It is for a node that runs for a moment,
+	// perhaps beside the one that the file belongs to.
+	BorrowState bool
 
 	// Bootstrap are the nodes through which to join, HOST:PORT each. Nil means
 	// DefaultRouters, or none if Bind is a loopback address; an empty slice

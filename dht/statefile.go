@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/shoal-bt/shoal/dht/krpc"
 )
 
 // saveEvery is how often the state is saved besides at the end; arbitrary.
@@ -23,7 +25,7 @@ func (s *Server) requestSave() {
 
 // keepState saves the state now and then, until the Server closes.
 func (s *Server) keepState() {
-	if s.cfg.StateFile == "" {
+	if s.cfg.StateFile == "" || s.cfg.BorrowState {
 		return
 	}
 	ticker := time.NewTicker(saveEvery)
@@ -53,7 +55,7 @@ func (l *loop) state() state {
 // saveState writes the state, unless it knows no nodes: then an older one is
 // worth more.
 func (s *Server) saveState(current state) error {
-	if s.cfg.StateFile == "" || len(current.nodes) == 0 {
+	if s.cfg.StateFile == "" || s.cfg.BorrowState || len(current.nodes) == 0 {
 		return nil
 	}
 	if err := writeFile(s.cfg.StateFile, appendState(nil, current)); err != nil {
@@ -70,7 +72,11 @@ func (s *Server) restoreState() state {
 	}
 	saved, err := readState(s.cfg.StateFile)
 	switch {
+	case err == nil && s.cfg.BorrowState:
+		saved.id = krpc.ID{}
 	case err == nil || errors.Is(err, fs.ErrNotExist):
+	case s.cfg.BorrowState:
+		s.cfg.Logger.Warn("the DHT state cannot be read", "file", s.cfg.StateFile, "error", err)
 	case errors.Is(err, errStateDamaged) || errors.Is(err, errStateVersion):
 		aside := s.cfg.StateFile + ".bad"
 		s.cfg.Logger.Warn("the DHT state was set aside", "as", aside, "error", err)

@@ -129,6 +129,8 @@ type Reply struct {
 
 // Result is what a lookup came to.
 type Result struct {
+	Converged time.Duration // from the start to OutConverged
+
 	Closest []krpc.Node // at most eight of each address family that answered, the closest first
 	Queries int         // sent, retries included, announces not
 	Stored  int         // nodes that confirmed the announce or the put

@@ -21,6 +21,8 @@ type lookup struct {
 	n               *Node
 	id              LookupID
 	req             Request
+	began           time.Duration
+	convergedAfter  time.Duration
 	walks           []*walk
 	scrape          *scrape // nil unless it counts peers
 	stored, refused int
@@ -34,7 +36,7 @@ func (l *lookup) own() bool { return l.id >= refreshLookup }
 // startLookup walks in every family that the node has. seeds are asked if the
 // table of their family is empty.
 func (n *Node) startLookup(now time.Duration, id LookupID, req Request, seeds []netip.AddrPort) *lookup {
-	l := &lookup{n: n, id: id, req: req}
+	l := &lookup{n: n, id: id, req: req, began: now}
 	if req.Scrape {
 		l.scrape = new(scrape)
 	}
@@ -158,12 +160,13 @@ func (l *lookup) storeQuery(c *candidate) krpc.Message {
 	return m
 }
 
-func (l *lookup) walkConverged() {
+func (l *lookup) walkConverged(now time.Duration) {
 	for _, w := range l.walks {
 		if !w.converged {
 			return
 		}
 	}
+	l.convergedAfter = now - l.began
 	if !l.converged && !l.own() {
 		l.n.out(Output{Kind: OutConverged, Lookup: l.id, Result: l.result()})
 	}
@@ -184,7 +187,7 @@ func (l *lookup) walkDone(now time.Duration) {
 }
 
 func (l *lookup) result() *Result {
-	r := &Result{Stored: l.stored, Refused: l.refused, Refusal: l.refusal}
+	r := &Result{Converged: l.convergedAfter, Stored: l.stored, Refused: l.refused, Refusal: l.refusal}
 	r.Seeds, r.Leechers = l.scrape.result()
 	for _, w := range l.walks {
 		r.Queries += w.sent

@@ -117,7 +117,7 @@ func (w *walk) step(now time.Duration) {
 	}
 	w.send(now)
 	if !w.converged && (w.closestAnswered() || w.running == 0 && w.atEnd()) {
-		w.converge()
+		w.converge(now)
 		w.send(now)
 	}
 	if w.converged && w.running == 0 && !w.waits() {
@@ -236,9 +236,9 @@ func (w *walk) atEnd() bool {
 	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge() {
+func (w *walk) converge(now time.Duration) {
 	w.converged = true
-	w.lookup.walkConverged()
+	w.lookup.walkConverged(now)
 	w.widen()
 }
 
