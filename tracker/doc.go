@@ -4,6 +4,7 @@
 // answers with a [FailureError].
 //
 // The packages below it decide and act: announce (when a torrent announces to
-// which of its trackers, pure), swarm (who is in which swarm, pure), client
-// and server (HTTP). The types here are plain values; nothing runs.
+// which of its trackers, pure), swarm (who is in which swarm, pure), udp (the
+// packets of BEP 15, pure), client and server (HTTP and UDP). The types here are
+// plain values; nothing runs.
 package tracker

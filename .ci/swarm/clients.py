@@ -20,14 +20,14 @@ PORT = 7000  # of every client, each at its own address
 TRACKER_PORT = 6969
 
 
-def tracker_url(lab):
-    return f"http://{lab.tracker_address}:{TRACKER_PORT}/announce"
+def tracker_url(lab, scheme="http"):
+    return f"{scheme}://{lab.tracker_address}:{TRACKER_PORT}/announce"
 
 
-def create(lab, data, *flags):
+def create(lab, data, *flags, scheme="http"):
     """Makes a torrent with Shoal, with the lab's tracker in it."""
     torrent = lab.path("made.torrent")
-    process = lab.shoal("create", "--announce", tracker_url(lab), *flags, "-o", torrent, data)
+    process = lab.shoal("create", "--announce", tracker_url(lab, scheme), *flags, "-o", torrent, data)
     check(process.wait() == 0, "shoal create failed")
     return torrent
 
@@ -63,8 +63,8 @@ class Aria2(Client):
     name = "aria2"
     programs = ("aria2c",)
 
-    @staticmethod
-    def start(lab, torrent, folder, *flags):
+    @classmethod
+    def start(cls, lab, torrent, folder, *flags):
         return lab.start("aria2", "aria2c", "--no-conf", "--enable-dht=false", "--enable-dht6=false",
                          "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--file-allocation=none",
                          f"--interface={lab.address()}", f"--listen-port={PORT}", f"--dir={folder}", *flags, torrent)
@@ -77,6 +77,15 @@ class Aria2(Client):
     def get(cls, lab, torrent, folder):
         process = cls.start(lab, torrent, folder, "--seed-time=0")
         return lambda: is_done(process)
+
+
+class Aria2WithUDP(Aria2):
+    """aria2 asks UDP trackers only with its DHT, which finds no other node here."""
+
+    @classmethod
+    def start(cls, lab, torrent, folder, *flags):
+        return super().start(lab, torrent, folder, "--enable-dht=true", f"--dht-listen-port={PORT}",
+                             f"--dht-file-path={lab.path('aria2.dht')}", *flags)
 
 
 class Libtorrent(Client):

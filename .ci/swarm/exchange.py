@@ -31,6 +31,11 @@ def made_by_shoal(lab, path):
     return clients.create(lab, path, "--piece-length", PIECE_LEN)
 
 
+def made_for_udp(lab, path):
+    """The clients then know nothing but a udp:// tracker."""
+    return clients.create(lab, path, "--piece-length", PIECE_LEN, scheme="udp")
+
+
 def made_by_mktorrent(lab, path):
     torrent = lab.path("made.torrent")
     process = lab.start("mktorrent", "mktorrent", "-a", clients.tracker_url(lab), "-l", PIECE_LEN.bit_length() - 1,
@@ -65,13 +70,17 @@ def exchange(lab, seeder, leechers, tracker, maker):
     return "complete after: " + ", ".join(seconds)
 
 
-def pairs(tracker, maker):
-    for other in (clients.Aria2, clients.Transmission, clients.Libtorrent, clients.Rtorrent):
+EVERY_OTHER = (clients.Aria2, clients.Transmission, clients.Libtorrent, clients.Rtorrent)
+
+
+def pairs(tracker, maker, others=EVERY_OTHER):
+    for other in others:
         for seeder, leecher in ((clients.Shoal, other), (other, clients.Shoal)):
             programs = (*other.programs, *tracker.programs, "libtorrent")
             if maker is made_by_mktorrent:
                 programs += ("mktorrent",)
-            yield Scenario(f"{seeder.name} -> {leecher.name}, by {tracker.name}",
+            over = " over UDP" if maker is made_for_udp else ""
+            yield Scenario(f"{seeder.name} -> {leecher.name}, by {tracker.name}{over}",
                            exchange, seeder, [leecher], tracker, maker, programs=programs)
 
 
@@ -80,6 +89,8 @@ MIXED = [clients.Shoal, clients.Shoal, clients.Aria2, clients.Transmission, clie
 SCENARIOS = [
     *pairs(clients.ShoalTracker, made_by_shoal),
     *pairs(clients.Opentracker, made_by_mktorrent),
+    *pairs(clients.ShoalTracker, made_for_udp, others=(clients.Aria2WithUDP, *EVERY_OTHER[1:])),
+    *pairs(clients.Opentracker, made_for_udp, others=(clients.Transmission, clients.Libtorrent)),
     Scenario("a mixed swarm: Shoal -> Shoal twice, aria2, Transmission and libtorrent at once",
              exchange, clients.Shoal, MIXED, clients.ShoalTracker, made_by_shoal,
              programs=("aria2c", "transmission-daemon", "libtorrent")),

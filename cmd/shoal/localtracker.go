@@ -18,16 +18,20 @@ type localTracker struct {
 	whitelist *server.Whitelist // nil: every torrent
 	cancel    context.CancelFunc
 	served    chan error
+	udp       netip.AddrPort // where it listens for UDP; invalid if it does not
+	servedUDP chan error
 }
 
 // checkHTTPFlag refuses what cannot be listened on.
-func checkHTTPFlag(addr string) error {
+func checkHTTPFlag(addr string) error { return checkAddrFlag("--http", addr) }
+
+func checkAddrFlag(flag, addr string) error {
 	_, port, err := net.SplitHostPort(addr)
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
 	if err != nil {
-		return usagef("--http %q is not an address; write it as :6969 or 127.0.0.1:6969", addr)
+		return usagef("%s %q is not an address; write it as :6969 or 127.0.0.1:6969", flag, addr)
 	}
 	return nil
 }
@@ -58,15 +62,45 @@ func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTr
 	return t, nil
 }
 
+// listenUDP has the tracker answer at addr, too.
+func (t *localTracker) listenUDP(ctx context.Context, addr string) error {
+	l, err := server.ListenUDP(ctx, addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("UDP %s is in use; choose another address with --udp, or \"off\"", addr)
+	case err != nil:
+		return err
+	}
+	t.udp, t.servedUDP = l.Addr(), make(chan error, 1)
+	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	cancelHTTP := t.cancel
+	t.cancel = func() { cancelHTTP(); cancel() }
+	go func() { t.servedUDP <- t.RunUDP(serveCtx, l) }()
+	return nil
+}
+
 // stop ends the tracker and waits for it.
 func (t *localTracker) stop() error {
 	t.cancel()
-	return <-t.served
+	err := <-t.served
+	if t.servedUDP != nil {
+		err = errors.Join(err, <-t.servedUDP)
+	}
+	return err
 }
 
 // announceURL is where the tracker is reached on the address host.
 func (t *localTracker) announceURL(host netip.Addr) string {
 	return fmt.Sprintf("http://%s/announce", netip.AddrPortFrom(host, t.addr.Port()))
+}
+
+// announceURLs are those of both protocols, for people.
+func (t *localTracker) announceURLs() string {
+	overHTTP := t.announceURL(reachableAddr(t.addr.Addr()))
+	if !t.udp.IsValid() {
+		return overHTTP
+	}
+	return fmt.Sprintf("udp://%s/announce or %s", netip.AddrPortFrom(reachableAddr(t.udp.Addr()), t.udp.Port()), overHTTP)
 }
 
 // reachableAddr is the address of this machine that others in its network most

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,8 +115,14 @@ func readTree(t *testing.T, dir string) map[string]string {
 var mixedFiles = map[string]int{"one.bin": 100_000, "deep/er/two.bin": 300_001, "deep/three.txt": 17, "deep/empty": 0}
 
 func TestGetFromSeedThroughTracker(t *testing.T) {
+	for _, scheme := range []string{"http", "udp"} {
+		t.Run(scheme, func(t *testing.T) { getFromSeedThroughTracker(t, scheme) })
+	}
+}
+
+func getFromSeedThroughTracker(t *testing.T, scheme string) {
 	tracker := start(t, "tracker", "run", "--open", "--http", "127.0.0.1:0", "--json")
-	url := "http://" + tracker.addr(t, "tracker") + "/announce"
+	url := scheme + "://" + tracker.addr(t, "tracker") + "/announce"
 	torrent, data := makeTorrent(t, "data", randomFiles(1, mixedFiles), "--announce", url)
 	seed := start(t, "seed", "--bind", "127.0.0.1", torrent, data)
 	seed.addr(t, "peer")
@@ -142,6 +149,35 @@ func TestGetFromSeedThroughTracker(t *testing.T) {
 	// completed and stopped of the downloader.
 	if r.code != exitInterrupted || stats.Seeds != 0 || stats.Leechers != 0 || stats.Announces != 5 {
 		t.Errorf("the tracker ends with %d, %s", r.code, r.stdout)
+	}
+}
+
+// A tracker that is started again knows its peers, if it has a state file.
+func TestTrackerState(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "peers")
+	args := []string{"tracker", "run", "--open", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--json", "--state", state}
+	tracker := start(t, args...)
+	url := "http://" + tracker.addr(t, "tracker") + "/announce?port=1&info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=bbbbbbbbbbbbbbbbbbbb&left=0&uploaded=0&downloaded=0"
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	for range 2 {
+		if r := tracker.stop(); !strings.Contains(r.stdout, `"seeds":1,`) {
+			t.Errorf("the tracker ends with %s%s", r.stdout, r.stderr)
+		}
+		tracker = start(t, args...)
+		tracker.addr(t, "tracker")
+	}
+	tracker.stop()
+	if err := os.WriteFile(state, []byte("no such thing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := start(t, args...)
+	damaged.addr(t, "tracker")
+	if r := damaged.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "begins without its state file") {
+		t.Errorf("with a damaged state file: %d, %s", r.code, r.stderr)
 	}
 }
 
@@ -386,6 +422,7 @@ func TestTransferErrors(t *testing.T) {
 		{"seed trusted incomplete", []string{"seed", "--trust", torrent, small}, exitMismatch, "not seeded"},
 		{"seed folder of nothing", []string{"seed", "--data", empty, empty}, exitFailed, "no .torrent file"},
 		{"tracker in use", []string{"tracker", "run", "--open", "--http", busyAddr}, exitFailed, "is in use; choose another address with --http"},
+		{"tracker UDP in use", []string{"tracker", "run", "--open", "--http", "127.0.0.1:0", "--udp", busyUDP(t)}, exitFailed, "is in use; choose another address with --udp"},
 		{"tracker whitelist", []string{"tracker", "run", "--whitelist", filepath.Join(empty, "none")}, exitFailed, "no such file"},
 		{"share missing path", []string{"share", "--bind", "127.0.0.1", "--http", "127.0.0.1:0", filepath.Join(empty, "none")}, exitFailed, "no such file"},
 		{"share tracker in use", []string{"share", "--bind", "127.0.0.1", "--http", busyAddr, data}, exitFailed, "is in use"},
@@ -510,6 +547,17 @@ func TestGetMakesLinks(t *testing.T) {
 	}
 }
 
+// busyUDP returns an address that is in use for UDP.
+func busyUDP(t *testing.T) string {
+	t.Helper()
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
+}
+
 // retracker writes a torrent anew with a tracker.
 func retracker(t *testing.T, from, to, url string) {
 	t.Helper()
@@ -614,9 +662,10 @@ func TestDocsNameEveryFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	sections := strings.Split(string(docs), "\n## ")
-	for _, c := range commands() {
-		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, "`shoal "+c.name+"`") })
-		if i < 0 {
+	for _, c := range withSubs(commands()) {
+		first, _, _ := strings.Cut(c.name, " ")
+		i := slices.IndexFunc(sections, func(s string) bool { return strings.HasPrefix(s, "`shoal "+first+"`") })
+		if i < 0 || !strings.Contains(sections[i], "shoal "+c.name) {
 			t.Errorf("docs/cli.md has no section on %s", c.name)
 			continue
 		}

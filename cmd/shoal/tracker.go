@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,10 +20,11 @@ func trackerCommand() command {
 		summary: "run a tracker",
 		usage:   "run [flags]",
 		about: `
-The announce URL that torrents need is http://HOST:PORT/announce. Say for which
-torrents the tracker works: for all (--open), or for a list (--whitelist). It
-runs until Ctrl-C, and prints its counts each minute in which they change. A
-SIGHUP has it read the list again.`,
+The announce URL that torrents need is udp://HOST:PORT/announce, or
+http://HOST:PORT/announce for clients without UDP. Say for which torrents the
+tracker works: for all (--open), or for a list (--whitelist). It runs until
+Ctrl-C, and prints its counts each minute in which they change. A SIGHUP has it
+read the list again.`,
 		example: "shoal tracker run --http :6969 --whitelist torrents/",
 		new:     func() runner { return new(trackerRun) },
 	}
@@ -33,10 +36,18 @@ const statsInterval = time.Minute
 // maxInterval is arbitrary: a peer that died is listed for twice the interval.
 const maxInterval = 24 * time.Hour
 
+// What --udp takes instead of an address.
+const (
+	sameAsHTTP = "same"
+	noUDP      = "off"
+)
+
 type trackerRun struct {
 	http      string
+	udp       string
 	open      bool
 	whitelist string
+	state     string
 	interval  time.Duration
 	json      bool
 	quiet     bool
@@ -44,8 +55,10 @@ type trackerRun struct {
 
 func (r *trackerRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.http, "http", ":6969", "listen for HTTP announces on `ADDR`, such as :6969 or 127.0.0.1:6969")
+	fs.StringVar(&r.udp, "udp", sameAsHTTP, "listen for UDP announces on `ADDR`, \"same\" as --http, or \"off\"")
 	fs.BoolVar(&r.open, "open", false, "track every torrent")
 	fs.StringVar(&r.whitelist, "whitelist", "", "track the torrents in `FILE|DIR` only: a file of info-hashes, one a line, or a folder of .torrent files")
+	fs.StringVar(&r.state, "state", "", "keep the peers over a restart, in `FILE`")
 	fs.DurationVar(&r.interval, "interval", server.DefaultInterval, "tell peers to announce every `D`")
 	fs.BoolVar(&r.json, "json", false, "print the counts as JSON objects, one a line")
 	fs.BoolVar(&r.quiet, "quiet", false, "print no counts")
@@ -64,6 +77,11 @@ func (r *trackerRun) check(args []string) error {
 	case r.interval > maxInterval:
 		return usagef("--interval %v is more than a day", r.interval)
 	}
+	if r.udp != sameAsHTTP && r.udp != noUDP {
+		if err := checkAddrFlag("--udp", r.udp); err != nil {
+			return err
+		}
+	}
 	return checkHTTPFlag(r.http)
 }
 
@@ -71,7 +89,8 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(args); err != nil {
 		return err
 	}
-	cfg := server.Config{Interval: r.interval}
+	warnings := slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
+	cfg := server.Config{Interval: r.interval, StateFile: r.state, Logger: slog.New(warnings)}
 	tracked := "every torrent"
 	if r.whitelist != "" {
 		whitelist, err := server.LoadWhitelist(r.whitelist)
@@ -84,13 +103,16 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := r.listenUDP(ctx, t); err != nil {
+		return errors.Join(err, t.stop())
+	}
 	hangup := make(chan os.Signal, 1)
 	if cfg.Whitelist != nil { // else a SIGHUP ends the process, as usual
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
 	}
 	if !r.quiet {
-		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURL(reachableAddr(t.addr.Addr())))
+		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURLs())
 	}
 	e.tellListening("tracker", t.addr)
 	err = r.serve(ctx, e, t, hangup)
@@ -98,6 +120,16 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 		return stopErr
 	}
 	return err
+}
+
+func (r *trackerRun) listenUDP(ctx context.Context, t *localTracker) error {
+	switch r.udp {
+	case noUDP:
+		return nil
+	case sameAsHTTP:
+		return t.listenUDP(ctx, t.addr.String())
+	}
+	return t.listenUDP(ctx, r.udp)
 }
 
 // serve prints the counts now and then, and once more at the end. At a hangup it
@@ -113,6 +145,9 @@ func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker, hangup 
 			return ctx.Err()
 		case err := <-t.served:
 			t.served <- err // for stop
+			return err
+		case err := <-t.servedUDP:
+			t.servedUDP <- err
 			return err
 		case <-hangup:
 			r.reload(e, t.whitelist)

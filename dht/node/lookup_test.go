@@ -48,6 +48,9 @@ func (m *lookups) add(w *world, h *host, target krpc.ID, start time.Duration) {
 			}
 		case OutConverged:
 			m.converged = append(m.converged, h.at[i]-start)
+			if out.Result.Converged != h.at[i]-start {
+				w.t.Errorf("a lookup that converged after %v says %v", h.at[i]-start, out.Result.Converged)
+			}
 		case OutDone:
 			m.queries += out.Result.Queries
 			m.most = max(m.most, out.Result.Queries)

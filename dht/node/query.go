@@ -22,7 +22,9 @@ type query struct {
 	expired bool
 	set     uint8 // of the walk, that the answer is for
 	store   bool  // an announce or a put, at the end of a lookup
+	again   bool  // a retry
 	walk    *walk
+	asker   LookupID // of a single query of the driver
 }
 
 // node is who was asked.
@@ -78,7 +80,7 @@ func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	if q.store {
 		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
 	} else {
-		n.budget.spend(now) // a store query goes where one has just been
+		n.budget.spend(now, q.again) // a store query goes where one has just been
 	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly
@@ -108,11 +110,13 @@ func (n *Node) forget(now time.Duration, q *query) {
 	if q.hasID {
 		n.tableOf(q.to.Addr()).failed(q.node(), n.lastAnswer > q.sent)
 	}
-	if q.walk == nil {
-		n.upkeep--
-		return
+	n.settled(q)
+	switch {
+	case q.walk != nil:
+		q.walk.forgotten(now)
+	case q.asker != 0:
+		n.answerAsker(now, q, nil)
 	}
-	q.walk.forgotten(now)
 }
 
 // timeouts learns from the last round trips how long to wait for an answer.

@@ -43,8 +43,9 @@ type table struct {
 }
 
 // numMarks is several times the nodes of a table: with 300 nodes one unknown
-// network in eight has a mark by chance.
-const numMarks = 2048
+// network in four has a mark by chance. Twice as many would not fit into 16 KB
+// beside a full table.
+const numMarks = 1024
 
 // bucket keeps its nodes packed: many tables fit into one simulation. Of an
 // IPv6 address the first four bytes are in the entry and the others in tails.
@@ -294,7 +295,7 @@ func markOf(ip netip.Addr) (word int, mask uint64) {
 	if ip.Is4() {
 		key = uint64(binary.BigEndian.Uint32(all[12:]) >> 8)
 	}
-	at := key * 0x9e3779b97f4a7c15 >> 53 // Fibonacci hashing: the highest 11 bits
+	at := key * 0x9e3779b97f4a7c15 >> 54 // Fibonacci hashing: the highest 10 bits
 	return int(at / 64), 1 << (at % 64)
 }
 

@@ -280,6 +280,13 @@ func TestRekey(t *testing.T) {
 	checkClosest(t, &table, rnd)
 }
 
+// A byte more would cost 128: the allocator's next class.
+func TestNodeSize(t *testing.T) {
+	if size := unsafe.Sizeof(Node{}); size > 1024-8 {
+		t.Errorf("a Node has %d bytes", size)
+	}
+}
+
 func TestEntrySize(t *testing.T) {
 	if size := unsafe.Sizeof(entry{}); size > 32 {
 		t.Errorf("an entry has %d bytes", size)

@@ -23,6 +23,8 @@ func (n *Node) meet(now time.Duration, addrs []netip.AddrPort) {
 		}
 		if n.ready {
 			n.probe(now, krpc.Node{Addr: addr}, n.id)
+		} else if n.joining {
+			n.joinThrough(now, addr)
 		}
 	}
 	if !n.ready && !n.joining {
@@ -43,6 +45,9 @@ func (n *Node) lookupEnded(now time.Duration, l *lookup) {
 	switch l.id {
 	case joinLookup:
 		n.joining = false
+		if num4, num6 := n.NumNodes(); num4+num6 < numClosest {
+			n.selfAt = min(n.selfAt, now+retrySparse)
+		}
 	case refreshLookup:
 		n.refreshing = false
 	default:

@@ -56,6 +56,7 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
+		w.hearSaved()
 	}
 	w.step(now)
 }
@@ -121,7 +122,7 @@ func (w *walk) step(now time.Duration) {
 	}
 	w.send(now)
 	if !w.converged && (w.closestAnswered() || w.running == 0 && w.atEnd()) {
-		w.converge()
+		w.converge(now)
 		w.send(now)
 	}
 	if w.converged && w.running == 0 && !w.waits() {
@@ -135,18 +136,17 @@ func (w *walk) send(now time.Duration) {
 		w.askPart(now, w.parts[0])
 		w.parts = w.parts[1:]
 	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
 			break
 		}
-		w.query(now, c.Addr, c, w.message())
+		w.query(now, c.Addr, c, w.message(now, c.Addr))
 	}
-	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
-		addr := w.seeds[0]
-		w.seeds = w.seeds[1:]
-		w.query(now, addr, nil, w.message())
-	}
+	w.askSeeds(now)
 }
 
 // waits reports whether something is to be asked once it may be. A second
@@ -157,6 +157,15 @@ func (w *walk) waits() bool {
 	}
 	c := w.next()
 	return len(w.parts) > 0 || c != nil && (c.tries == 0 || w.maySend())
+}
+
+// askSeeds asks nodes that are known by address alone.
+func (w *walk) askSeeds(now time.Duration) {
+	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
+		addr := w.seeds[0]
+		w.seeds = w.seeds[1:]
+		w.query(now, addr, nil, w.message(now, addr))
+	}
 }
 
 func (w *walk) maySend() bool {
@@ -229,9 +238,9 @@ func (w *walk) atEnd() bool {
 	return !w.maySend() || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge() {
+func (w *walk) converge(now time.Duration) {
 	w.converged = true
-	w.lookup.walkConverged()
+	w.lookup.walkConverged(now)
 	w.widen()
 }
 
@@ -286,11 +295,11 @@ func (w *walk) askPart(now time.Duration, q question) {
 	}
 }
 
-// message is what the lookup asks of every node.
-func (w *walk) message() krpc.Message {
+// message is what the lookup asks of the node at to.
+func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
 	req := &w.lookup.req
 	return krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		Method: w.n.methodFor(now, to, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
 		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	}
 }
@@ -301,6 +310,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg k
 	if c != nil {
 		q.set = w.turn(c.sets)
 		q.id, q.hasID = c.ID, true
+		q.again = c.tries > 0
 		c.tries++
 		c.running++
 	}

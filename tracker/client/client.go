@@ -30,21 +30,26 @@ type Config struct {
 	// Version is that of the program, for the User-Agent "Shoal/<version>";
 	// private trackers let clients in by it. Empty means "dev".
 	Version string
-	// LocalAddr is the source address of the connections, if valid. BEP 7:
+	// LocalAddr is the source address of connections and packets, if valid;
+	// trackers are then reached over its address family alone. BEP 7:
 	// "Each announce should use the corresponding local IP address as the
 	// source address of the connection."
 	LocalAddr netip.Addr
-	// Timeout bounds each request; 0 means DefaultTimeout.
+	// Timeout bounds each request with its retransmissions; 0 means
+	// DefaultTimeout.
 	Timeout time.Duration
 }
 
 // Client makes requests to trackers. It is safe for concurrent use and keeps
-// no connection open between requests: announces are half an hour apart.
+// no connection open between requests: announces are half an hour apart. Only a
+// UDP socket, which costs the tracker nothing, waits a minute for another
+// request to the same tracker.
 type Client struct {
 	userAgent string
 	timeout   time.Duration
 	public    *http.Client // never reaches a local address
 	local     *http.Client // for URLs that name one
+	udp       *udpClient
 }
 
 // New returns a Client.
@@ -60,6 +65,7 @@ func New(cfg Config) *Client {
 		timeout:   cfg.Timeout,
 		public:    newHTTPClient(cfg.LocalAddr, true),
 		local:     newHTTPClient(cfg.LocalAddr, false),
+		udp:       newUDPClient(cfg.LocalAddr),
 	}
 }
 
@@ -73,16 +79,21 @@ func (c *Client) Announce(ctx context.Context, announceURL string, req *tracker.
 	if err != nil {
 		return nil, err
 	}
-	u.RawQuery = announceQuery(u.RawQuery, req)
-	resp, err := fetch(ctx, c, u, parseAnnounce)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	announce := c.announceHTTP
+	if u.Scheme == "udp" {
+		announce = c.announceUDP
+	}
+	resp, err := announce(ctx, u, req)
 	if err != nil {
 		return nil, fmt.Errorf("tracker %s: %w", label(u), err)
 	}
 	return resp, nil
 }
 
-// Scrape asks the tracker at announceURL for the counts of torrents, in one
-// request, at most MaxScrape; the counts come in the order of hashes, all zero
+// Scrape asks the tracker at announceURL for the counts of torrents, at most
+// MaxScrape, over HTTP in one request; the counts come in the order of hashes, all zero
 // for a torrent that the tracker does not know. Errors are those of Announce,
 // and ErrNoScrape.
 func (c *Client) Scrape(ctx context.Context, announceURL string, hashes []metainfo.InfoHash) ([]tracker.ScrapeStats, error) {
@@ -93,13 +104,44 @@ func (c *Client) Scrape(ctx context.Context, announceURL string, hashes []metain
 	if len(hashes) > MaxScrape {
 		return nil, fmt.Errorf("scrape of %d torrents at once; trackers answer for %d", len(hashes), MaxScrape)
 	}
-	if err := toScrape(u); err != nil {
-		return nil, fmt.Errorf("tracker %s: %w", label(u), err)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	scrape := c.scrapeHTTP
+	if u.Scheme == "udp" {
+		scrape = c.scrapeUDP
 	}
-	u.RawQuery = scrapeQuery(u.RawQuery, hashes)
-	stats, err := fetch(ctx, c, u, func(b []byte) ([]tracker.ScrapeStats, error) { return parseScrape(b, hashes) })
+	stats, err := scrape(ctx, u, hashes)
 	if err != nil {
 		return nil, fmt.Errorf("scrape of tracker %s: %w", label(u), err)
+	}
+	return stats, nil
+}
+
+func (c *Client) announceHTTP(ctx context.Context, u *url.URL, req *tracker.Request) (*tracker.Response, error) {
+	u.RawQuery = announceQuery(u.RawQuery, req)
+	return fetch(ctx, c, u, parseAnnounce)
+}
+
+func (c *Client) announceUDP(ctx context.Context, u *url.URL, req *tracker.Request) (*tracker.Response, error) {
+	resp, err := c.udp.announce(ctx, u, req)
+	if err != nil {
+		return nil, explain(err, u)
+	}
+	return resp, nil
+}
+
+func (c *Client) scrapeHTTP(ctx context.Context, u *url.URL, hashes []metainfo.InfoHash) ([]tracker.ScrapeStats, error) {
+	if err := toScrape(u); err != nil {
+		return nil, err
+	}
+	u.RawQuery = scrapeQuery(u.RawQuery, hashes)
+	return fetch(ctx, c, u, func(b []byte) ([]tracker.ScrapeStats, error) { return parseScrape(b, hashes) })
+}
+
+func (c *Client) scrapeUDP(ctx context.Context, u *url.URL, hashes []metainfo.InfoHash) ([]tracker.ScrapeStats, error) {
+	stats, err := c.udp.scrape(ctx, u, hashes)
+	if err != nil {
+		return nil, explain(err, u)
 	}
 	return stats, nil
 }
@@ -120,8 +162,6 @@ func fetch[T any](ctx context.Context, c *Client, u *url.URL, parse func([]byte)
 }
 
 func (c *Client) get(ctx context.Context, u *url.URL) (body []byte, status int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, 0, err

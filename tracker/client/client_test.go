@@ -132,8 +132,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			w.Header().Set("Location", "http://[secretkey&"+r.URL.RawQuery)
 			w.WriteHeader(http.StatusFound)
 		}), "(hidden)"},
-		"udp":       {"udp://t:1/secretkey", "udp://t:1: udp trackers are not supported yet"},
-		"ftp":       {"ftp://t/secretkey", "begins neither with http:// nor with https://"},
+		"wss":       {"wss://t:1/secretkey", "wss://t:1: wss trackers are not supported yet"},
+		"ftp":       {"ftp://t/secretkey", "begins with none of http://, https:// and udp://"},
+		"no port":   {"udp://t/secretkey", "has no port between 1 and 65535"},
+		"port 0":    {"udp://t:0/secretkey", "has no port between 1 and 65535"},
+		"long path": {"udp://t:1/secretkey" + strings.Repeat("x", maxURLData), "is longer than 1000 bytes"},
 		"no host":   {"http:///secretkey", "has no host"},
 		"malformed": {"http://t:x/secretkey\x01", "malformed"},
 	} {

@@ -24,7 +24,7 @@ type networkError struct {
 func (e *networkError) Error() string { return e.text }
 func (e *networkError) Unwrap() error { return e.err }
 
-// explain turns an error of net/http into one for people. The URL that
+// explain turns an error of net or net/http into one for people. The URL that
 // net/http puts in front is dropped, for it may hold a key.
 func explain(err error, u *url.URL) error {
 	var wrapped *url.Error

@@ -98,10 +98,7 @@ func parseAnnounce(b []byte) (*tracker.Response, error) {
 // support both", BEP 23), to r.
 func readPeers(r *tracker.Response, v bscan.Value, addrLen int) {
 	b, _ := v.Str() // a list is no string, and a string no list
-	for ; len(b) >= addrLen; b = b[addrLen:] {
-		ip, _ := netip.AddrFromSlice(b[:addrLen-2])
-		addPeer(r, netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(b[addrLen-2:])), nil)
-	}
+	readCompact(r, b, addrLen)
 	for entry := range v.List() {
 		// "ip" may be "a string using ipv4 dotted notation or a domain name"
 		// (BEP 24). Names are ignored: to look up what a stranger gives is
@@ -114,6 +111,15 @@ func readPeers(r *tracker.Response, v bscan.Value, addrLen int) {
 		}
 		id, _ := entry.Get("peer id").Str()
 		addPeer(r, netip.AddrPortFrom(addr.Unmap().WithZone(""), uint16(port)), id)
+	}
+}
+
+// readCompact appends the peers in b, addrLen bytes each, to r; one that is cut
+// off is ignored.
+func readCompact(r *tracker.Response, b []byte, addrLen int) {
+	for ; len(b) >= addrLen; b = b[addrLen:] {
+		ip, _ := netip.AddrFromSlice(b[:addrLen-2])
+		addPeer(r, netip.AddrPortFrom(ip.Unmap(), binary.BigEndian.Uint16(b[addrLen-2:])), nil)
 	}
 }
 

@@ -36,14 +36,40 @@ func parseURL(s string) (*url.URL, error) {
 	u.Fragment, u.RawFragment = "", ""
 	u.Scheme = strings.ToLower(u.Scheme)
 	switch {
-	case u.Scheme == "udp", u.Scheme == "ws", u.Scheme == "wss":
+	case u.Scheme == "ws", u.Scheme == "wss":
 		return nil, &UnusableURLError{label(u), u.Scheme + " trackers are not supported yet"}
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, &UnusableURLError{label(u), "its URL begins neither with http:// nor with https://"}
+	case u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "udp":
+		return nil, &UnusableURLError{label(u), "its URL begins with none of http://, https:// and udp://"}
 	case u.Hostname() == "":
 		return nil, &UnusableURLError{label(u), "its URL has no host"}
+	case u.Scheme == "udp":
+		return u, checkUDP(u)
 	}
 	return u, nil
+}
+
+// maxURLData bounds the path and the query of a UDP tracker's URL, in bytes:
+// the announce that repeats them is to fit into one packet everywhere.
+const maxURLData = 1000
+
+// checkUDP refuses what cannot be announced to by UDP. BEP 15 has no usual port.
+func checkUDP(u *url.URL) error {
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return &UnusableURLError{label(u), "its URL has no port between 1 and 65535"}
+	}
+	if len(urlData(u)) > maxURLData {
+		return &UnusableURLError{label(u), fmt.Sprintf("the path of its URL is longer than %d bytes", maxURLData)}
+	}
+	return nil
+}
+
+// urlData is "the concatenated PATH and QUERY portion of the UDP tracker URL"
+// (BEP 41).
+func urlData(u *url.URL) string {
+	if u.RawQuery == "" && !u.ForceQuery {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + u.RawQuery
 }
 
 // Label names the tracker at announceURL for people and logs: scheme and host.

@@ -1,8 +1,10 @@
 // Package server is Shoal's tracker: a [Server] answers announces and scrapes
-// over HTTP (BEP 3, 7, 23, 24, 48) from swarms that it keeps in memory, for
-// every torrent or for those on a [Whitelist].
+// over HTTP (BEP 3, 7, 23, 24, 48) and UDP (BEP 15) from swarms that it keeps in
+// memory, for every torrent or for those on a [Whitelist].
 //
-// Requests come from strangers: queries are read byte by byte into fixed
-// space, headers, connections and times are bounded, and torrents, peers and
-// reply sizes by the [Config]. [Server.Run] serves until its context ends.
+// Requests come from strangers: queries and packets are read byte by byte into
+// fixed space, headers, connections and times are bounded, and torrents, peers
+// and reply sizes by the [Config]; who has not shown that he receives what is
+// sent to his address gets no more than he sent. [Server.Run] and
+// [Server.RunUDP] serve until their contexts end.
 package server

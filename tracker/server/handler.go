@@ -15,7 +15,8 @@ import (
 
 // counters are what the server did since it began.
 type counters struct {
-	announces, scrapes, refused atomic.Uint64
+	announces, scrapes, refused                      atomic.Uint64
+	udpConnects, udpMalformed, udpBadIDs, udpLateIDs atomic.Uint64
 }
 
 // Stats is a snapshot of a Server, and the JSON of its /stats.
@@ -28,7 +29,14 @@ type Stats struct {
 	Announces uint64 `json:"announces"` // answered, refused ones not included
 	Scrapes   uint64 `json:"scrapes"`
 	Refused   uint64 `json:"refused"` // announces and scrapes
-	UptimeSec int64  `json:"uptime_seconds"`
+	// UDP alone. Malformed packets and those with a wrong connection id were
+	// not answered; those with one older than BEP 15 allows were.
+	UDPConnects  uint64 `json:"udp_connects"`
+	UDPMalformed uint64 `json:"udp_malformed"`
+	UDPBadIDs    uint64 `json:"udp_bad_connection_ids"`
+	UDPLateIDs   uint64 `json:"udp_late_connection_ids"`
+
+	UptimeSec int64 `json:"uptime_seconds"`
 }
 
 // Stats returns the counts of this moment.
@@ -40,6 +48,12 @@ func (s *Server) Stats() Stats {
 		Announces: s.counters.announces.Load(),
 		Scrapes:   s.counters.scrapes.Load(),
 		Refused:   s.counters.refused.Load(),
+
+		UDPConnects:  s.counters.udpConnects.Load(),
+		UDPMalformed: s.counters.udpMalformed.Load(),
+		UDPBadIDs:    s.counters.udpBadIDs.Load(),
+		UDPLateIDs:   s.counters.udpLateIDs.Load(),
+
 		UptimeSec: int64(s.now() / time.Second),
 	}
 }

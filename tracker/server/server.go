@@ -80,6 +80,9 @@ type Config struct {
 	// than their own by the ip parameter. From anyone else it is ignored, for
 	// it would point the whole swarm at a victim.
 	TrustedIP []netip.Prefix
+	// StateFile keeps the swarms over a restart, if not empty: New reads it,
+	// Run writes it now and then and at its end. Its folder must exist.
+	StateFile string
 	// Logger gets a line at start and stop, none per request; nil means
 	// silent.
 	Logger *slog.Logger
@@ -125,7 +128,7 @@ type Server struct {
 	scratch  sync.Pool // of *scratch
 }
 
-// New returns a Server with empty swarms.
+// New returns a Server with empty swarms, or those of its state file.
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	if err := cfg.validate(); err != nil {
@@ -145,6 +148,11 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, begin: time.Now(), store: store}
 	s.scratch.New = func() any { return new(scratch) }
+	if cfg.StateFile != "" {
+		if err := s.loadState(); err != nil {
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
@@ -158,9 +166,9 @@ func newRand() *rand.Rand {
 
 func (s *Server) now() time.Duration { return time.Since(s.begin) }
 
-// Run serves HTTP on ln, which it closes, until ctx ends, and sweeps out
-// silent peers. Requests under way get a second. Without Run, for example
-// in a test of the handler alone, peers never expire.
+// Run serves HTTP on ln, which it closes, until ctx ends, sweeps out silent
+// peers and keeps the state file. Requests under way get a second. Without Run,
+// for example in a test of the handler alone, peers never expire.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	hs := &http.Server{
 		Handler:           s,
@@ -174,7 +182,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	s.cfg.Logger.Info("tracker serves", "http", ln.Addr().String())
 	served := make(chan error, 1) // so that it can end when nobody asks any more
 	go func() { served <- hs.Serve(netutil.LimitListener(ln, s.cfg.MaxConns)) }()
-	err := s.expireUntil(ctx, served)
+	err := s.tendUntil(ctx, served)
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if hs.Shutdown(stopCtx) != nil {
@@ -183,14 +191,30 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	if err == nil {
 		<-served
 	}
+	if s.cfg.StateFile != "" {
+		err = errors.Join(err, s.saveState())
+	}
 	s.cfg.Logger.Info("tracker stopped")
 	return err
 }
 
-// expireUntil sweeps until ctx ends or serving fails.
-func (s *Server) expireUntil(ctx context.Context, served <-chan error) error {
+// saveIfKept saves the state while requests are served. A full disk is no
+// reason to stop that.
+func (s *Server) saveIfKept() {
+	if s.cfg.StateFile == "" {
+		return
+	}
+	if err := s.saveState(); err != nil {
+		s.cfg.Logger.Warn("tracker goes on without saving", "error", err)
+	}
+}
+
+// tendUntil sweeps and saves until ctx ends or serving fails.
+func (s *Server) tendUntil(ctx context.Context, served <-chan error) error {
 	ticker := time.NewTicker(expireEvery)
 	defer ticker.Stop()
+	saver := time.NewTicker(saveEvery)
+	defer saver.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,6 +223,8 @@ func (s *Server) expireUntil(ctx context.Context, served <-chan error) error {
 			return fmt.Errorf("tracker: serve HTTP: %w", err)
 		case <-ticker.C:
 			s.store.expire(s.now())
+		case <-saver.C:
+			s.saveIfKept()
 		}
 	}
 }

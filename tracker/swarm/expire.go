@@ -33,7 +33,7 @@ func (s *Swarms) Expire(now time.Duration) int {
 	}
 	s.sweep.last = now
 	if period := s.cfg.Timeout / sweepsPerTimeout; elapsed < period {
-		s.sweep.all = max(s.sweep.all, s.numPeers()+len(s.torrents)) // joined since
+		s.sweep.all = max(s.sweep.all, s.numPeers()+s.torrents.num) // joined since
 		return s.visit(now, 1+int(float64(s.sweep.all)*float64(elapsed)/float64(period)))
 	}
 	s.beginRound()
@@ -44,7 +44,7 @@ func (s *Swarms) Expire(now time.Duration) int {
 // removed.
 func (s *Swarms) visit(now time.Duration, visits int) int {
 	before := s.numPeers()
-	for visits > 0 && len(s.torrents) > 0 {
+	for visits > 0 && s.torrents.num > 0 {
 		visits -= s.sweepSome(now, visits)
 	}
 	return before - s.numPeers()
@@ -54,17 +54,18 @@ func (s *Swarms) visit(now time.Duration, visits int) int {
 // is set here: if it followed the count of peers, it would slow down as they
 // expire and never end.
 func (s *Swarms) beginRound() {
-	s.sweep.all = s.numPeers() + len(s.torrents)
-	s.beginTorrent(len(s.torrents) - 1)
+	s.sweep.all = s.numPeers() + s.torrents.num
+	s.beginTorrent(s.torrents.num - 1)
 }
 
 // sweepSome goes on in the torrent under the broom, and past it when that is
 // done. It returns how much was looked at: the torrent counts as one.
 func (s *Swarms) sweepSome(now time.Duration, visits int) int {
 	sw := &s.sweep
-	t := &s.torrents[sw.torrent]
-	done := sweepList(s, &t.v4, &sw.rest4, now, visits)
-	done += sweepList(s, &t.v6, &sw.rest6, now, visits-done)
+	t := s.torrents.at(sw.torrent)
+	timeout := seconds(s.cfg.Timeout)
+	done := s.v4.sweep(sw.torrent, &sw.rest4, seconds(now), timeout, visits)
+	done += s.v6.sweep(sw.torrent, &sw.rest6, seconds(now), timeout, visits-done)
 	if sw.rest4 > 0 || sw.rest6 > 0 {
 		return done
 	}
@@ -82,8 +83,8 @@ func (s *Swarms) sweepSome(now time.Duration, visits int) int {
 func (s *Swarms) beginTorrent(i int) {
 	s.sweep.torrent, s.sweep.rest4, s.sweep.rest6 = 0, 0, 0
 	if i >= 0 {
-		t := &s.torrents[i]
-		s.sweep.torrent, s.sweep.rest4, s.sweep.rest6 = i, len(t.v4.members), len(t.v6.members)
+		t := s.torrents.at(i)
+		s.sweep.torrent, s.sweep.rest4, s.sweep.rest6 = i, int(t.v4.num), int(t.v6.num)
 	}
 }
 
@@ -95,12 +96,15 @@ func (s *Swarms) isForgettable(t *torrent, now time.Duration) bool {
 	return seconds(now)-t.emptySince >= seconds(keep)
 }
 
-func sweepList[A addr4 | addr6](s *Swarms, l *list[A], rest *int, now time.Duration, visits int) (done int) {
-	*rest = min(*rest, len(l.members))
+// sweep removes the peers of a torrent that fell silent, of those below rest,
+// and returns how many it looked at.
+func (f *family[A]) sweep(torrent int, rest *int, now, timeout uint32, visits int) (done int) {
+	l := f.listOf(uint32(torrent))
+	*rest = min(*rest, int(l.num))
 	for ; *rest > 0 && done < visits; done++ {
 		*rest--
-		if seconds(now)-l.members[*rest].seen > seconds(s.cfg.Timeout) {
-			remove(s, l, *rest)
+		if now-f.peers(l).members[*rest].seen > timeout {
+			f.remove(uint32(torrent), *rest)
 		}
 	}
 	return done

@@ -3,26 +3,29 @@ package swarm
 import (
 	"time"
 
-	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/tracker"
 )
 
-// none is the position of a peer that is not in a list.
+// none is the position of a peer that is not in a list, and the index of a
+// torrent that is not in the table.
 const none = -1
 
-// minIndexed is the length from which a list keeps an index. Up to here
-// looking through 16 times 12 bytes, three cache lines, is as fast as a map,
-// and most swarms never grow past it.
-const minIndexed = 17
+// maxSmall is the length up to which a list lives in a slab. To look through 16
+// times 12 bytes, three cache lines, is as fast as an index, and most swarms
+// never grow past it. A list that has become large is small again at half of
+// that, lest it change with each peer that comes and goes.
+const maxSmall = 16
 
-// list holds the peers of one torrent in one address family: dense and
-// without pointers, seeds before leechers, so that a random peer of either
-// kind is one index away and a change of kind is one swap.
-type list[A addr4 | addr6] struct {
-	members  []member[A]
-	ids      []metainfo.PeerID // parallel to members, if ids are kept
-	index    map[A]uint32      // positions, of a long list
-	numSeeds int
+// isLarge marks the place of a list that is large.
+const isLarge = 1 << 31
+
+// list says where the peers of one torrent in one address family are: dense,
+// seeds before leechers, so that a random peer of either kind is one index
+// away and a change of kind is one swap.
+type list struct {
+	place    uint32 // the number of the block in the slab for num peers; or isLarge and the number of the large one
+	num      uint32
+	numSeeds uint32
 }
 
 // member is one peer; the address comes first and the seconds last, which
@@ -33,11 +36,35 @@ type member[A addr4 | addr6] struct {
 	seen     uint32 // the last announce, in seconds
 }
 
-// update does to l what the announcer at addr asks for and returns its
-// position, or none if it is not (any more) in the list.
-func update[A addr4 | addr6](s *Swarms, l *list[A], addr A, now time.Duration, req *tracker.Request, storable bool, rep *Reply) int {
-	pos := l.find(addr)
-	rep.Known, rep.WasSeed = pos != none, pos != none && pos < l.numSeeds
+// family holds the lists of one address family.
+type family[A addr4 | addr6] struct {
+	keys    *hashKeys
+	keepIDs bool
+	listOf  func(torrent uint32) *list
+	slabs   [maxSmall + 1]slab[A] // by the length of their blocks; 0 is not used
+	larges  []large[A]
+	num     int // peers
+	seeds   int
+}
+
+// peers returns those of l, to be read and changed until the next one is added
+// or removed anywhere.
+func (f *family[A]) peers(l *list) peers[A] {
+	switch {
+	case l.place&isLarge != 0:
+		return f.larges[l.place&^isLarge].peers
+	case l.num == 0:
+		return peers[A]{}
+	}
+	return f.slabs[l.num].block(l.place, int(l.num))
+}
+
+// update does to the list of a torrent what the announcer at addr asks for and
+// returns its position, or none if it is not (any more) in the list.
+func (f *family[A]) update(s *Swarms, torrent uint32, addr A, now time.Duration, req *tracker.Request, storable bool, rep *Reply) int {
+	l := f.listOf(torrent)
+	pos := f.find(l, addr)
+	rep.Known, rep.WasSeed = pos != none, pos != none && pos < int(l.numSeeds)
 	switch {
 	case pos == none && !storable:
 		return none
@@ -45,129 +72,160 @@ func update[A addr4 | addr6](s *Swarms, l *list[A], addr A, now time.Duration, r
 		rep.Full = true
 		return none
 	case pos != none && req.Event == tracker.Stopped:
-		remove(s, l, pos)
+		f.remove(torrent, pos)
 		return none
 	case pos == none:
-		pos = add(s, l, addr)
+		pos = f.add(torrent, addr)
 	}
-	pos = setSeed(s, l, pos, req.IsSeed())
-	m := &l.members[pos]
+	pos = f.setSeed(l, pos, req.IsSeed())
+	p := f.peers(l)
+	m := &p.members[pos]
 	m.seen = seconds(now)
 	// A completed event that still lacks bytes is a false one, and a second
 	// one of the same peer would only inflate the count.
 	if req.Event == tracker.Completed && req.IsSeed() && !m.snatched {
 		m.snatched, rep.Snatched = true, true
 	}
-	if l.ids != nil {
-		l.ids[pos] = req.PeerID
+	if p.ids != nil {
+		p.ids[pos] = req.PeerID
 	}
 	return pos
 }
 
-func (l *list[A]) find(addr A) int {
-	if l.index != nil {
-		if pos, ok := l.index[addr]; ok {
-			return int(pos)
-		}
-		return none
+func (f *family[A]) find(l *list, addr A) int {
+	if l.place&isLarge != 0 {
+		return f.larges[l.place&^isLarge].find(f.keys, addr)
 	}
-	for pos := range l.members {
-		if l.members[pos].addr == addr {
+	members := f.peers(l).members
+	for pos := range members {
+		if members[pos].addr == addr {
 			return pos
 		}
 	}
 	return none
 }
 
-// add appends a leecher and returns its position.
-func add[A addr4 | addr6](s *Swarms, l *list[A], addr A) int {
-	l.members = append(l.members, member[A]{addr: addr})
-	if s.cfg.KeepPeerIDs {
-		l.ids = append(l.ids, metainfo.PeerID{})
+// add appends a leecher to the list of a torrent and returns its position.
+func (f *family[A]) add(torrent uint32, addr A) int {
+	l := f.listOf(torrent)
+	pos := int(l.num)
+	if l.place&isLarge == 0 && pos == maxSmall {
+		f.enlarge(torrent)
 	}
-	*counter(&s.stats, l)++
-	pos := len(l.members) - 1
-	if l.index != nil {
-		l.index[addr] = uint32(pos)
-	} else if len(l.members) >= minIndexed {
-		l.buildIndex()
+	if l.place&isLarge != 0 {
+		f.larges[l.place&^isLarge].add(f.keys, addr, f.keepIDs)
+		l.num++
+	} else {
+		f.resize(torrent, pos+1)
+		f.peers(l).members[pos] = member[A]{addr: addr}
 	}
+	f.num++
 	return pos
 }
 
-// remove takes the peer at pos out. The holes it would leave, at the end of
-// the seeds and at the end of the leechers, are filled by the last of each.
-func remove[A addr4 | addr6](s *Swarms, l *list[A], pos int) {
-	pos = setSeed(s, l, pos, false)
-	last := len(l.members) - 1
-	l.swap(pos, last)
-	delete(l.index, l.members[last].addr)
-	l.members = l.members[:last]
-	if l.ids != nil {
-		l.ids = l.ids[:last]
+// remove takes the peer at pos out of the list of a torrent. The holes it would
+// leave, at the end of the seeds and at the end of the leechers, are filled by
+// the last of each.
+func (f *family[A]) remove(torrent uint32, pos int) {
+	l := f.listOf(torrent)
+	pos = f.setSeed(l, pos, false)
+	last := int(l.num) - 1
+	f.swap(l, pos, last)
+	f.num--
+	if l.place&isLarge == 0 {
+		f.resize(torrent, last)
+		return
 	}
-	*counter(&s.stats, l)--
-	l.shrink()
+	f.larges[l.place&^isLarge].removeLast(f.keys)
+	l.num--
+	if last <= maxSmall/2 {
+		f.belittle(torrent)
+	}
 }
 
 // setSeed makes the peer at pos a seed or a leecher and returns where it is
 // then.
-func setSeed[A addr4 | addr6](s *Swarms, l *list[A], pos int, seed bool) int {
-	switch isSeed := pos < l.numSeeds; {
+func (f *family[A]) setSeed(l *list, pos int, seed bool) int {
+	switch isSeed := pos < int(l.numSeeds); {
 	case seed && !isSeed:
-		l.swap(pos, l.numSeeds)
-		pos = l.numSeeds
+		f.swap(l, pos, int(l.numSeeds))
+		pos = int(l.numSeeds)
 		l.numSeeds++
-		s.stats.Seeds++
+		f.seeds++
 	case !seed && isSeed:
 		l.numSeeds--
-		s.stats.Seeds--
-		l.swap(pos, l.numSeeds)
-		pos = l.numSeeds
+		f.seeds--
+		f.swap(l, pos, int(l.numSeeds))
+		pos = int(l.numSeeds)
 	}
 	return pos
 }
 
-func (l *list[A]) swap(i, j int) {
-	if i == j {
+func (f *family[A]) swap(l *list, i, j int) {
+	switch {
+	case i == j:
+	case l.place&isLarge != 0:
+		f.larges[l.place&^isLarge].swap(f.keys, i, j)
+	default:
+		f.peers(l).swap(i, j)
+	}
+}
+
+// resize moves a small list to the slab for num peers, the first of which are
+// those that it has.
+func (f *family[A]) resize(torrent uint32, num int) {
+	l := f.listOf(torrent)
+	var place uint32
+	if num > 0 {
+		place = f.slabs[num].add(torrent, num, f.keepIDs)
+		f.slabs[num].block(place, num).copyFrom(f.peers(l))
+	}
+	f.leaveSlab(l)
+	l.place, l.num = place, uint32(num)
+}
+
+// leaveSlab frees the block of a small list.
+func (f *family[A]) leaveSlab(l *list) {
+	if l.num == 0 {
 		return
 	}
-	l.members[i], l.members[j] = l.members[j], l.members[i]
-	if l.ids != nil {
-		l.ids[i], l.ids[j] = l.ids[j], l.ids[i]
-	}
-	if l.index != nil {
-		l.index[l.members[i].addr] = uint32(i)
-		l.index[l.members[j].addr] = uint32(j)
+	if owner, moved := f.slabs[l.num].remove(l.place, int(l.num)); moved {
+		f.listOf(owner).place = l.place
 	}
 }
 
-func (l *list[A]) buildIndex() {
-	l.index = make(map[A]uint32, 2*len(l.members))
-	for pos := range l.members {
-		l.index[l.members[pos].addr] = uint32(pos)
-	}
+// enlarge makes a list large.
+func (f *family[A]) enlarge(torrent uint32) {
+	l := f.listOf(torrent)
+	b := large[A]{owner: torrent, peers: f.peers(l)}
+	b.setRoom(len(b.members), f.keepIDs)
+	b.rebuild(f.keys, 4*maxSmall)
+	f.leaveSlab(l)
+	l.place = isLarge | uint32(len(f.larges))
+	f.larges = append(f.larges, b)
 }
 
-// shrink gives memory back when a swarm is down to a quarter of its height.
-func (l *list[A]) shrink() {
-	if cap(l.members) < 4*minIndexed || len(l.members) > cap(l.members)/4 {
-		return
-	}
-	l.members = append(make([]member[A], 0, 2*len(l.members)), l.members...)
-	if l.ids != nil {
-		l.ids = append(make([]metainfo.PeerID, 0, 2*len(l.ids)), l.ids...)
-	}
-	l.index = nil
-	if len(l.members) >= minIndexed {
-		l.buildIndex()
-	}
+// belittle makes a list small. The last large one takes its place.
+func (f *family[A]) belittle(torrent uint32) {
+	l := f.listOf(torrent)
+	i, last := l.place&^isLarge, len(f.larges)-1
+	old := f.larges[i].peers
+	f.larges[i] = f.larges[last]
+	f.listOf(f.larges[i].owner).place = isLarge | i
+	f.larges[last] = large[A]{}
+	f.larges = f.larges[:last]
+
+	num := len(old.members)
+	l.place = f.slabs[num].add(torrent, num, f.keepIDs)
+	f.slabs[num].block(l.place, num).copyFrom(old)
 }
 
-// counter is the count of all peers of l's address family.
-func counter[A addr4 | addr6](st *Stats, _ *list[A]) *int {
-	if len(*new(A)) == len(addr4{}) {
-		return &st.Peers4
+// setOwner tells the peers of l that their torrent has moved.
+func (f *family[A]) setOwner(l *list, torrent uint32) {
+	switch {
+	case l.place&isLarge != 0:
+		f.larges[l.place&^isLarge].owner = torrent
+	case l.num > 0:
+		f.slabs[l.num].owners[l.place] = torrent
 	}
-	return &st.Peers6
 }

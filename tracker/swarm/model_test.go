@@ -139,15 +139,35 @@ func checkTotals(t *testing.T, s *Swarms, m *model) {
 
 func checkLists(t *testing.T, s *Swarms) {
 	t.Helper()
-	for i := range s.torrents {
-		l := &s.torrents[i].v4
-		for pos, member := range l.members {
-			if l.find(member.addr) != pos {
-				t.Fatalf("%v is at %d, but found at %d", member.addr, pos, l.find(member.addr))
-			}
+	for i := range s.torrents.num {
+		if s.torrents.find(s.torrents.at(i).infoHash) != i {
+			t.Fatalf("torrent %d is not found there", i)
 		}
-		if l.index != nil && len(l.index) != len(l.members) {
-			t.Fatalf("the index has %d entries for %d peers", len(l.index), len(l.members))
+		checkList(t, &s.v4, i)
+		checkList(t, &s.v6, i)
+	}
+}
+
+func checkList[A addr4 | addr6](t *testing.T, f *family[A], torrent int) {
+	t.Helper()
+	l := f.listOf(uint32(torrent))
+	p := f.peers(l)
+	if len(p.members) != int(l.num) || f.keepIDs && len(p.ids) != int(l.num) {
+		t.Fatalf("%d peers and %d ids, of %d", len(p.members), len(p.ids), l.num)
+	}
+	for pos, member := range p.members {
+		if f.find(l, member.addr) != pos {
+			t.Fatalf("%v is at %d, but found at %d", member.addr, pos, f.find(l, member.addr))
+		}
+	}
+	switch {
+	case l.place&isLarge != 0:
+		if owner := f.larges[l.place&^isLarge].owner; int(owner) != torrent {
+			t.Fatalf("the large list of torrent %d belongs to %d", torrent, owner)
+		}
+	case l.num > 0:
+		if owner := f.slabs[l.num].owners[l.place]; int(owner) != torrent {
+			t.Fatalf("the block of torrent %d belongs to %d", torrent, owner)
 		}
 	}
 }

@@ -79,20 +79,10 @@ func (c *Config) validate() error {
 // use.
 type Swarms struct {
 	cfg      Config
-	byHash   map[metainfo.InfoHash]uint32 // where in torrents
-	torrents []torrent
-	stats    Stats
+	torrents table
+	v4       family[addr4]
+	v6       family[addr6]
 	sweep    sweep
-}
-
-// torrent is the swarm of one info-hash. IPv4 and IPv6 peers live apart, for
-// most have the shorter address.
-type torrent struct {
-	infoHash   metainfo.InfoHash
-	v4         list[addr4]
-	v6         list[addr6]
-	downloaded uint32
-	emptySince uint32 // in seconds, of an empty torrent
 }
 
 // Stats counts what is in the swarms.
@@ -108,14 +98,19 @@ func New(cfg Config) (*Swarms, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Swarms{cfg: cfg, byHash: make(map[metainfo.InfoHash]uint32)}, nil
+	s := &Swarms{cfg: cfg}
+	s.torrents.keys = newHashKeys(cfg.Rand)
+	s.v4 = family[addr4]{keys: &s.torrents.keys, keepIDs: cfg.KeepPeerIDs,
+		listOf: func(t uint32) *list { return &s.torrents.at(int(t)).v4 }}
+	s.v6 = family[addr6]{keys: &s.torrents.keys, keepIDs: cfg.KeepPeerIDs,
+		listOf: func(t uint32) *list { return &s.torrents.at(int(t)).v6 }}
+	return s, nil
 }
 
 // Stats returns the counts of this moment.
 func (s *Swarms) Stats() Stats {
-	st := s.stats
-	st.Torrents = len(s.torrents)
-	st.Leechers = st.Peers4 + st.Peers6 - st.Seeds
+	st := Stats{Torrents: s.torrents.num, Seeds: s.v4.seeds + s.v6.seeds, Peers4: s.v4.num, Peers6: s.v6.num}
+	st.Leechers = s.numPeers() - st.Seeds
 	return st
 }
 
@@ -146,21 +141,22 @@ type Reply struct {
 func (s *Swarms) Announce(now time.Duration, req *tracker.Request, dst *Peers) Reply {
 	var rep Reply
 	storable := req.Addr.Port() != 0 && req.Addr.Addr().IsValid() && req.Event != tracker.Stopped
-	t := s.lookup(req.InfoHash)
-	if t == nil && storable {
-		t = s.addTorrent(now, req.InfoHash)
-		rep.Full = t == nil
+	i := s.torrents.find(req.InfoHash)
+	if i == none && storable {
+		i = s.addTorrent(now, req.InfoHash)
+		rep.Full = i == none
 	}
-	if t == nil {
+	if i == none {
 		return rep
 	}
 	own4, own6 := none, none
 	if ip := req.Addr.Addr().Unmap(); ip.Is4() {
-		own4 = update(s, &t.v4, toAddr4(ip, req.Addr.Port()), now, req, storable, &rep)
+		own4 = s.v4.update(s, uint32(i), toAddr4(ip, req.Addr.Port()), now, req, storable, &rep)
 	} else {
-		own6 = update(s, &t.v6, toAddr6(ip, req.Addr.Port()), now, req, storable, &rep)
+		own6 = s.v6.update(s, uint32(i), toAddr6(ip, req.Addr.Port()), now, req, storable, &rep)
 	}
-	s.count(now, t, &rep)
+	t := s.torrents.at(i)
+	count(now, t, &rep)
 	if req.Event != tracker.Stopped {
 		s.choose(t, req, own4, own6, dst)
 	}
@@ -169,7 +165,7 @@ func (s *Swarms) Announce(now time.Duration, req *tracker.Request, dst *Peers) R
 
 // count closes the books of one announce: the torrent's counters, and the
 // reply's.
-func (s *Swarms) count(now time.Duration, t *torrent, rep *Reply) {
+func count(now time.Duration, t *torrent, rep *Reply) {
 	if rep.Snatched {
 		t.downloaded++
 	}
@@ -182,50 +178,40 @@ func (s *Swarms) count(now time.Duration, t *torrent, rep *Reply) {
 
 // Scrape returns the counts of one torrent, and false if nobody announced it.
 func (s *Swarms) Scrape(h metainfo.InfoHash) (tracker.ScrapeStats, bool) {
-	t := s.lookup(h)
-	if t == nil {
+	i := s.torrents.find(h)
+	if i == none {
 		return tracker.ScrapeStats{}, false
 	}
-	return t.scrape(), true
+	return s.torrents.at(i).scrape(), true
 }
 
-func (s *Swarms) lookup(h metainfo.InfoHash) *torrent {
-	i, ok := s.byHash[h]
-	if !ok {
-		return nil
+// addTorrent returns the index of a new torrent, or none if there is no room.
+func (s *Swarms) addTorrent(now time.Duration, h metainfo.InfoHash) int {
+	if s.torrents.num >= s.cfg.MaxTorrents || s.numPeers() >= s.cfg.MaxPeers {
+		return none
 	}
-	return &s.torrents[i]
+	i := s.torrents.add(h)
+	s.torrents.at(i).emptySince = seconds(now)
+	return i
 }
 
-func (s *Swarms) addTorrent(now time.Duration, h metainfo.InfoHash) *torrent {
-	if len(s.torrents) >= s.cfg.MaxTorrents || s.numPeers() >= s.cfg.MaxPeers {
-		return nil
-	}
-	s.byHash[h] = uint32(len(s.torrents))
-	s.torrents = append(s.torrents, torrent{infoHash: h, emptySince: seconds(now)})
-	return &s.torrents[len(s.torrents)-1]
-}
-
+// removeTorrent takes an empty torrent out.
 func (s *Swarms) removeTorrent(i int) {
-	last := len(s.torrents) - 1
-	delete(s.byHash, s.torrents[i].infoHash)
-	if i != last {
-		s.torrents[i] = s.torrents[last]
-		s.byHash[s.torrents[i].infoHash] = uint32(i)
+	s.torrents.remove(i)
+	if i < s.torrents.num { // another has moved there
+		t := s.torrents.at(i)
+		s.v4.setOwner(&t.v4, uint32(i))
+		s.v6.setOwner(&t.v6, uint32(i))
 	}
-	s.torrents[last] = torrent{}
-	s.torrents = s.torrents[:last]
 }
 
-func (s *Swarms) numPeers() int { return s.stats.Peers4 + s.stats.Peers6 }
-
-func (t *torrent) isEmpty() bool { return len(t.v4.members) == 0 && len(t.v6.members) == 0 }
+func (s *Swarms) numPeers() int { return s.v4.num + s.v6.num }
 
 func (t *torrent) scrape() tracker.ScrapeStats {
-	seeds := t.v4.numSeeds + t.v6.numSeeds
+	seeds := int(t.v4.numSeeds + t.v6.numSeeds)
 	return tracker.ScrapeStats{
 		Complete:   seeds,
-		Incomplete: len(t.v4.members) + len(t.v6.members) - seeds,
+		Incomplete: int(t.v4.num+t.v6.num) - seeds,
 		Downloaded: int(t.downloaded),
 	}
 }
