@@ -64,7 +64,11 @@ const (
 // The upkeep of the table.
 const (
 	upkeepEvery = 3 * time.Second // how often the table is looked over: 300 times in goodFor, a full table
-	maxUpkeep   = 8               // unanswered queries for upkeep
+	// Only so many buckets are refreshed: as many as a network of 2^24 nodes has.
+	// Whoever answers under ids next to ours could make there be 160, and each
+	// refresh is a lookup.
+	maxRefreshed = 24
+	maxUpkeep    = 8 // unanswered queries for upkeep
 	// Of those, so many may be to nodes that asked us: a flood of queries from
 	// forged addresses must not end the upkeep.
 	maxUpkeepAsked = 4
