@@ -63,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.disk = newWorkers(runtime.GOMAXPROCS(0))
 	if cfg.mapsPorts() {
-		c.tasks.Go(func() { c.keepMapped(routers()) })
+		c.tasks.Go(func() { c.keepMapped(c.Port(), routers("TCP")) })
 	}
 	return c, nil
 }

@@ -16,12 +16,15 @@ type dhtNode struct {
 // UseDHT tells peers that a DHT node runs at the UDP port, and found of the
 // nodes that they have (BEP 5's message "port"). found is called by the loops
 // of torrents, several at once, and must not wait; nobody has checked the
-// addresses. UseDHT must come before the first Add. To look for peers in the
-// DHT is for a Finder.
+// addresses. UseDHT must come before the first Add. If the client maps ports, it
+// maps this one, too. To look for peers in the DHT is for a Finder.
 func (c *Client) UseDHT(port int, found func(netip.AddrPort)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dht = dhtNode{port: uint16(port), found: found}
+	if c.cfg.mapsPorts() {
+		c.tasks.Go(func() { c.keepMapped(port, routers("UDP")) })
+	}
 }
 
 // heardOf passes a node on.
