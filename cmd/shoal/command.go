@@ -12,15 +12,32 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// command is one row of the table in commands.go.
+// command is one row of the table in commands.go, or of a group's own table.
 type command struct {
-	name    string
+	name    string // one word, or in a group two: "dht ping"
 	summary string // one line, for the overview
 	usage   string // the arguments, as they stand behind the name
 	about   string // what the summary leaves out, or empty
 	example string // one worked example: the command line and what it does
 	new     func() runner
+	subs    func() []command // of a group: its commands
 }
+
+// group is the runner of a command that is only the first word of others.
+type group struct{ subs []command }
+
+func (group) flags(*pflag.FlagSet) {}
+
+func (g group) run(context.Context, *env, []string) error {
+	var words []string
+	for _, c := range g.subs {
+		words = append(words, c.lastWord())
+	}
+	return usagef("say what to do: %s", strings.Join(words, ", "))
+}
+
+// lastWord is the name of c inside of its group.
+func (c command) lastWord() string { return c.name[strings.LastIndexByte(c.name, ' ')+1:] }
 
 // runner is one run of a command: flags binds its options to the flag set,
 // which is then parsed, and run does the work.
@@ -73,11 +90,11 @@ func dispatch(ctx context.Context, e *env, args []string) error {
 	case "--version":
 		args = append([]string{"version"}, args[1:]...)
 	}
-	cmd, err := lookUp(args[0])
+	cmd, rest, err := find(args)
 	if err != nil {
 		return err
 	}
-	return cmd.execute(ctx, e, args[1:])
+	return cmd.execute(ctx, e, rest)
 }
 
 // execute parses args and runs the command. Every usage error names the page
@@ -135,9 +152,23 @@ func (c command) flagSet(r runner) *pflag.FlagSet {
 	return fs
 }
 
-// lookUp finds the command called name.
-func lookUp(name string) (command, error) {
-	table := commands()
+// find returns the command that args begin with, in one word or in two, and
+// the arguments behind it.
+func find(args []string) (command, []string, error) {
+	cmd, err := lookUp(commands(), args[0])
+	if err != nil || cmd.subs == nil || len(args) == 1 || strings.HasPrefix(args[1], "-") {
+		return cmd, args[1:], err
+	}
+	cmd, err = lookUp(cmd.subs(), cmd.name+" "+args[1])
+	return cmd, args[2:], err
+}
+
+// lookUp finds the command called name in table.
+func lookUp(table []command, name string) (command, error) {
+	page := "shoal help"
+	if first, _, two := strings.Cut(name, " "); two {
+		page = "shoal " + first + " --help"
+	}
 	names := []string{"help"}
 	for _, c := range table {
 		if c.name == name {
@@ -146,12 +177,12 @@ func lookUp(name string) (command, error) {
 		names = append(names, c.name)
 	}
 	if strings.HasPrefix(name, "-") {
-		return command{}, usagef("a command comes before its flags, as in \"shoal get %s\" (see \"shoal help\")", name)
+		return command{}, usagef("a command comes before its flags, as in \"shoal get %s\" (see %q)", name, page)
 	}
 	if near, ok := nearest(name, names); ok {
-		return command{}, usagef("there is no command %q; did you mean %q? (see \"shoal help\")", name, near)
+		return command{}, usagef("there is no command %q; did you mean %q? (see %q)", name, near, page)
 	}
-	return command{}, usagef("there is no command %q (see \"shoal help\")", name)
+	return command{}, usagef("there is no command %q (see %q)", name, page)
 }
 
 // nearest returns the candidate that fewest keystrokes turn name into, if it is

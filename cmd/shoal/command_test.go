@@ -13,14 +13,15 @@ import (
 
 func TestHelpTexts(t *testing.T) {
 	golden(t, "help/shoal.txt", mustSucceed(t).stdout)
-	for _, c := range commands() {
+	for _, c := range withSubs(commands()) {
 		t.Run(c.name, func(t *testing.T) {
-			byFlag := mustSucceed(t, c.name, "--help")
-			byCommand := mustSucceed(t, "help", c.name)
+			words := strings.Fields(c.name)
+			byFlag := mustSucceed(t, append(words, "--help")...)
+			byCommand := mustSucceed(t, append([]string{"help"}, words...)...)
 			if byFlag != byCommand {
 				t.Errorf("\"%s --help\" and \"help %s\" differ", c.name, c.name)
 			}
-			golden(t, "help/"+c.name+".txt", byFlag.stdout)
+			golden(t, "help/"+strings.Join(words, "-")+".txt", byFlag.stdout)
 		})
 	}
 }
@@ -35,7 +36,7 @@ func TestOverviewIsReachedInEveryWay(t *testing.T) {
 }
 
 func TestEveryCommandHasAWorkedExample(t *testing.T) {
-	for _, c := range commands() {
+	for _, c := range withSubs(commands()) {
 		if !strings.Contains(c.example, "shoal "+c.name) {
 			t.Errorf("%s: the example does not run it: %q", c.name, c.example)
 		}
@@ -121,6 +122,43 @@ var usageErrors = []struct{ args, want string }{
 	{"tracker run --open --http :99999", `--http ":99999" is not an address`},
 	{"tracker run --open --interval 9999h", `--interval 9999h0m0s is more than a day`},
 
+	{"dht", `say what to do: run, ping, find-node,`},
+	{"dht png", `there is no command "dht png"; did you mean "dht ping"? (see "shoal dht --help")`},
+	{"dht frobnicate", `there is no command "dht frobnicate" (see "shoal dht --help")`},
+	{"dht --json", `unknown flag: --json`},
+	{"help dht png", `did you mean "dht ping"?`},
+	{"dht run now", `it takes no argument`},
+	{"dht run --addr nowhere", `--addr "nowhere" is not an address`},
+	{"dht run --addr :99999", `--addr ":99999" is not an address`},
+	{"dht run --bootstrap 127.0.0.1", `--bootstrap "127.0.0.1": write it as HOST:PORT`},
+	{"dht run --interval 1ms", `--interval 1ms is less than 100ms`},
+	{"dht run --metrics 9881", `--metrics "9881" is not an address`},
+	{"dht ping", `name one node as HOST:PORT`},
+	{"dht ping 127.0.0.1", `node "127.0.0.1": write it as HOST:PORT`},
+	{"dht ping --count 0 127.0.0.1:1", `--count 0 is not between 1 and`},
+	{"dht ping --interval -1s 127.0.0.1:1", `--interval -1s is negative`},
+	{"dht ping --timeout 0s 127.0.0.1:1", `--timeout 0s leaves no time`},
+	{"dht find-node", `name an id of 40 hexadecimal digits`},
+	{"dht find-node 12", `"12" is not an id of 40 hexadecimal digits`},
+	{"dht find-node --addr 127.0.0.1 0000000000000000000000000000000000000001", `name a node with --bootstrap HOST:PORT`},
+	{"dht get-peers", `name one torrent`},
+	{"dht get-peers --timeout -1s x", `--timeout -1s leaves no time`},
+	{"dht announce x", `say where the peer listens: --port N`},
+	{"dht announce --port 65536 x", `--port 65536 is not between 1 and 65535`},
+	{"dht scrape a b", `name one torrent`},
+	{"dht sample --count -1", `--count -1 is negative`},
+	{"dht sample a b", `name one node as HOST:PORT, or none`},
+	{"dht sample --bootstrap 127.0.0.1:1 127.0.0.1:1", `leave out --bootstrap and --state`},
+	{"dht get", `name a target of 40 hexadecimal digits`},
+	{"dht get --key 12", `"12" is not a public key of 64 hexadecimal digits`},
+	{"dht get --key 12 12", `by its TARGET or by --key, not by both`},
+	{"dht get --raw --json x", `--raw and --json exclude each other`},
+	{"dht put", `name one value`},
+	{"dht put --bencode i01e", `"i01e" is not bencoded`},
+	{"dht put --salt s x", `name its key with --key-file`},
+	{"dht put --key-file k --seq -1 x", `--seq -1 is negative`},
+	{"dht put --key-file k --cas many x", `invalid argument "many" for "--cas" flag: it is not a number`},
+
 	{"demo fast", `it takes no argument`},
 	{"version now", `it takes no argument`},
 	{"completion", `name one shell: bash, zsh, fish`},
@@ -131,7 +169,9 @@ func TestUsageErrors(t *testing.T) {
 	covered := map[string]bool{}
 	for _, test := range usageErrors {
 		args := strings.Fields(test.args)
-		covered[args[0]] = true
+		if c, _, err := find(args); err == nil {
+			covered[c.name] = true
+		}
 		r := shoal(t, args...)
 		if r.code != exitUsage || r.stdout != "" {
 			t.Errorf("shoal %s: exit %d, stdout %q", test.args, r.code, r.stdout)
@@ -139,14 +179,14 @@ func TestUsageErrors(t *testing.T) {
 		if !strings.Contains(r.stderr, test.want) || strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, "shoal: ") {
 			t.Errorf("shoal %s says:\n%swant one line with: %s", test.args, r.stderr, test.want)
 		}
-		if _, err := lookUp(args[0]); err == nil && !strings.Contains(r.stderr, fmt.Sprintf("(see \"shoal %s --help\")", args[0])) {
+		if c, _, err := find(args); err == nil && !strings.Contains(r.stderr, fmt.Sprintf("(see \"shoal %s --help\")", c.name)) {
 			t.Errorf("shoal %s does not point to its help: %s", test.args, r.stderr)
 		}
 	}
 	if r := shoal(t, "get", ""); r.code != exitUsage || !strings.Contains(r.stderr, "get: an argument is empty (see") {
 		t.Errorf("an empty argument: exit %d, %s", r.code, r.stderr)
 	}
-	for _, c := range commands() {
+	for _, c := range withSubs(commands()) {
 		if !covered[c.name] {
 			t.Errorf("no usage error of %s is tested", c.name)
 		}

@@ -13,6 +13,7 @@ func commands() []command {
 		seedCommand(),
 		shareCommand(),
 		trackerCommand(),
+		dhtCommand(),
 		demoCommand(),
 		versionCommand(),
 		completionCommand(),

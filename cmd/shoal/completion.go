@@ -61,14 +61,41 @@ func names(table []command) []string {
 func (c command) eachFlag(do func(f *pflag.Flag)) { c.flagSet(c.new()).VisitAll(do) }
 
 // words are what can be completed behind c besides flags and files.
-func (c command) words() []string {
+func (c command) words() (words []string) {
 	switch c.name {
 	case "completion":
 		return shells
 	case "tracker":
 		return []string{"run"}
 	}
-	return nil
+	if c.subs != nil {
+		for _, sub := range c.subs() {
+			words = append(words, sub.lastWord())
+		}
+	}
+	return words
+}
+
+// withSubs returns the commands of table and, behind each group, its own.
+func withSubs(table []command) (all []command) {
+	for _, c := range table {
+		all = append(all, c)
+		if c.subs != nil {
+			all = append(all, c.subs()...)
+		}
+	}
+	return all
+}
+
+// groups returns the names of the groups of table, as a pattern of "case".
+func groups(table []command) string {
+	var names []string
+	for _, c := range table {
+		if c.subs != nil {
+			names = append(names, c.name)
+		}
+	}
+	return strings.Join(names, "|")
 }
 
 func bashCompletion(table []command) string {
@@ -76,15 +103,16 @@ func bashCompletion(table []command) string {
 	commandNames := strings.Join(names(table), " ")
 	b.WriteString(`# Completion of shoal's commands and flags for bash, made by "shoal completion bash".
 _shoal() {
-    local cur=${COMP_WORDS[COMP_CWORD]} words= flags=
+    local cur=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]} words= flags=
     if [ "$COMP_CWORD" -eq 1 ]; then
 `)
-	fmt.Fprintf(&b, "        words=%q\n    else\n        case ${COMP_WORDS[1]} in\n", commandNames)
-	fmt.Fprintf(&b, "        help) words=%q ;;\n", commandNames)
-	for _, c := range table {
+	fmt.Fprintf(&b, "        words=%q\n    else\n", commandNames)
+	fmt.Fprintf(&b, "        case $command in\n        %s) [ \"$COMP_CWORD\" -eq 2 ] || command+=\" ${COMP_WORDS[2]}\" ;;\n        esac\n", groups(table))
+	fmt.Fprintf(&b, "        case $command in\n        help) words=%q ;;\n", commandNames)
+	for _, c := range withSubs(table) {
 		var flags []string
 		c.eachFlag(func(f *pflag.Flag) { flags = append(flags, "--"+f.Name) })
-		fmt.Fprintf(&b, "        %s) words=%q flags=%q ;;\n", c.name, strings.Join(c.words(), " "), strings.Join(flags, " "))
+		fmt.Fprintf(&b, "        %q) words=%q flags=%q ;;\n", c.name, strings.Join(c.words(), " "), strings.Join(flags, " "))
 	}
 	b.WriteString(`        esac
     fi
@@ -113,11 +141,19 @@ func zshCompletion(table []command) string {
     local command=$words[2]
     shift words
     (( CURRENT-- ))
+`)
+	fmt.Fprintf(&b, "    case $command in\n    %s)\n", groups(table))
+	b.WriteString(`        if (( CURRENT > 2 )); then
+            command+=" $words[2]"
+            shift words
+            (( CURRENT-- ))
+        fi ;;
+    esac
     case $command in
     help) _describe command commands ;;
 `)
-	for _, c := range table {
-		fmt.Fprintf(&b, "    %s) _arguments", c.name)
+	for _, c := range withSubs(table) {
+		fmt.Fprintf(&b, "    %s) _arguments", quoteShell(c.name))
 		c.eachFlag(func(f *pflag.Flag) {
 			fmt.Fprintf(&b, " \\\n        %s", quoteShell(zshFlag(f, "--"+f.Name, "=")))
 			if f.Shorthand != "" {
@@ -153,8 +189,8 @@ func fishCompletion(table []command) string {
 	}
 	fmt.Fprintf(&b, "complete -c shoal -f -n __fish_use_subcommand -a help -d 'explain a command'\n")
 	fmt.Fprintf(&b, "complete -c shoal -f -n '__fish_seen_subcommand_from help' -a %s\n", quoteFish(strings.Join(names(table), " ")))
-	for _, c := range table {
-		condition := quoteFish("__fish_seen_subcommand_from " + c.name)
+	for _, c := range withSubs(table) {
+		condition := quoteFish(fishCondition(c, table))
 		if words := c.words(); words != nil {
 			fmt.Fprintf(&b, "complete -c shoal -f -n %s -a %s\n", condition, quoteFish(strings.Join(words, " ")))
 		}
@@ -171,6 +207,19 @@ func fishCompletion(table []command) string {
 		})
 	}
 	return b.String()
+}
+
+// fishCondition is true where c's flags and words are completed: behind the
+// words of its name, and for one that is also a word of a group ("dht get")
+// not behind that group.
+func fishCondition(c command, table []command) string {
+	condition := "__fish_seen_subcommand_from " + strings.ReplaceAll(c.name, " ", "; and __fish_seen_subcommand_from ")
+	for _, g := range table {
+		if g.subs != nil && g.name != c.name && !strings.HasPrefix(c.name, g.name+" ") {
+			condition = "not __fish_seen_subcommand_from " + g.name + "; and " + condition
+		}
+	}
+	return condition
 }
 
 // quoteShell quotes s for zsh and every POSIX shell.

@@ -11,14 +11,14 @@ import (
 func TestCompletionKnowsEveryCommandAndFlag(t *testing.T) {
 	for _, shell := range shells {
 		script := mustSucceed(t, "completion", shell).stdout
-		for _, c := range commands() {
-			if !strings.Contains(script, c.name) {
+		for _, c := range withSubs(commands()) {
+			if !strings.Contains(script, c.lastWord()) {
 				t.Errorf("%s: no command %s", shell, c.name)
 			}
 			c.eachFlag(func(f *pflag.Flag) {
 				flag := "--" + f.Name
 				if shell == "fish" {
-					flag = "__fish_seen_subcommand_from " + c.name + "' -l " + f.Name
+					flag = "__fish_seen_subcommand_from " + c.lastWord() + "' -l " + f.Name
 				}
 				if !strings.Contains(script, flag) {
 					t.Errorf("%s: no flag --%s of %s", shell, f.Name, c.name)
@@ -41,6 +41,10 @@ func TestCompletionInBash(t *testing.T) {
 		"shoal completion ":     "bash zsh fish",
 		"shoal help compl":      "completion",
 		"shoal show --json --f": "--files",
+		"shoal dht pi":          "ping",
+		"shoal dht ping --cou":  "--count",
+		"shoal dht get --sa":    "--salt",
+		"shoal get --sa":        "",
 	} {
 		words := strings.Split(line, " ")
 		ask := script + "\nCOMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)); _shoal; echo \"${COMPREPLY[*]}\""

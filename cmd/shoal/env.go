@@ -20,7 +20,8 @@ type env struct {
 	stderrIsTerminal bool
 
 	// Tests wait by these, when they are set: listening is called with what
-	// begins to listen ("peer", "tracker") and where, looked with the progress
+	// begins to listen ("peer", "tracker", "dht", "metrics") and where, and for a
+	// DHT node that has joined once more ("joined"), looked with the progress
 	// of every transfer each time that it is drawn.
 	listening func(what, addr string)
 	looked    func(all []progress)

@@ -22,7 +22,7 @@ func help(e *env, args []string) error {
 	if len(args) == 0 || args[0] == "help" || strings.HasPrefix(args[0], "-") {
 		return printOverview(e)
 	}
-	c, err := lookUp(args[0])
+	c, _, err := find(args)
 	if err != nil {
 		return err
 	}
@@ -43,6 +43,12 @@ func (c command) help() string {
 	}
 	if c.about != "" {
 		fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(c.about))
+	}
+	if c.subs != nil {
+		b.WriteString("\nCommands:\n")
+		for _, sub := range c.subs() {
+			fmt.Fprintf(&b, "  %-11s %s\n", sub.lastWord(), sub.summary)
+		}
 	}
 	fmt.Fprintf(&b, "\nExample:\n")
 	for line := range strings.Lines(strings.TrimSpace(c.example)) {

@@ -104,6 +104,46 @@ func TestItemVectors(t *testing.T) {
 	}
 }
 
+// The vectors of BEP 46: the targets of two magnet links. The salt is the byte
+// that the link has in hexadecimal.
+func TestMutableTorrentVectors(t *testing.T) {
+	key, _ := hex.DecodeString("8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e")
+	for salt, want := range map[string]string{
+		"":   "cc3f9d90b572172053626f9980ce261a850d050b",
+		"6e": "59ee7c2cb9b4f7eb1986ee2d18fd2fdb8a56554f",
+	} {
+		raw, _ := hex.DecodeString(salt)
+		if got := MutableTarget(key, raw).String(); got != want {
+			t.Errorf("salt %q: target %s, want %s", salt, got, want)
+		}
+	}
+}
+
+func TestTorrentValue(t *testing.T) {
+	value := AppendTorrentValue(nil, idA)
+	if string(value) != "d2:ih20:abcdefghij0123456789e" {
+		t.Errorf("value %q", value)
+	}
+	for value, want := range map[string]bool{
+		string(value): true,
+		"d2:ih20:abcdefghij01234567893:new3:keye": true,
+		"":                               false,
+		"de":                             false,
+		"20:abcdefghij0123456789":        false,
+		"l20:abcdefghij0123456789e":      false,
+		"d2:ihi1ee":                      false,
+		"d2:ih19:abcdefghij012345678e":   false,
+		"d2:ih21:abcdefghij0123456789Ze": false,
+		"d2:ih20:abcdefghij0123456789":   false,
+		"d2:ih20:abcdefghij0123456789ee": false,
+		"d2:ih40:" + strings.Repeat("61", 20) + "e": false,
+	} {
+		if got, ok := ParseTorrentValue([]byte(value)); ok != want || ok && got != idA || !ok && got != (ID{}) {
+			t.Errorf("%q: %v, %v", value, got, ok)
+		}
+	}
+}
+
 // The vector of BEP 33: 256 IPv4 and 1,000 IPv6 addresses.
 func TestFilterVector(t *testing.T) {
 	const want = "f6c3f5eaa07ffd91bde89f777f26fb2bff37bdb8fb2bbaa2fd3ddde7bacfff75ee7ccbae" +
@@ -132,7 +172,13 @@ func TestFilterVector(t *testing.T) {
 	if e := f4.Estimate(); math.Abs(e-1224.9308) > 0.0001 {
 		t.Errorf("estimate %.4f, want 1224.9308", e)
 	}
+	if !f4.Contains(netip.MustParseAddr("192.0.2.77")) || !f4.Contains(netip.MustParseAddr("2001:db8::3e7")) {
+		t.Error("an address that was inserted is not in the filter")
+	}
 	var empty, full Filter
+	if empty.Contains(ip) {
+		t.Error("an empty filter contains an address")
+	}
 	for i := range full {
 		full[i] = 0xff
 	}

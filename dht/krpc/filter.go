@@ -15,6 +15,25 @@ type Filter [FilterLen]byte
 // Insert adds the 4 or 16 bytes of ip; an IPv4 address mapped into IPv6
 // counts as IPv4.
 func (f *Filter) Insert(ip netip.Addr) {
+	for _, index := range filterBits(ip) {
+		f[index/8] |= 1 << (index % 8)
+	}
+}
+
+// Contains reports whether ip may have been inserted. It is always true of an
+// address that was, and sometimes of others.
+func (f *Filter) Contains(ip netip.Addr) bool {
+	for _, index := range filterBits(ip) {
+		if f[index/8]>>(index%8)&1 == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// filterBits returns the bits of an address. BEP 33: "truncate index to m (11
+// bits required)".
+func filterBits(ip netip.Addr) [2]uint {
 	var hash [sha1.Size]byte
 	if ip = ip.Unmap(); ip.Is4() {
 		b := ip.As4()
@@ -23,15 +42,11 @@ func (f *Filter) Insert(ip netip.Addr) {
 		b := ip.As16()
 		hash = sha1.Sum(b[:])
 	}
-	f.set(uint(hash[0]) | uint(hash[1])<<8)
-	f.set(uint(hash[2]) | uint(hash[3])<<8)
-}
-
-// set sets the bit that a hash says. BEP 33: "truncate index to m (11 bits
-// required)".
-func (f *Filter) set(index uint) {
-	index %= FilterLen * 8
-	f[index/8] |= 1 << (index % 8)
+	const numBits = FilterLen * 8
+	return [2]uint{
+		(uint(hash[0]) | uint(hash[1])<<8) % numBits,
+		(uint(hash[2]) | uint(hash[3])<<8) % numBits,
+	}
 }
 
 // Union adds what other has: FilterLen bytes, as in Message.BFsd.

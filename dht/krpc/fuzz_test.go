@@ -39,6 +39,21 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzTorrentValue holds what a mutable torrent's value says against what
+// would be written for it.
+func FuzzTorrentValue(f *testing.F) {
+	f.Add([]byte("d2:ih20:abcdefghij0123456789e"))
+	f.Add([]byte("d2:ih20:abcdefghij01234567893:new3:keye"))
+	f.Add([]byte("d1:b0:1:a0:e"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		infoHash, ok := ParseTorrentValue(value)
+		again, okAgain := ParseTorrentValue(AppendTorrentValue(nil, infoHash))
+		if !okAgain || again != infoHash || ok && !bytes.Contains(value, infoHash[:]) {
+			t.Fatalf("%q: %v, %v", value, infoHash, again)
+		}
+	})
+}
+
 func roundTrip(t *testing.T, m *Message) {
 	first := m.Append(nil)
 	var again Message

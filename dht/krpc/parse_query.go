@@ -216,9 +216,10 @@ func (m *Message) needAnnounce(has *seen) *Refusal {
 
 // needPut tells the two kinds of BEP 44's put apart: "The distinction between
 // storing mutable and immutable items is the inclusion of a public key, a
-// sequence number, signature and an optional salt".
+// sequence number, signature and an optional salt". A sequence number alone
+// makes no mutable item: anacrolix/dht sends one with every put.
 func (m *Message) needPut() *Refusal {
-	mutable := m.Key != nil || m.Sig != nil || m.HasSeq
+	mutable := m.Key != nil || m.Sig != nil
 	switch {
 	case m.Token == nil:
 		return RefuseToken

@@ -55,5 +55,12 @@ func order(x, y uint64) int {
 	return 0
 }
 
+// flipped returns id with its i-th bit, counted from the most significant,
+// turned over.
+func flipped(id krpc.ID, i int) krpc.ID {
+	id[i/8] ^= 0x80 >> (i % 8)
+	return id
+}
+
 // bit returns the i-th bit of id, counted from the most significant.
 func bit(id *krpc.ID, i int) byte { return id[i/8] >> (7 - i%8) & 1 }

@@ -2,11 +2,12 @@ package node
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/shoal-bt/shoal/dht/krpc"
 )
 
-// LookupID names one lookup. The driver chooses it, never twice, and neither 0
+// LookupID names one lookup, or one query of the driver's. The driver chooses it, never twice, and neither 0
 // nor one of the two highest, which are the node's own.
 type LookupID uint32
 
@@ -23,8 +24,13 @@ const (
 	InNodes
 	// InLookup: start a lookup. Lookup, Request.
 	InLookup
-	// InCancel: end a lookup without a further output of it. Lookup.
+	// InCancel: end a lookup or a query without a further output of it. Lookup.
 	InCancel
+	// InQuery: send a single query, and answer with OutAnswer. Lookup names it,
+	// as one of the lookups; Addr, Query: the method and its arguments.
+	InQuery
+	// InSaved: these nodes were in the table of an earlier session. Nodes.
+	InSaved
 )
 
 // Input is one thing that happened, a tagged struct: Kind says which fields
@@ -36,6 +42,8 @@ type Input struct {
 	Packet  []byte
 	Addrs   []netip.AddrPort
 	Request *Request // the node takes it over
+	Query   *krpc.Message
+	Nodes   []krpc.Node
 }
 
 // Request is what a lookup is for. It walks to the nodes that are closest to
@@ -94,6 +102,9 @@ const (
 	// changed to fit it (BEP 42). Addr has the address, port 0; NodeID tells
 	// the id.
 	OutIdentity
+	// OutAnswer: the answer to an InQuery; Answer is nil if there was none
+	// within five seconds, or the query could not be sent. Lookup, Addr, Answer.
+	OutAnswer
 )
 
 // Output is one thing to do, a tagged struct: Kind says which fields count.
@@ -104,6 +115,7 @@ type Output struct {
 	Packet []byte
 	Reply  *Reply
 	Result *Result
+	Answer *Answer
 }
 
 // Reply is what one node answered to a lookup.
@@ -111,15 +123,21 @@ type Reply struct {
 	Peers      []netip.AddrPort
 	Item       *Item
 	Samples    []krpc.ID
-	NumSamples int64 // info-hashes in that node's store
+	NumSamples int64         // info-hashes in that node's store
+	Interval   time.Duration // for which its Samples do not change, and lookups do not ask for them again (BEP 51)
 }
 
 // Result is what a lookup came to.
 type Result struct {
-	Closest  []krpc.Node  // at most eight of each address family that answered, the closest first
-	Queries  int          // sent, retries included, announces not
-	Stored   int          // nodes that confirmed the announce or the put
-	Refused  int          // nodes that answered it by an error
+	Converged time.Duration // from the start to OutConverged
+
+	Closest []krpc.Node // at most eight of each address family that answered, the closest first
+	Queries int         // sent, retries included, announces not
+	Stored  int         // nodes that confirmed the announce or the put
+	Refused int         // nodes that answered it by an error
+	// Refusal is the error with the highest code of those: 301 and 302 say that
+	// another put came first (BEP 44). The text is a stranger's, and cut.
+	Refusal  *krpc.Refusal
 	Seeds    *krpc.Filter // with Scrape: the union of what nodes counted (BEP 33)
-	Leechers *krpc.Filter // with Scrape
+	Leechers *krpc.Filter // with Scrape: the others, and peers of which nobody said what they are
 }

@@ -22,8 +22,9 @@ type stored struct {
 	seq             int64
 }
 
-// The refusals of put.
+// The refusals of announce_peer and put.
 var (
+	refuseFull      = &krpc.Refusal{Code: krpc.CodeServer, Text: "this torrent has as many peers as this node keeps, and it gave you no token for it"}
 	refuseToken     = &krpc.Refusal{Code: krpc.CodeProtocol, Text: "the token is not one that this node gave to your address within ten minutes"}
 	refuseSignature = &krpc.Refusal{Code: krpc.CodeSignature, Text: "the signature does not fit the key, seq, salt and v"}
 	refuseCAS       = &krpc.Refusal{Code: krpc.CodeCASMismatch, Text: "cas is not the stored seq: re-read the value and try again"}
@@ -63,7 +64,7 @@ func (s *itemStore) put(now time.Duration, ip netip.Addr, m *krpc.Message) *krpc
 }
 
 func (s *itemStore) add(now time.Duration, ip netip.Addr, target krpc.ID, m *krpc.Message) {
-	owner := network(ip)
+	owner := ownerOf(ip)
 	if old := s.ledger.excess(owner); old != nil {
 		s.remove(old)
 	}

@@ -2,17 +2,29 @@ package node
 
 import (
 	"container/list"
+	"iter"
 	"net/netip"
 	"time"
 )
 
 // ledger bounds a store, and keeps it fair: when it is full the oldest record
-// goes, and no network has more than its share, beyond which its own oldest
+// goes, and no owner has more than its share, beyond which its own oldest
 // record goes. A flood from a few places cannot wash out what others stored.
 type ledger[T any] struct {
 	max, perOwner int
 	all           list.List // of *record[T], the one renewed longest ago first
 	owners        map[netip.Prefix]*list.List
+}
+
+// ownerOf returns whose share an address counts to: its /24, or its /48, which
+// is what a site is given of IPv6 (RFC 6177). A /64 would be no bound at all:
+// one home has hundreds of them.
+func ownerOf(ip netip.Addr) netip.Prefix {
+	if ip.Is4() {
+		return network(ip)
+	}
+	p, _ := ip.Prefix(48) // no error: the address has more bits than that
+	return p
 }
 
 // record is one value in a store.
@@ -50,6 +62,21 @@ func (l *ledger[T]) add(now time.Duration, owner netip.Prefix, value T) *record[
 	r := &record[T]{value: value, owner: owner, renewed: now}
 	r.inAll, r.inOwner = l.all.PushBack(r), own.PushBack(r)
 	return r
+}
+
+// of yields the records of an owner, the one renewed longest ago first.
+func (l *ledger[T]) of(owner netip.Prefix) iter.Seq[*record[T]] {
+	return func(yield func(*record[T]) bool) {
+		own := l.owners[owner]
+		if own == nil {
+			return
+		}
+		for e := own.Front(); e != nil; e = e.Next() {
+			if !yield(e.Value.(*record[T])) {
+				return
+			}
+		}
+	}
 }
 
 func (l *ledger[T]) renew(now time.Duration, r *record[T]) {

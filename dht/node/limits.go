@@ -11,6 +11,7 @@ const (
 	// octets". A stored value of 1,000 bytes cannot obey that.
 	maxReplyLen     = 1024
 	maxItemReplyLen = 1200
+	maxVersionLen   = 4
 
 	// What an idle node keeps memory for, between calls; arbitrary.
 	keptOutputs = 4
@@ -21,6 +22,11 @@ const (
 const (
 	defaultQueries = 100 // a second, in the long run; a lookup takes about 20
 	burstOf        = 2   // seconds' worth of queries may go at once
+
+	// RFC 4787: "A NAT UDP mapping timer MUST NOT expire in less than two
+	// minutes". Cheap routers have room for some thousands of mappings.
+	destinationLife     = 2 * time.Minute
+	defaultDestinations = 8192
 )
 
 // Manners of a lookup.
@@ -28,12 +34,13 @@ const (
 	maxUnanswered   = 16  // queries without an answer, expired ones included
 	maxQueries      = 100 // of one lookup in one address family, announces not counted
 	maxTries        = 2   // queries to one node in one lookup
+	numWiden        = 2   // nodes asked for what silent ones hide
 	maxCandidates   = 128 // the closest nodes that a lookup remembers
 	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
 	alphaIneligible = 2   // one of those is asked only while fewer queries than this run
 	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
-	maxLookups      = 256 // at a time, our own included
 	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual
+	maxRefusalText  = 128 // bytes kept of what another node says in an error
 	maxPeersTold    = 200 // peers believed in one response: more do not fit into a packet
 )
 
@@ -57,21 +64,35 @@ const (
 	maxUpkeepAsked = 4
 	selfEvery      = 15 * time.Minute // between lookups of our own id
 	retryJoin      = 10 * time.Second // between attempts while the table is empty
+	retrySparse    = time.Minute      // and while it has fewer than numClosest nodes: whom we joined through knew hardly anyone
 	rotateEvery    = 5 * time.Minute  // BEP 5: "a secret that changes every five minutes and tokens up to ten minutes old are accepted"
 	maxBootstraps  = 64               // addresses kept for the next attempt to join
+	maxSaved       = 1024             // nodes taken over from an earlier session: more than two full tables have
+	maxSavedHeard  = 32               // of them, those that a lookup starts from: twice as many as it asks in vain at a time
+)
+
+// What a driver may ask for at a time.
+const (
+	// MaxLookups is how many lookups run at a time, two of the node's own
+	// included. One more ends at once, with an empty Result.
+	MaxLookups = 256
+	// MaxAsking is how many queries of InQuery wait for an answer. One more is
+	// not sent.
+	MaxAsking = 64
 )
 
 // The bounds of the stores.
 const (
 	defaultMaxPeers  = 50_000           // peers of all torrents
-	peersPerTorrent  = 2_000            // BEP 33: "try to keep max(seeds,peers) below 6000"
+	peersPerTorrent  = 2_000            // of each family; BEP 33: "try to keep max(seeds,peers) below 6000"
 	peerExpiry       = 30 * time.Minute // clients announce every 15 minutes or so
 	defaultMaxItems  = 2_000            // of 1,000 bytes at most
 	itemExpiry       = 2 * time.Hour    // BEP 44: "these items MAY expire in 2 hours"
-	ownerShare       = 32               // one network holds at most one of 32 parts of a store
+	ownerShare       = 32               // one network holds at most one of 32 parts of a store, and of a torrent
 	maxSamples       = 16               // info-hashes in one reply; more would not fit beside 16 nodes
 	sampleEvery      = 5 * time.Minute
-	defaultSources   = 4096 // sources whose bytes are counted at a time
+	defaultSources   = 4096   // sources whose bytes are counted at a time
+	defaultReplies   = 20_000 // a second; a flood of 10,000 must not cost others their answers
 	sourceRate       = 4 << 10
 	sourceBurst      = 16 << 10
 	networkAllowance = 4 // times the quota of one source for its whole network

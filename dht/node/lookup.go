@@ -21,9 +21,12 @@ type lookup struct {
 	n               *Node
 	id              LookupID
 	req             Request
+	began           time.Duration
+	convergedAfter  time.Duration
 	walks           []*walk
-	seeds, leechers *krpc.Filter
+	scrape          *scrape // nil unless it counts peers
 	stored, refused int
+	refusal         *krpc.Refusal
 	converged       bool
 }
 
@@ -33,9 +36,9 @@ func (l *lookup) own() bool { return l.id >= refreshLookup }
 // startLookup walks in every family that the node has. seeds are asked if the
 // table of their family is empty.
 func (n *Node) startLookup(now time.Duration, id LookupID, req Request, seeds []netip.AddrPort) *lookup {
-	l := &lookup{n: n, id: id, req: req}
+	l := &lookup{n: n, id: id, req: req, began: now}
 	if req.Scrape {
-		l.seeds, l.leechers = new(krpc.Filter), new(krpc.Filter)
+		l.scrape = new(scrape)
 	}
 	n.lookups = append(n.lookups, l)
 	for _, is6 := range [...]bool{false, true} {
@@ -79,11 +82,10 @@ func (l *lookup) hear(node krpc.Node) {
 
 // heard says what a node answered, if that is worth anything.
 func (l *lookup) heard(from netip.AddrPort, m *krpc.Message) {
-	if l.req.Scrape && m.BFsd != nil && m.BFpe != nil {
-		l.seeds.Union(m.BFsd)
-		l.leechers.Union(m.BFpe)
+	reply := &Reply{Item: l.item(m), NumSamples: m.Num, Interval: time.Duration(m.Interval) * time.Second, Peers: l.peers(from, m)}
+	if l.scrape != nil {
+		l.scrape.add(m, reply.Peers)
 	}
-	reply := &Reply{Item: l.item(m), NumSamples: m.Num, Peers: l.peers(from, m)}
 	if l.req.Method == krpc.SampleInfohashes {
 		for s := m.Samples; len(s) > 0; s = s[20:] {
 			reply.Samples = append(reply.Samples, krpc.ID(s[:20]))
@@ -133,6 +135,14 @@ func signed(key, salt, sig []byte, seq int64, value []byte) bool {
 	return ed25519.Verify(key, krpc.AppendSigned(b[:0], salt, seq, value), sig)
 }
 
+// refusedBy notes what a node said when it refused to store, if that is worse
+// than what others said: the codes from 301 on are about the item.
+func (l *lookup) refusedBy(m *krpc.Message) {
+	if l.refusal == nil || m.Code > l.refusal.Code {
+		l.refusal = &krpc.Refusal{Code: m.Code, Text: string(m.Text[:min(len(m.Text), maxRefusalText)])}
+	}
+}
+
 // storeQuery returns what asks c to store what the lookup is for.
 func (l *lookup) storeQuery(c *candidate) krpc.Message {
 	if l.req.Method == krpc.GetPeers {
@@ -150,12 +160,13 @@ func (l *lookup) storeQuery(c *candidate) krpc.Message {
 	return m
 }
 
-func (l *lookup) walkConverged() {
+func (l *lookup) walkConverged(now time.Duration) {
 	for _, w := range l.walks {
 		if !w.converged {
 			return
 		}
 	}
+	l.convergedAfter = now - l.began
 	if !l.converged && !l.own() {
 		l.n.out(Output{Kind: OutConverged, Lookup: l.id, Result: l.result()})
 	}
@@ -176,7 +187,8 @@ func (l *lookup) walkDone(now time.Duration) {
 }
 
 func (l *lookup) result() *Result {
-	r := &Result{Stored: l.stored, Refused: l.refused, Seeds: l.seeds, Leechers: l.leechers}
+	r := &Result{Converged: l.convergedAfter, Stored: l.stored, Refused: l.refused, Refusal: l.refusal}
+	r.Seeds, r.Leechers = l.scrape.result()
 	for _, w := range l.walks {
 		r.Queries += w.sent
 		for _, c := range w.closest(func(*candidate) bool { return true }) {

@@ -48,6 +48,9 @@ func (m *lookups) add(w *world, h *host, target krpc.ID, start time.Duration) {
 			}
 		case OutConverged:
 			m.converged = append(m.converged, h.at[i]-start)
+			if out.Result.Converged != h.at[i]-start {
+				w.t.Errorf("a lookup that converged after %v says %v", h.at[i]-start, out.Result.Converged)
+			}
 		case OutDone:
 			m.queries += out.Result.Queries
 			m.most = max(m.most, out.Result.Queries)
@@ -113,11 +116,13 @@ func BenchmarkNetwork(b *testing.B) {
 func TestStopRule(t *testing.T) {
 	answered := candidate{answered: true, eligible: true, tries: 1}
 	asked := candidate{eligible: true, tries: 1, running: 1}
-	silent := candidate{eligible: true, tries: 1}
+	silent := candidate{eligible: true, tries: 1, late: true}
+	again := candidate{eligible: true, tries: 2, late: true, running: 1}
 	fresh := candidate{eligible: true}
 	bad := candidate{eligible: true, tries: 1, bad: true}
 	unfit := candidate{answered: true, tries: 1}
 	unfitFresh := candidate{}
+	unfitAsked := candidate{tries: 1, running: 1}
 	eight := slices.Repeat([]candidate{answered}, numClosest)
 	for _, test := range []struct {
 		name       string
@@ -127,11 +132,13 @@ func TestStopRule(t *testing.T) {
 		{"eight", eight, true},
 		{"seven", eight[1:], false},
 		{"a silent one before", slices.Concat([]candidate{silent}, eight), true},
+		{"a silent one before that is asked again", slices.Concat([]candidate{again}, eight), true},
 		{"a bad one before", slices.Concat([]candidate{bad}, eight), true},
 		{"one being asked before", slices.Concat([]candidate{asked}, eight), false},
 		{"one not asked before", slices.Concat([]candidate{fresh}, eight), false},
 		{"one not asked behind", slices.Concat(eight, []candidate{fresh}), true},
 		{"one that does not fit", slices.Concat([]candidate{unfit}, eight[1:]), false},
+		{"one being asked that does not fit", slices.Concat([]candidate{unfitAsked}, eight), true},
 		{"one not asked that does not fit", slices.Concat([]candidate{unfitFresh}, eight), true},
 	} {
 		w := walk{candidates: test.candidates}

@@ -81,8 +81,14 @@ func TestLookupKinds(t *testing.T) {
 	}
 	stale := &Item{Value: []byte("i8e"), Key: mutable.Key, Salt: mutable.Salt, Seq: 2}
 	stale.Sig = ed25519.Sign(private, krpc.AppendSigned(nil, stale.Salt, stale.Seq, stale.Value))
-	if done := w.do(a, Request{Method: krpc.Get, Target: mutableTarget, Store: true, Item: stale}); done.Result.Refused != numClosest {
-		t.Errorf("an old seq was refused by %d nodes", done.Result.Refused)
+	if done := w.do(a, Request{Method: krpc.Get, Target: mutableTarget, Store: true, Item: stale}); done.Result.Refused != numClosest || done.Result.Refusal.Code != krpc.CodeSeqTooLow {
+		t.Errorf("an old seq was refused by %d nodes: %v", done.Result.Refused, done.Result.Refusal)
+	}
+
+	late := &Item{Value: []byte("i9e"), Key: mutable.Key, Salt: mutable.Salt, Seq: 4, CAS: 2, HasCAS: true}
+	late.Sig = ed25519.Sign(private, krpc.AppendSigned(nil, late.Salt, late.Seq, late.Value))
+	if done := w.do(a, Request{Method: krpc.Get, Target: mutableTarget, Store: true, Item: late}); done.Result.Refused != numClosest || done.Result.Refusal.Code != krpc.CodeCASMismatch {
+		t.Errorf("a wrong cas was refused by %d nodes: %v", done.Result.Refused, done.Result.Refusal)
 	}
 
 	done := w.do(b, Request{Method: krpc.GetPeers, Target: idM, Scrape: true})
@@ -286,7 +292,7 @@ func TestMemory(t *testing.T) {
 	nodes := make([]*Node, numNodes)
 	total := 0
 	for i := range nodes {
-		n, err := New(0, Config{Rand: rnd, MaxSources: 64})
+		n, err := New(0, Config{Rand: rnd, MaxSources: 16})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package node
 import (
 	"container/heap"
 	"errors"
+	"fmt"
 	"iter"
 	"math/rand/v2"
 	"net/netip"
@@ -35,12 +36,21 @@ type Config struct {
 	EnforceIDs bool
 
 	// Version goes into every packet: two letters and two bytes (BEP 5, BEP
-	// 20). Empty means none.
+	// 20), not more than these four. Empty means none.
 	Version string
 
 	// MaxQueries bounds the queries a second, in the long run, and at twice
 	// that in a burst; 0 means 100, negative means no bound.
 	MaxQueries int
+
+	// MaxDestinations bounds the nodes that are asked within two minutes, for
+	// each of which a home router keeps an entry; 0 means 8,192, negative
+	// means no bound.
+	MaxDestinations int
+
+	// MaxReplies bounds the answers a second to all sources together; 0 means
+	// 20,000, negative means no bound.
+	MaxReplies int
 
 	MaxPeers   int // in store, of all torrents; 0 means 50,000
 	MaxItems   int // in store (BEP 44); 0 means 2,000
@@ -59,40 +69,49 @@ type Node struct {
 	queries    queries
 	budget     budget
 	timeouts   timeouts
-	upkeep     int // queries that wait and are not a walk's
+	upkeep     int // queries that wait and are neither a walk's nor the driver's
+	asking     int // queries of the driver that wait
 	lastAnswer time.Duration
 	lookups    []*lookup
 
 	bootstraps []netip.AddrPort
-	joining    bool // a lookup of our own id runs
+	saved      []krpc.Node // of an earlier session, not asked yet
+	joining    bool        // a lookup of our own id runs
 	ready      bool
 	refreshing bool // a lookup of a random id runs
 	filling    int  // the next bucket of the first round of refreshes
 	selfAt     time.Duration
 	upkeepAt   time.Duration
 
-	votes  votes
-	tokens tokens
-	quota  quota
-	peers  *peerStore // made by the first announce
-	items  *itemStore // made by the first put
+	votes     votes
+	tokens    tokens
+	quota     quota
+	replies   pace
+	intervals *intervals // made by the first
+	peers     *peerStore // made by the first announce
+	items     *itemStore // made by the first put
+	counts    Counts
 
-	scratch scratch
+	scratch *scratch
 	outputs []Output
 	taken   int    // outputs that Next has handed out
 	arena   []byte // the packets of outputs
 }
 
-// New returns a node that starts at now. It fails if cfg lacks Rand.
+// New returns a node that starts at now. It fails if cfg lacks Rand or has a
+// longer Version than there is room for in every packet.
 func New(now time.Duration, cfg Config) (*Node, error) {
 	if cfg.Rand == nil {
 		return nil, errors.New("node: Config.Rand must be set")
+	}
+	if len(cfg.Version) > maxVersionLen {
+		return nil, fmt.Errorf("node: Config.Version has %d bytes, it may have %d", len(cfg.Version), maxVersionLen)
 	}
 	if !cfg.IPv4 && !cfg.IPv6 {
 		cfg.IPv4 = true
 	}
 	cfg.External = cfg.External.Unmap()
-	n := &Node{cfg: cfg, id: cfg.ID, budget: newBudget(cfg.MaxQueries), upkeepAt: now + upkeepEvery, selfAt: now}
+	n := &Node{cfg: cfg, id: cfg.ID, scratch: new(scratch), budget: newBudget(&cfg), replies: newPace(orDefault(cfg.MaxReplies, defaultReplies), time.Second, time.Second), upkeepAt: now + upkeepEvery, selfAt: now}
 	if n.id == (krpc.ID{}) {
 		n.id = idFor(cfg.External, cfg.Rand)
 	}
@@ -174,7 +193,13 @@ func (n *Node) Receive(now time.Duration, in Input) {
 		if l := n.lookup(in.Lookup); l != nil {
 			n.cancel(l)
 		}
+		n.cancelQuery(in.Lookup)
+	case InQuery:
+		n.question(now, in)
+	case InSaved:
+		n.restore(now, in.Nodes)
 	}
+	n.warm(now)
 }
 
 // Advance runs the timers that are due at now.
@@ -188,6 +213,7 @@ func (n *Node) Advance(now time.Duration) {
 	if n.budget.starved && n.budget.allows(now) {
 		n.resume(now)
 	}
+	n.warm(now)
 	n.peers.expire(now)
 	n.items.expire(now)
 }
@@ -228,6 +254,7 @@ func (n *Node) out(o Output) { n.outputs = append(n.outputs, o) }
 // send puts a packet into the outputs.
 func (n *Node) send(to netip.AddrPort, msg *krpc.Message) {
 	msg.Version = n.version
+	n.counts.sent(msg)
 	start := len(n.arena)
 	n.arena = msg.Append(n.arena)
 	n.out(Output{Kind: OutPacket, Addr: to, Packet: n.arena[start:len(n.arena):len(n.arena)]})
@@ -237,26 +264,35 @@ func (n *Node) send(to netip.AddrPort, msg *krpc.Message) {
 func (n *Node) packet(now time.Duration, from netip.AddrPort, packet []byte) {
 	from = netip.AddrPortFrom(from.Addr().Unmap(), from.Port())
 	if !reachable(from) || n.tableOf(from.Addr()) == nil {
+		n.counts.Unreachable++
 		return
 	}
 	m := &n.scratch.parsed
 	refusal := m.Parse(packet)
+	n.counts.received(m, refusal)
 	if m.Kind == krpc.Query {
 		n.serve(now, from, m, refusal)
 		return
 	}
 	q := n.queries.find(m.Transaction, from)
 	if refusal != nil || q == nil {
+		if refusal == nil {
+			n.counts.Unsolicited++
+		}
 		return
 	}
 	heap.Remove(&n.queries, q.heapAt)
-	if q.walk == nil {
-		n.upkeep--
-	}
+	n.settled(q)
 	n.lastAnswer = now
+	if q.asker != 0 {
+		n.answerAsker(now, q, packet)
+	}
 	if m.Kind == krpc.Response {
 		n.response(now, q, m)
 	} else if q.walk != nil {
+		if q.store {
+			q.walk.lookup.refusedBy(m)
+		}
 		q.walk.refused(now, q)
 	}
 }
@@ -274,8 +310,12 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 	for node := range believed(q.to, m) {
 		n.consider(now, node, maxUpkeep)
 	}
+	n.heedInterval(now, q, m)
 	if q.walk != nil {
 		q.walk.answered(now, q, m)
+	}
+	if !n.ready && !n.joining && now >= n.selfAt && !n.isEmpty() {
+		n.join(now) // the first node of a network, whom others found
 	}
 }
 
@@ -283,7 +323,7 @@ func (n *Node) response(now time.Duration, q *query, m *krpc.Message) {
 // the node that was asked: whatever it says is not from whom we asked.
 func (n *Node) imposter(now time.Duration, q *query) {
 	if q.hasID {
-		n.tableOf(q.to.Addr()).failed(q.node(), true)
+		n.tableOf(q.to.Addr()).gone(q.node())
 	}
 	if q.walk != nil {
 		q.walk.imposter(now, q)
@@ -304,7 +344,7 @@ func believed(from netip.AddrPort, m *krpc.Message) iter.Seq[krpc.Node] {
 
 // request starts a lookup for the driver.
 func (n *Node) request(now time.Duration, id LookupID, req *Request) {
-	if id == 0 || id >= refreshLookup || req == nil || len(n.lookups) >= maxLookups || !req.valid() {
+	if id == 0 || id >= refreshLookup || req == nil || len(n.lookups) >= MaxLookups || !req.valid() {
 		n.out(Output{Kind: OutDone, Lookup: id, Result: new(Result)})
 		return
 	}

@@ -26,6 +26,8 @@ type torrent struct {
 	family [2][]*record[*peer]
 }
 
+func (t *torrent) size() int { return len(t.family[0]) + len(t.family[1]) }
+
 // peer is one address in one torrent.
 type peer struct {
 	torrent *torrent
@@ -37,16 +39,24 @@ type peer struct {
 
 // place is what is unique in a store. BEP 33: "<Infohash,IP> tuples in the
 // database must be unique". Of IPv6 it is the /64, which one host has all of.
+//
+// Of a local address it is the port, too: many peers of one machine are at the
+// loopback address, and only that machine can announce them.
 type place struct {
 	hash krpc.ID
 	ip   netip.Addr
+	port uint16 // 0 unless the address is local
 }
 
-func placeOf(hash krpc.ID, ip netip.Addr) place {
-	if ip.Is6() {
+func placeOf(hash krpc.ID, addr netip.AddrPort) place {
+	ip := addr.Addr()
+	switch {
+	case local(ip):
+		return place{hash, ip, addr.Port()}
+	case ip.Is6():
 		ip = network(ip).Addr()
 	}
-	return place{hash, ip}
+	return place{hash, ip, 0}
 }
 
 func familyOf(ip netip.Addr) int {
@@ -63,28 +73,60 @@ func newPeerStore(maxPeers int) *peerStore {
 	return &peerStore{ledger: newLedger[*peer](maxPeers), torrents: map[krpc.ID]*torrent{}, byPlace: map[place]*record[*peer]{}}
 }
 
-// announce stores a peer, or renews it.
-func (s *peerStore) announce(now time.Duration, rnd *rand.Rand, hash krpc.ID, addr netip.AddrPort, seed bool) {
-	at := placeOf(hash, addr.Addr())
+// hasRoom reports whether the torrent has room for a peer at ip: a place of its
+// own already, or one of those that are left. A nil store has room.
+func (s *peerStore) hasRoom(hash krpc.ID, ip netip.Addr) bool {
+	if s == nil || s.torrents[hash] == nil || len(s.torrents[hash].family[familyOf(ip)]) < peersPerTorrent {
+		return true
+	}
+	return s.byPlace[placeOf(hash, netip.AddrPortFrom(ip, 0))] != nil
+}
+
+// announce stores a peer, or renews it, and reports whether there was room.
+func (s *peerStore) announce(now time.Duration, hash krpc.ID, addr netip.AddrPort, seed bool) bool {
+	at := placeOf(hash, addr)
 	if r := s.byPlace[at]; r != nil {
 		r.value.addr, r.value.seed = addr, seed
 		s.ledger.renew(now, r)
-		return
+		return true
 	}
-	owner := network(addr.Addr())
-	if old := s.ledger.excess(owner); old != nil {
+	if !s.hasRoom(hash, addr.Addr()) {
+		return false
+	}
+	owner := ownerOf(addr.Addr())
+	if old := s.crowding(owner, s.torrent(hash)); old != nil {
+		s.remove(old)
+	} else if old := s.ledger.excess(owner); old != nil {
 		s.remove(old)
 	}
 	t := s.torrent(hash)
 	peers := &t.family[familyOf(addr.Addr())]
-	if len(*peers) >= peersPerTorrent {
-		// A random one goes, whoever it is: the oldest would be the most
-		// faithful peers.
-		s.remove((*peers)[rnd.IntN(len(*peers))])
-	}
 	r := s.ledger.add(now, owner, &peer{torrent: t, place: at, addr: addr, seed: seed, at: len(*peers)})
 	*peers = append(*peers, r)
 	s.byPlace[at] = r
+	return true
+}
+
+// crowding returns the oldest of the owner's peers in the torrent if it has
+// its share of that, too: a torrent that is full takes no more peers, and
+// nobody must be able to fill it alone.
+func (s *peerStore) crowding(owner netip.Prefix, t *torrent) (oldest *record[*peer]) {
+	count := 0
+	if t.size() < peersPerTorrent/ownerShare {
+		return nil
+	}
+	for r := range s.ledger.of(owner) {
+		if r.value.torrent != t {
+			continue
+		}
+		if count++; oldest == nil {
+			oldest = r
+		}
+	}
+	if count < peersPerTorrent/ownerShare {
+		return nil
+	}
+	return oldest
 }
 
 func (s *peerStore) torrent(hash krpc.ID) *torrent {
@@ -106,7 +148,7 @@ func (s *peerStore) remove(r *record[*peer]) {
 	(*peers)[p.at] = (*peers)[last]
 	(*peers)[p.at].value.at = p.at
 	(*peers)[last] = nil
-	if *peers = (*peers)[:last]; len(p.torrent.family[0])+len(p.torrent.family[1]) == 0 {
+	if *peers = (*peers)[:last]; p.torrent.size() == 0 {
 		s.removeTorrent(p.torrent)
 	}
 }

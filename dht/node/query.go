@@ -21,7 +21,9 @@ type query struct {
 	hasID   bool
 	expired bool
 	store   bool // an announce or a put, at the end of a lookup
+	again   bool // a retry
 	walk    *walk
+	asker   LookupID // of a single query of the driver
 }
 
 // node is who was asked.
@@ -77,7 +79,7 @@ func (n *Node) ask(now time.Duration, q *query, msg *krpc.Message) {
 	if q.store {
 		q.due = now + maxTimeout // no slot to free, and whether it was stored is worth knowing
 	} else {
-		n.budget.spend(now) // a store query goes where one has just been
+		n.budget.spend(now, q.again) // a store query goes where one has just been
 	}
 	var tid [tidLen]byte
 	msg.Kind, msg.Transaction, msg.ID, msg.ReadOnly = krpc.Query, binary.BigEndian.AppendUint32(tid[:0], q.tid), n.id, n.cfg.ReadOnly
@@ -107,11 +109,13 @@ func (n *Node) forget(now time.Duration, q *query) {
 	if q.hasID {
 		n.tableOf(q.to.Addr()).failed(q.node(), n.lastAnswer > q.sent)
 	}
-	if q.walk == nil {
-		n.upkeep--
-		return
+	n.settled(q)
+	switch {
+	case q.walk != nil:
+		q.walk.forgotten(now)
+	case q.asker != 0:
+		n.answerAsker(now, q, nil)
 	}
-	q.walk.forgotten(now)
 }
 
 // timeouts learns from the last round trips how long to wait for an answer.
@@ -129,13 +133,25 @@ func (t *timeouts) timeout() time.Duration {
 		return defaultTimeout
 	}
 	if t.current == 0 {
-		sorted := t.samples
-		recent := sorted[:min(t.count, numSamples)]
-		slices.Sort(recent)
-		p95 := time.Duration(recent[(len(recent)*95-1)/100]) * time.Millisecond
+		p95 := time.Duration(t.percentile95()) * time.Millisecond
 		t.current = min(max(p95, minTimeout), maxTimeout)
 	}
 	return t.current
+}
+
+// percentile95 returns the least of the slowest twentieth of the samples.
+func (t *timeouts) percentile95() uint16 {
+	recent := t.samples[:min(t.count, numSamples)]
+	var slowest [numSamples/20 + 1]uint16 // the slowest first
+	slow := slowest[:len(recent)-(len(recent)*95-1)/100]
+	for _, sample := range recent {
+		for i := range slow {
+			if sample > slow[i] {
+				sample, slow[i] = slow[i], sample
+			}
+		}
+	}
+	return slow[len(slow)-1]
 }
 
 func (t *timeouts) add(rtt time.Duration) {

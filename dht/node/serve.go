@@ -22,7 +22,14 @@ type scratch struct {
 // serve answers a query.
 func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, refusal *krpc.Refusal) {
 	// BEP 43: a read-only node "no longer responds to 'query' messages".
-	if n.cfg.ReadOnly || !m.Answerable() || refusal == nil && m.ID == n.id || !n.quota.allows(now, from) {
+	switch {
+	case !m.Answerable():
+		return
+	case n.cfg.ReadOnly || refusal == nil && m.ID == n.id:
+		n.counts.Ignored++
+		return
+	case !n.quota.allows(now, from) || !n.replies.allows(now):
+		n.counts.OverQuota++
 		return
 	}
 	start := len(n.arena)
@@ -33,10 +40,11 @@ func (n *Node) serve(now time.Duration, from netip.AddrPort, m *krpc.Message, re
 		n.refuse(from, m, refusal)
 	}
 	n.quota.charge(now, from, len(n.arena)-start)
+	n.replies.spend(now)
 	// BEP 43: "If it is found, the node should not add the message sender to
 	// its routing table."
 	if refusal == nil && !m.ReadOnly {
-		n.consider(now, krpc.Node{ID: m.ID, Addr: from}, maxUpkeepAsked)
+		n.asked(now, krpc.Node{ID: m.ID, Addr: from})
 	}
 }
 
@@ -112,7 +120,11 @@ func appendClosest(b []byte, t *table, target *krpc.ID, from netip.AddrPort) []b
 
 // servePeers answers get_peers within maxReplyLen.
 func (n *Node) servePeers(now time.Duration, from netip.AddrPort, m *krpc.Message, reply *krpc.Message) {
-	reply.Token = n.token(now, from)
+	// BEP 33: "This can be achieved by not responding with tokens to get_peers
+	// requests for an infohash which has reached this limit."
+	if n.peers.hasRoom(m.Target, from.Addr()) {
+		reply.Token = n.token(now, from)
+	}
 	room := maxReplyLen - fixedReplyLen - len(reply.Nodes) - len(reply.Nodes6)
 	if m.Scrape && n.scrape(reply, m.Target) {
 		room -= 2 * (krpc.FilterLen + 12)
@@ -208,7 +220,11 @@ func (n *Node) storePeer(now time.Duration, from netip.AddrPort, m *krpc.Message
 	if !m.ImpliedPort {
 		addr = netip.AddrPortFrom(from.Addr(), m.Port)
 	}
-	n.peers.announce(now, n.cfg.Rand, m.Target, addr, m.Seed)
+	// Tokens are not tied to the torrent: this one may have been given for
+	// another.
+	if !n.peers.announce(now, m.Target, addr, m.Seed) {
+		return refuseFull
+	}
 	n.send(from, reply)
 	return nil
 }

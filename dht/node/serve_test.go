@@ -205,7 +205,7 @@ func TestScrapeAndSample(t *testing.T) {
 	var seeds, leechers krpc.Filter
 	for i := range 300 {
 		addr, isSeed := publicAddr(i+1, false), i%3 == 0
-		n.peers.announce(0, n.cfg.Rand, idM, addr, isSeed)
+		n.peers.announce(0, idM, addr, isSeed)
 		if isSeed {
 			seeds.Insert(addr.Addr())
 		} else {
@@ -219,7 +219,7 @@ func TestScrapeAndSample(t *testing.T) {
 	m = say(t, n, 0, asker, krpc.Message{Method: krpc.GetPeers, Target: idM, NoSeed: true})
 	count := 0
 	for addr := range m.Values.All() {
-		if count++; n.peers.byPlace[placeOf(idM, addr.Addr())].value.seed {
+		if count++; n.peers.byPlace[placeOf(idM, addr)].value.seed {
 			t.Errorf("a seed in spite of noseed: %v", addr)
 		}
 	}
@@ -227,7 +227,7 @@ func TestScrapeAndSample(t *testing.T) {
 		t.Errorf("%d peers in a reply", count)
 	}
 	for range 99 {
-		n.peers.announce(0, n.cfg.Rand, randomID(n.cfg.Rand), publicAddr(1, false), false)
+		n.peers.announce(0, randomID(n.cfg.Rand), publicAddr(1, false), false)
 	}
 	first := say(t, n, 0, asker, krpc.Message{Method: krpc.SampleInfohashes, Target: idM})
 	again := say(t, n, time.Second, asker, krpc.Message{Method: krpc.SampleInfohashes, Target: idM})
@@ -237,6 +237,50 @@ func TestScrapeAndSample(t *testing.T) {
 	}
 	if !bytes.Equal(first.Samples, again.Samples) || bytes.Equal(first.Samples, later.Samples) {
 		t.Error("the sample changes within its interval, or not after it")
+	}
+}
+
+// A torrent that has as many peers as are kept: nobody new gets a token, one
+// that was given before is refused by an error, and those that are stored may
+// renew themselves (BEP 33).
+func TestFullTorrent(t *testing.T) {
+	n := newNode(t, Config{})
+	early := token(t, n, 0, asker)
+	n.peers = newPeerStore(0)
+	for i := range peersPerTorrent {
+		n.peers.announce(0, idM, publicAddr(i, false), false)
+	}
+	known := publicAddr(7, false)
+	for _, test := range []struct {
+		name   string
+		from   netip.AddrPort
+		target krpc.ID
+		token  bool
+		code   int
+	}{
+		{"a newcomer", asker, idM, false, krpc.CodeServer},
+		{"a peer of it", known, idM, true, 0},
+		{"a newcomer over IPv6", asker6, idM, true, 0},
+		{"a newcomer to another torrent", asker, idA, true, 0},
+	} {
+		given := say(t, n, 0, test.from, krpc.Message{Method: krpc.GetPeers, Target: test.target}).Token
+		if (given != nil) != test.token {
+			t.Errorf("%s: token %q", test.name, given)
+		}
+		if given == nil {
+			given = early
+		}
+		m := say(t, n, 0, test.from, krpc.Message{Method: krpc.AnnouncePeer, Target: test.target, Token: given, Port: 6881})
+		if m.Code != test.code {
+			t.Errorf("%s: code %d %s, want %d", test.name, m.Code, m.Text, test.code)
+		}
+	}
+	if got := len(n.peers.torrents[idM].family[0]); got != peersPerTorrent {
+		t.Errorf("%d peers", got)
+	}
+	n.Advance(peerExpiry)
+	if m := say(t, n, peerExpiry, asker, krpc.Message{Method: krpc.GetPeers, Target: idM}); m.Token == nil {
+		t.Error("no token after the peers have expired")
 	}
 }
 
@@ -320,6 +364,57 @@ func TestMutableItems(t *testing.T) {
 	}
 }
 
+// An item that is put again, though it is nothing new, lives on; others expire.
+func TestItemsAreRenewed(t *testing.T) {
+	n := newNode(t, Config{})
+	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, 32))
+	mutable := krpc.Message{Value: []byte("i1e"), Key: private.Public().(ed25519.PublicKey), HasSeq: true, Seq: 1}
+	mutable.Sig = ed25519.Sign(private, krpc.AppendSigned(nil, nil, 1, mutable.Value))
+	const again = itemExpiry / 2
+	put := func(now time.Duration, m krpc.Message) {
+		t.Helper()
+		m.Method, m.Token = krpc.Put, token(t, n, now, asker)
+		if answer := say(t, n, now, asker, m); answer.Kind != krpc.Response {
+			t.Errorf("put of %s at %v: %s", m.Value, now, answer.Text)
+		}
+	}
+	immutable, abandoned := krpc.Message{Value: []byte("i2e")}, krpc.Message{Value: []byte("i3e")}
+	put(0, mutable)
+	put(0, immutable)
+	put(0, abandoned)
+	put(again, mutable)
+	put(again, immutable)
+	n.Advance(itemExpiry)
+	if len(n.items.items) != 2 {
+		t.Errorf("%d items left, two were put again", len(n.items.items))
+	}
+	n.Advance(again + itemExpiry)
+	if len(n.items.items) != 0 {
+		t.Errorf("%d items left after their time", len(n.items.items))
+	}
+}
+
+// A node that asks is not told of itself, and a stranger not of local nodes.
+func TestNotToldOfItself(t *testing.T) {
+	n := newNode(t, Config{})
+	n.table4.answered(0, krpc.Node{ID: idA, Addr: asker}, time.Second)
+	for i := range 20 {
+		n.table4.answered(0, krpc.Node{ID: randomNear(idA, i, n.cfg.Rand), Addr: publicAddr(i, false)}, time.Second)
+	}
+	n.table4.answered(0, krpc.Node{ID: idM, Addr: netip.MustParseAddrPort("192.168.1.1:1")}, time.Second)
+	for _, target := range []krpc.ID{idA, idM} {
+		answer := say(t, n, 0, asker, krpc.Message{Method: krpc.FindNode, Target: target})
+		for node := range answer.AllNodes() {
+			if node.Addr == asker || node.ID == idM {
+				t.Errorf("told of %v", node)
+			}
+		}
+		if len(answer.Nodes) < (numClosest-1)*krpc.NodeLen4 {
+			t.Errorf("%d bytes of nodes", len(answer.Nodes))
+		}
+	}
+}
+
 // The largest signed value and the longest transaction stay within a packet.
 func TestLargestItem(t *testing.T) {
 	n := newNode(t, Config{Version: "SH01"})
@@ -340,6 +435,43 @@ func TestLargestItem(t *testing.T) {
 	}
 }
 
+// The largest answers to everything, over both networks: sayPacket holds them
+// against the bound.
+func TestLargestReplies(t *testing.T) {
+	n := newNode(t, Config{Version: "SH01"})
+	n.fill(1000)
+	n.peers = newPeerStore(0)
+	for i := range 500 {
+		n.peers.announce(0, idM, publicAddr(i, false), false)
+		n.peers.announce(0, idM, netip.AddrPortFrom(netip.AddrFrom16([16]byte{0x2a, 1, byte(i >> 8), byte(i)}), 1), true)
+		n.peers.announce(0, randomID(n.cfg.Rand), publicAddr(i, true), false)
+	}
+	longest := bytes.Repeat([]byte("t"), krpc.MaxTransactionLen)
+	most, now := 0, time.Duration(0)
+	for _, from := range []netip.AddrPort{asker, asker6} {
+		for _, want := range []krpc.Want{0, krpc.WantNodes4, krpc.WantNodes6, krpc.WantNodes4 | krpc.WantNodes6} {
+			for _, m := range []krpc.Message{
+				{Method: krpc.FindNode}, {Method: krpc.GetPeers}, {Method: krpc.GetPeers, Scrape: true}, {Method: krpc.GetPeers, NoSeed: true, Scrape: true},
+				{Method: krpc.Get}, {Method: krpc.SampleInfohashes}, {Method: krpc.Unknown},
+			} {
+				now += time.Minute // for the quota
+				m.Want, m.Target, m.Transaction = want, idM, longest
+				answer := say(t, n, now, from, m)
+				if answer == nil || len(answer.Nodes) > numClosest*krpc.NodeLen4 || len(answer.Nodes6) > numClosest*krpc.NodeLen6 {
+					t.Fatalf("%v from %v: %+v", m.Method, from, answer)
+				}
+				if m.Method == krpc.GetPeers && answer.Values == nil && !m.NoSeed || m.Scrape && answer.BFpe == nil {
+					t.Errorf("%+v from %v: %d bytes of values, %d of filters", m, from, len(answer.Values), len(answer.BFpe))
+				}
+				most = max(most, len(answer.Append(nil)))
+			}
+		}
+	}
+	if most < maxReplyLen*9/10 {
+		t.Errorf("the largest answer has %d bytes: that is no test of %d", most, maxReplyLen)
+	}
+}
+
 func TestServeAllocations(t *testing.T) {
 	n, packets, from := servedNode(t)
 	i := 0
@@ -357,7 +489,7 @@ func servedNode(t testing.TB) (n *Node, packets [][]byte, from []netip.AddrPort)
 	for i := range 1024 {
 		target := randomID(n.cfg.Rand)
 		for j := range 8 {
-			n.peers.announce(0, n.cfg.Rand, target, publicAddr(8*i+j, false), false)
+			n.peers.announce(0, target, publicAddr(8*i+j, false), false)
 		}
 		m := krpc.Message{Kind: krpc.Query, Method: krpc.GetPeers, ID: randomID(n.cfg.Rand), Target: target, Transaction: []byte("aa"), Version: []byte("LT01"), ReadOnly: true}
 		packets = append(packets, m.Append(nil))

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -10,11 +11,14 @@ import (
 
 // The shape of a routing table. The buckets farthest from our id are larger
 // than BEP 5's eight: they cost little, and they save the first hops of every
-// lookup. Each is cut into cells of eight by the bits that follow, so that its
-// nodes are spread over its range.
+// lookup. The others have sixteen, which brings each hop a bit closer: in a
+// network of 10,000 the first peers are found a tenth sooner. All are cut into
+// cells of eight by the bits that follow, so that their nodes are spread over
+// their range.
 const (
 	cellSize    = 8 // BEP 5: "Each bucket can only hold K nodes, currently eight"
 	largeBits   = 4 // the bucket of shared length 0 has 1<<largeBits cells, the next half as many
+	leastBits   = 1 // no bucket has less than 1<<leastBits cells
 	maxSpares   = 2 // candidates kept for a bucket; arbitrary, small because of the memory
 	growBy      = 4 // nodes that a bucket gets memory for at a time
 	maxFails    = 2 // BEP 5: "fail to respond to multiple queries in a row"
@@ -29,15 +33,38 @@ type table struct {
 	own     krpc.ID
 	buckets []bucket // up to the deepest that is not empty
 	size    int
+	removed int  // since the marks were made
+	gap     bool // since takeSpare looked in vain, a node has failed or gone
+
+	// marks has a bit for the network of each node, and of some that have gone.
+	// Most nodes that we hear of are in a network without a mark, which saves
+	// looking at every node of the table.
+	marks [numMarks / 64]uint64
 }
+
+// numMarks is several times the nodes of a table: with 300 nodes one unknown
+// network in four has a mark by chance. Twice as many would not fit into 16 KB
+// beside a full table.
+const numMarks = 1024
 
 // bucket keeps its nodes packed: many tables fit into one simulation. Of an
 // IPv6 address the first four bytes are in the entry and the others in tails.
 type bucket struct {
 	nodes   []entry
 	tails   [][12]byte
-	spares  []krpc.Node // heard of, not vetted; the newest last
+	spares  []spare // heard of, not vetted; the newest last
 	changed time.Duration
+}
+
+// spare is a node in 38 bytes; as a krpc.Node it would take 56.
+type spare struct {
+	id   krpc.ID
+	ip   [16]byte
+	port uint16
+}
+
+func (s *spare) node() krpc.Node {
+	return krpc.Node{ID: s.id, Addr: netip.AddrPortFrom(netip.AddrFrom16(s.ip).Unmap(), s.port)}
 }
 
 // entry is one node, in 32 bytes.
@@ -101,7 +128,7 @@ func (b *bucket) remove(i int) {
 }
 
 // cellBits returns the number of bits that tell the cells of bucket i apart.
-func cellBits(i int) int { return max(largeBits-i, 0) }
+func cellBits(i int) int { return max(largeBits-i, leastBits) }
 
 // sameCell reports whether x and y, both of bucket i, are in the same cell.
 func sameCell(i int, x, y *krpc.ID) bool { return sharedBits(x, y) > i+cellBits(i) }
@@ -143,14 +170,26 @@ func (t *table) answered(now time.Duration, n krpc.Node, rtt time.Duration) bool
 	if !t.makeRoom(at, n, rtt) {
 		return false
 	}
-	for len(t.buckets) <= at {
-		t.buckets = append(t.buckets, bucket{changed: now})
-	}
-	b := &t.buckets[at]
+	b := t.bucket(now, at)
 	b.add(entry{id: n.ID, seen: ticks(now), rttMs: millis(rtt), fits42: fitsAddress(&n.ID, n.Addr.Addr())}, n.Addr)
 	b.changed = now
 	t.size++
+	t.mark(n.Addr.Addr())
 	return true
+}
+
+// bucket returns bucket at, made if it was not there. The memory for buckets
+// too grows by a few.
+func (t *table) bucket(now time.Duration, at int) *bucket {
+	if at >= cap(t.buckets) {
+		grown := make([]bucket, len(t.buckets), at+growBy)
+		copy(grown, t.buckets)
+		t.buckets = grown
+	}
+	for len(t.buckets) <= at {
+		t.buckets = append(t.buckets, bucket{changed: now})
+	}
+	return &t.buckets[at]
 }
 
 func (t *table) refresh(now time.Duration, b *bucket, i int, rtt time.Duration) bool {
@@ -229,7 +268,7 @@ func worse(x, y *entry) bool {
 // inNetwork returns the node that is in the same network as ip, nil if there
 // is none. Local networks have room for many.
 func (t *table) inNetwork(ip netip.Addr) (*bucket, int) {
-	if local(ip) {
+	if word, mask := markOf(ip); local(ip) || t.marks[word]&mask == 0 {
 		return nil, -1
 	}
 	all := ip.As16()
@@ -244,6 +283,22 @@ func (t *table) inNetwork(ip netip.Addr) (*bucket, int) {
 	return nil, -1
 }
 
+func (t *table) mark(ip netip.Addr) {
+	word, mask := markOf(ip)
+	t.marks[word] |= mask
+}
+
+// markOf returns the place of a network's mark.
+func markOf(ip netip.Addr) (word int, mask uint64) {
+	all := ip.As16()
+	key := binary.BigEndian.Uint64(all[:])
+	if ip.Is4() {
+		key = uint64(binary.BigEndian.Uint32(all[12:]) >> 8)
+	}
+	at := key * 0x9e3779b97f4a7c15 >> 54 // Fibonacci hashing: the highest 10 bits
+	return int(at / 64), 1 << (at % 64)
+}
+
 // inNetwork compares bytes: the table is searched for every node heard of.
 func (b *bucket) inNetwork(i int, ip netip.Addr, all *[16]byte) bool {
 	e := &b.nodes[i]
@@ -256,6 +311,20 @@ func (b *bucket) inNetwork(i int, ip netip.Addr, all *[16]byte) bool {
 func (t *table) remove(b *bucket, i int) {
 	b.remove(i)
 	t.size--
+	t.gap = true
+	if t.removed++; t.removed > t.size/4 {
+		t.markAll()
+	}
+}
+
+// markAll takes away the marks of networks that have gone.
+func (t *table) markAll() {
+	t.removed, t.marks = 0, [numMarks / 64]uint64{}
+	for at := range t.buckets {
+		for i := range t.buckets[at].nodes {
+			t.mark(t.buckets[at].addr(i).Addr())
+		}
+	}
 }
 
 // failed notes that a node did not answer. One that failed often enough is
@@ -269,9 +338,24 @@ func (t *table) failed(n krpc.Node, othersAnswer bool) {
 	if b.nodes[i].fails < maxFails {
 		b.nodes[i].fails++
 	}
+	t.gap = true
 	if b.nodes[i].fails >= maxFails && othersAnswer {
 		t.remove(b, i)
 	}
+}
+
+// gone removes a node that is not where it was.
+func (t *table) gone(n krpc.Node) {
+	if b, i := t.find(&n.ID); i >= 0 && b.addr(i) == n.Addr {
+		t.remove(b, i)
+	}
+}
+
+// renamed reports whether the node that is at an address by our table now says
+// that it has another id.
+func (t *table) renamed(n krpc.Node) bool {
+	b, i := t.inNetwork(n.Addr.Addr())
+	return b != nil && b.addr(i) == n.Addr && b.nodes[i].id != n.ID
 }
 
 // wants reports whether a node that we heard of is worth a query: its network
@@ -285,18 +369,15 @@ func (t *table) wants(n krpc.Node) bool {
 	if _, i := t.find(&n.ID); i >= 0 {
 		return false
 	}
-	if b, i := t.inNetwork(n.Addr.Addr()); b != nil && b.nodes[i].fails == 0 {
-		return false
+	if at < len(t.buckets) {
+		worst, full := t.worstOfCell(at, &n.ID)
+		if full && t.buckets[at].nodes[worst].fails == 0 {
+			t.spare(at, n)
+			return false
+		}
 	}
-	if at >= len(t.buckets) {
-		return true
-	}
-	worst, full := t.worstOfCell(at, &n.ID)
-	if !full || t.buckets[at].nodes[worst].fails > 0 {
-		return true
-	}
-	t.spare(at, n)
-	return false
+	b, i := t.inNetwork(n.Addr.Addr())
+	return b == nil || b.nodes[i].fails > 0
 }
 
 // spare keeps a node that its full bucket may need later; the oldest goes.
@@ -304,33 +385,38 @@ func (t *table) spare(at int, n krpc.Node) {
 	t.dropSpare(at, n.Addr)
 	b := &t.buckets[at]
 	if b.spares == nil {
-		b.spares = make([]krpc.Node, 0, maxSpares)
+		b.spares = make([]spare, 0, maxSpares)
 	}
 	if len(b.spares) == maxSpares {
 		b.spares = slices.Delete(b.spares, 0, 1)
 	}
-	b.spares = append(b.spares, n)
+	b.spares = append(b.spares, spare{n.ID, n.Addr.Addr().As16(), n.Addr.Port()})
 }
 
 func (t *table) dropSpare(at int, addr netip.AddrPort) {
 	if at < len(t.buckets) {
 		b := &t.buckets[at]
-		b.spares = slices.DeleteFunc(b.spares, func(n krpc.Node) bool { return n.Addr == addr })
+		b.spares = slices.DeleteFunc(b.spares, func(s spare) bool { return s.port == addr.Port() && s.node().Addr == addr })
 	}
 }
 
-// takeSpare returns the newest spare whose cell has room now.
+// takeSpare returns the newest spare whose cell has room now. There is none
+// while nobody fails or goes.
 func (t *table) takeSpare() (krpc.Node, bool) {
+	if !t.gap {
+		return krpc.Node{}, false
+	}
 	for at := range t.buckets {
 		b := &t.buckets[at]
 		for i := len(b.spares) - 1; i >= 0; i-- {
-			n := b.spares[i]
+			n := b.spares[i].node()
 			if worst, full := t.worstOfCell(at, &n.ID); !full || b.nodes[worst].fails > 0 {
 				b.spares = slices.Delete(b.spares, i, i+1)
 				return n, true
 			}
 		}
 	}
+	t.gap = false
 	return krpc.Node{}, false
 }
 

@@ -23,6 +23,8 @@ func (n *Node) meet(now time.Duration, addrs []netip.AddrPort) {
 		}
 		if n.ready {
 			n.probe(now, krpc.Node{Addr: addr}, n.id)
+		} else if n.joining {
+			n.joinThrough(now, addr)
 		}
 	}
 	if !n.ready && !n.joining {
@@ -43,6 +45,9 @@ func (n *Node) lookupEnded(now time.Duration, l *lookup) {
 	switch l.id {
 	case joinLookup:
 		n.joining = false
+		if num4, num6 := n.NumNodes(); num4+num6 < numClosest {
+			n.selfAt = min(n.selfAt, now+retrySparse)
+		}
 	case refreshLookup:
 		n.refreshing = false
 	default:
@@ -114,6 +119,17 @@ func (n *Node) consider(now time.Duration, node krpc.Node, limit int) {
 	if t := n.tableOf(node.Addr.Addr()); t != nil && n.upkeep < limit && node.ID != n.id && t.wants(node) {
 		n.probe(now, node, randomNear(n.id, sharedBits(&n.id, &node.ID), n.cfg.Rand))
 	}
+}
+
+// asked considers a node that sent us a query. One that has a new id is asked
+// under that: its answer clears the old one away, which others would be told
+// in vain.
+func (n *Node) asked(now time.Duration, node krpc.Node) {
+	if n.tableOf(node.Addr.Addr()).renamed(node) && n.upkeep < maxUpkeepAsked {
+		n.probe(now, node, node.ID)
+		return
+	}
+	n.consider(now, node, maxUpkeepAsked)
 }
 
 // probe sends a query whose answer vets the node and brings more nodes near

@@ -17,8 +17,9 @@ type walk struct {
 
 	candidates []candidate // by distance to the target
 	seeds      []netip.AddrPort
-	running    int // queries that have not expired
-	unanswered int // queries that have, too
+	parts      []question // what widen wants to know
+	running    int        // queries that have not expired
+	unanswered int        // queries that have, too
 	sent       int
 	ineligible int // candidates
 	converged  bool
@@ -32,6 +33,7 @@ type candidate struct {
 	token    []byte
 	tries    uint8
 	running  uint8 // queries that have not expired
+	late     bool  // a query has expired
 	answered bool
 	bad      bool // it is somebody else than was said, or refuses
 	eligible bool // counts for the stop rule and may store (BEP 42)
@@ -39,8 +41,9 @@ type candidate struct {
 	hasSeq   bool
 }
 
-// silent reports whether the candidate was asked in vain, so far.
-func (c *candidate) silent() bool { return c.tries > 0 && c.running == 0 && !c.answered }
+// silent reports whether the candidate was asked in vain, so far; it may be
+// asked once more by now.
+func (c *candidate) silent() bool { return c.late && !c.answered }
 
 // start asks the closest nodes of the table, or if there are none whoever is
 // known by address alone.
@@ -51,6 +54,7 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
+		w.hearSaved()
 	}
 	w.step(now)
 }
@@ -111,36 +115,65 @@ func (w *walk) step(now time.Duration) {
 		w.finishStoring(now)
 		return
 	}
+	w.send(now)
+	if !w.converged && (w.closestAnswered() || w.running == 0 && w.atEnd()) {
+		w.converge(now)
+		w.send(now)
+	}
+	if w.converged && w.running == 0 && !w.waits() {
+		w.store(now)
+	}
+}
+
+// send asks whom it may.
+func (w *walk) send(now time.Duration) {
+	for w.maySend() && len(w.parts) > 0 && !w.n.starves(now) {
+		w.askPart(now, w.parts[0])
+		w.parts = w.parts[1:]
+	}
+	if len(w.seeds) > 0 && len(w.closest(func(*candidate) bool { return true })) == 0 {
+		w.askSeeds(now) // the candidates may all be of long ago
+	}
 	for w.maySend() {
 		c := w.next()
 		if c == nil || w.n.starves(now) {
 			break
 		}
-		w.query(now, c.Addr, c)
+		w.query(now, c.Addr, c, w.message(now, c.Addr))
 	}
-	for w.maySend() && len(w.seeds) > 0 && !w.n.starves(now) {
+	w.askSeeds(now)
+}
+
+// waits reports whether something is to be asked once it may be. A second
+// query to a silent node is not worth waiting for.
+func (w *walk) waits() bool {
+	if w.sent >= maxQueries {
+		return false
+	}
+	c := w.next()
+	return len(w.parts) > 0 || c != nil && (c.tries == 0 || w.maySend())
+}
+
+// askSeeds asks nodes that are known by address alone.
+func (w *walk) askSeeds(now time.Duration) {
+	for w.maySend() && w.running < alpha && len(w.seeds) > 0 && !w.n.starves(now) {
 		addr := w.seeds[0]
 		w.seeds = w.seeds[1:]
-		w.query(now, addr, nil)
-	}
-	if !w.converged && w.running == 0 && w.atEnd() || w.closestAnswered() {
-		w.converge()
-	}
-	if w.converged && w.running == 0 && (!w.maySend() || w.next() == nil) {
-		w.store(now)
+		w.query(now, addr, nil, w.message(now, addr))
 	}
 }
 
 func (w *walk) maySend() bool {
-	return w.running < alpha && w.unanswered < maxUnanswered && w.sent < maxQueries
+	return w.unanswered < maxUnanswered && w.sent < maxQueries
 }
 
-// next returns whom to ask: the closest that was not asked, and behind those
-// the closest that is silent, once more. Those that are not eligible come last
+// next returns whom to ask: the closest that was not asked, while less than
+// alpha queries to closer ones run; and when the walk has converged or got
+// stuck, the closest that is silent, once more. Those that are not eligible come last
 // of all: ids close to the target are easily invented where they need not fit
 // an address. Nobody farther than the eight closest that answered is asked.
 func (w *walk) next() *candidate {
-	answered := 0
+	answered, running := 0, 0
 	var silent, ineligible *candidate
 	for i := range w.candidates {
 		c := &w.candidates[i]
@@ -150,11 +183,16 @@ func (w *walk) next() *candidate {
 			if c.eligible {
 				answered++
 			}
+		case c.running > 0:
+			running++
 		case c.tries == 0 && c.eligible:
+			if running >= alpha {
+				return nil
+			}
 			return c
 		case c.tries == 0 && ineligible == nil:
 			ineligible = c
-		case c.silent() && c.tries < maxTries && silent == nil:
+		case c.silent() && c.running == 0 && c.tries < maxTries && silent == nil:
 			silent = c
 		}
 		if answered == numClosest {
@@ -163,6 +201,9 @@ func (w *walk) next() *candidate {
 	}
 	if silent == nil && !w.converged && w.running < alphaIneligible {
 		return ineligible
+	}
+	if w.running > 0 && !w.converged || w.running >= alpha {
+		return nil
 	}
 	return silent
 }
@@ -176,10 +217,10 @@ func (w *walk) closestAnswered() bool {
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
-		case c.bad || c.silent() || c.tries == 0 && !c.eligible:
+		case c.bad || c.silent() || !c.eligible:
 		case !c.answered:
 			return false
-		case c.eligible:
+		default:
 			answered++
 		}
 		if answered == numClosest {
@@ -195,29 +236,85 @@ func (w *walk) atEnd() bool {
 	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
-func (w *walk) converge() {
-	if !w.converged {
-		w.converged = true
-		w.lookup.walkConverged()
+func (w *walk) converge(now time.Duration) {
+	w.converged = true
+	w.lookup.walkConverged(now)
+	w.widen()
+}
+
+// widen looks for nodes behind silent ones. Whoever knows the neighbourhood of
+// the target tells the eight closest there, silent ones included; for each of
+// those, a living one that belongs to the closest eight may not have been
+// named. That can only be in the parts of the neighbourhood between the eighth
+// of all and the eighth that answered, so nodes there are asked for each part
+// alone.
+func (w *walk) widen() {
+	answered := w.closest(func(c *candidate) bool { return c.eligible })
+	if len(answered) < numClosest {
+		return
+	}
+	target := &w.lookup.req.Target
+	for at := sharedBits(target, &answered[numClosest-1].ID); at <= w.depthOfEighth(); at++ {
+		part := flipped(*target, at)
+		slices.SortFunc(answered, func(x, y *candidate) int { return compareDistance(&part, &x.ID, &y.ID) })
+		for _, c := range answered[:numWiden] {
+			w.parts = append(w.parts, question{c.ID, part})
+		}
+	}
+}
+
+// depthOfEighth returns how many bits the eighth candidate, which may be
+// silent, shares with the target; -1 if the eighth has answered and so have all
+// before it.
+func (w *walk) depthOfEighth() int {
+	count, silent := 0, false
+	for i := range w.candidates {
+		c := &w.candidates[i]
+		if c.bad || !c.eligible {
+			continue
+		}
+		silent = silent || c.silent()
+		if count++; count == numClosest {
+			if !silent {
+				break
+			}
+			return sharedBits(&w.lookup.req.Target, &c.ID)
+		}
+	}
+	return -1
+}
+
+// question is a find_node query that a node is to be sent.
+type question struct{ asked, target krpc.ID }
+
+func (w *walk) askPart(now time.Duration, q question) {
+	if c := w.find(&q.asked); c != nil {
+		w.query(now, c.Addr, c, krpc.Message{Method: krpc.FindNode, Target: q.target, Want: w.n.want()})
+	}
+}
+
+// message is what the lookup asks of the node at to.
+func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
+	req := &w.lookup.req
+	return krpc.Message{
+		Method: w.n.methodFor(now, to, req.Method), Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
+		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
 	}
 }
 
 // query asks c, or the unknown node at addr if c is nil.
-func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate) {
-	req := &w.lookup.req
+func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg krpc.Message) {
 	q := &query{to: addr, walk: w}
 	if c != nil {
 		q.id, q.hasID = c.ID, true
+		q.again = c.tries > 0
 		c.tries++
 		c.running++
 	}
 	w.running++
 	w.unanswered++
 	w.sent++
-	w.n.ask(now, q, &krpc.Message{
-		Method: req.Method, Target: req.Target, Scrape: req.Scrape, NoSeed: req.NoSeed,
-		HasSeq: req.HasSeq, Seq: req.Seq, Want: w.n.want(),
-	})
+	w.n.ask(now, q, &msg)
 }
 
 func (w *walk) find(id *krpc.ID) *candidate {
@@ -230,17 +327,23 @@ func (w *walk) find(id *krpc.ID) *candidate {
 	return &w.candidates[at]
 }
 
-// stopped takes a query out of the running ones.
-func (w *walk) stopped(q *query) {
+// stopped takes a query out of the running ones, and returns the candidate that
+// it was sent to, if that is still one.
+func (w *walk) stopped(q *query) *candidate {
 	w.running--
-	if c := w.find(&q.id); q.hasID && !q.store && c != nil {
-		c.running--
+	c := w.find(&q.id)
+	if !q.hasID || q.store || c == nil {
+		return nil
 	}
+	c.running--
+	return c
 }
 
 // expired frees the slot of a query. Its answer still counts.
 func (w *walk) expired(now time.Duration, q *query) {
-	w.stopped(q)
+	if c := w.stopped(q); c != nil {
+		c.late = true
+	}
 	w.step(now)
 }
 

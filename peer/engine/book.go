@@ -12,6 +12,7 @@ type book struct {
 	entries []*known // in the order in which they came, for a stable choice
 	cursor  int      // where the next choice begins
 	dialing int
+	numOf   [SourcePEX + 1]int // entries by source
 }
 
 // known is one address.
@@ -36,28 +37,53 @@ const (
 func (b *book) init() { b.byAddr = make(map[netip.AddrPort]*known) }
 
 // add takes an address in unless it is known or the book is full. A user's
-// word is always taken.
+// word is always taken. Who cannot be held to account fills half of the book at
+// most: anybody can put addresses into the DHT, or send them by PEX.
 func (b *book) add(addr netip.AddrPort, source Source) bool {
 	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
 	if !addr.IsValid() || addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
 		return false
 	}
-	if b.byAddr[addr] != nil {
+	if k := b.byAddr[addr]; k != nil {
+		b.vouch(k, source)
 		return false
 	}
-	if len(b.entries) >= maxKnown && !b.makeRoom() && source != SourceUser {
+	if source == SourceDHT || source == SourcePEX {
+		if b.numOf[source] >= maxKnownUnvouched && !b.makeRoom(source) {
+			return false
+		}
+	}
+	if len(b.entries) >= maxKnown && !b.makeRoom(anySource) && source != SourceUser {
 		return false
 	}
 	k := &known{addr: addr, source: source}
+	b.numOf[source]++
 	b.byAddr[addr] = k
 	b.entries = append(b.entries, k)
 	return true
 }
 
-// makeRoom forgets the address that failed most often, if any failed.
-func (b *book) makeRoom() bool {
+// vouch notes that a known address came from a better source as well. The
+// tracker's word is what BEP 27 asks for, the user's stands above all.
+func (b *book) vouch(k *known, source Source) {
+	if source == SourceUser || source == SourceTracker && k.source != SourceUser {
+		b.numOf[k.source]--
+		b.numOf[source]++
+		k.source = source
+	}
+}
+
+// anySource stands for all of them.
+const anySource = Source(255)
+
+// makeRoom forgets the address that failed most often, of those that came from
+// source, if any failed.
+func (b *book) makeRoom(source Source) bool {
 	worst := -1
 	for i, k := range b.entries {
+		if source != anySource && k.source != source {
+			continue
+		}
 		if k.state == knownIdle && k.fails > 0 && (worst < 0 || k.fails > b.entries[worst].fails) {
 			worst = i
 		}
@@ -71,6 +97,10 @@ func (b *book) makeRoom() bool {
 
 func (b *book) remove(i int) {
 	delete(b.byAddr, b.entries[i].addr)
+	b.numOf[b.entries[i].source]--
+	if b.entries[i].state == knownDialing {
+		b.dialing-- // nobody waits for how it ends
+	}
 	b.entries = append(b.entries[:i], b.entries[i+1:]...)
 	if b.cursor > i {
 		b.cursor--
@@ -136,7 +166,7 @@ func (b *book) knowsIP(ip netip.Addr) bool {
 
 // found handles addresses of peers.
 func (e *Engine) found(now time.Duration, addrs []netip.AddrPort, source Source) {
-	if e.cfg.Private && source != SourceTracker && source != SourceUser {
+	if e.cfg.Private && !source.vouched() {
 		return // BEP 27
 	}
 	added := 0
@@ -186,16 +216,20 @@ func (k *known) pause() time.Duration {
 	return min(first<<(min(k.fails, 10)-1), last)
 }
 
+// lacking reports whether peers are needed: for pieces, or for the metadata
+// that tells which there are.
+func (e *Engine) lacking() bool { return e.picker == nil || e.missing > 0 }
+
 // hungry reports whether something is missing and few peers are there to bring
 // it.
 func (e *Engine) hungry() bool {
-	return e.missing > 0 && len(e.conns)+e.book.dialing < hungryBelow
+	return e.lacking() && len(e.conns)+e.book.dialing < hungryBelow
 }
 
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if e.missing > 0 && len(e.conns)+e.book.dialing < needPeersBelow && e.book.next(now, e.hungry()) == nil {
+	if e.lacking() && len(e.conns)+e.book.dialing < needPeersBelow && e.book.next(now, e.hungry()) == nil {
 		e.out.push(Output{Kind: OutNeedPeers})
 	}
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
@@ -14,6 +15,8 @@ func check(t testing.TB, e *Engine) {
 	checkPicker(t, e)
 	checkPartials(t, e)
 	checkConns(t, e)
+	checkMetadata(t, e)
+	checkBook(t, e)
 }
 
 func checkPicker(t testing.TB, e *Engine) {
@@ -150,5 +153,65 @@ func checkConns(t testing.TB, e *Engine) {
 		if c.inBacklog != inBacklog || inBacklog && c.queue.len() == 0 {
 			t.Fatalf("connection %d: in the backlog %v, marked %v, %d queued", c.id, inBacklog, c.inBacklog, c.queue.len())
 		}
+	}
+}
+
+func checkMetadata(t testing.TB, e *Engine) {
+	t.Helper()
+	asked := make(map[*metadataPiece]int)
+	for _, c := range e.conns {
+		p := c.metadata
+		if p == nil {
+			continue
+		}
+		if len(p.asked) > maxMetadataAsked || len(p.wanted) > maxMetadataQueued || p.size > maxMetadataLen {
+			t.Fatalf("connection %d passed a bound of the metadata", c.id)
+		}
+		if waits := slices.Contains(e.askers, c); waits != (len(p.wanted) > 0 && !c.closing) {
+			t.Fatalf("connection %d among the askers: %v, with %d wanted", c.id, waits, len(p.wanted))
+		}
+		for _, r := range p.asked {
+			if !r.given {
+				asked[&r.of.pieces[r.piece]]++
+			}
+		}
+	}
+	if !e.lacksMetadata() && (len(e.fetch.copies) > 0 || e.fetch.at > 0) {
+		t.Fatalf("the metadata is known and fetched all the same")
+	}
+	held := 0
+	for _, m := range e.fetch.copies {
+		n := 0
+		for i := range m.pieces {
+			n += len(m.pieces[i].data)
+			if m.pieces[i].requests != asked[&m.pieces[i]] {
+				t.Fatalf("metadata piece %d counts %d requests, there are %d", i, m.pieces[i].requests, asked[&m.pieces[i]])
+			}
+		}
+		if m.dropped || m.held != n || len(m.pieces) > m.numPieces() {
+			t.Fatalf("a copy of %d bytes counts %d that are here, want %d; dropped: %v", m.size, m.held, n, m.dropped)
+		}
+		held += n
+	}
+	if e.fetch.held != held || held > maxMetadataLen || len(e.fetch.copies) > len(e.conns)+1 {
+		t.Fatalf("%d bytes of metadata in %d copies, the engine counts %d", held, len(e.fetch.copies), e.fetch.held)
+	}
+}
+
+func checkBook(t testing.TB, e *Engine) {
+	t.Helper()
+	numOf := [len(e.book.numOf)]int{}
+	dialing := 0
+	for _, k := range e.book.entries {
+		numOf[k.source]++
+		if k.state == knownDialing {
+			dialing++
+		}
+	}
+	if numOf != e.book.numOf || dialing != e.book.dialing || len(e.book.byAddr) != len(e.book.entries) {
+		t.Fatalf("the book counts %v and %d dials, want %v and %d", e.book.numOf, e.book.dialing, numOf, dialing)
+	}
+	if len(e.contacts.lost) > maxLostContacts {
+		t.Fatalf("%d lost contacts are kept", len(e.contacts.lost))
 	}
 }

@@ -310,7 +310,7 @@ func (e *Engine) countSlots(now time.Duration) {
 		k.slots = slotsFor(e.cfg.UploadCapacity)
 	}
 	switch {
-	case e.cfg.UploadSlots < 0:
+	case e.cfg.UploadSlots < 0, e.picker == nil: // a magnet link has nothing to give yet
 		k.slots = 0
 		return
 	case e.cfg.NoChoking:

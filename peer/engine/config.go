@@ -38,8 +38,21 @@ type Config struct {
 	// downloaded, nil for all. The engine takes both over.
 	Have, Want *bitfield.Set
 
+	// Metadata is the info dictionary, byte for byte as it was hashed: it is
+	// served to peers that ask for it (BEP 9). Nil while it is unknown (a magnet
+	// link: the engine fetches it, see OutMetadata), and where nobody asks. The
+	// engine keeps the slice and does not change it.
+	Metadata []byte
+
 	// Private is BEP 27's flag: peers come from the tracker alone.
 	Private bool
+
+	// NoPEX leaves peer exchange (BEP 11) off, as Private does.
+	NoPEX bool
+
+	// DHTPort is the UDP port of our DHT node, 0 for none. Peers whose handshake
+	// says that they have one are told (BEP 5's message "port").
+	DHTPort uint16
 
 	// Client is the "v" of the extension handshake: name and version. Port is
 	// our listening port, 0 for none.

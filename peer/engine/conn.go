@@ -17,6 +17,7 @@ type conn struct {
 	peerID   metainfo.PeerID
 	fast     bool // BEP 6 was negotiated
 	extended bool // BEP 10 was negotiated
+	dht      bool // it has a DHT node, by its handshake (BEP 5)
 	incoming bool
 	closing  bool // OutClose was said
 
@@ -34,8 +35,17 @@ type conn struct {
 
 	client     string
 	listens    netip.AddrPort // of an incoming peer: where it can be dialled
+	listenPort uint16         // of an incoming peer, 0 if it did not say
 	reqQ       int
 	uploadOnly bool
+	toldNode   bool // it said where its DHT node is
+
+	// Extensions: nil for those that it does not have.
+	metadata       *metadataPeer
+	pex            *pexPeer
+	contactSince   uint32 // the event of contacts by which others may hear of it, 0 for never
+	toldPEX        bool   // our last handshake offered PEX
+	toldUploadOnly bool   // our last handshake said upload_only
 
 	// Download.
 	interested  bool // we are, in it
@@ -82,7 +92,7 @@ func newConn(now time.Duration, in Input) *conn {
 	return &conn{
 		// One peer has one address, in bans, in the line and in the book.
 		id: in.Conn, addr: netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), peerID: in.PeerID,
-		fast: in.Fast, extended: in.Extended, incoming: in.Incoming,
+		fast: in.Fast, extended: in.Extended, dht: in.DHT, incoming: in.Incoming,
 		up: now, lastHeard: now, lastSent: now,
 		peerChoking: true, reqQ: defaultReqQ, window: newWindow(),
 	}
@@ -112,6 +122,8 @@ func (e *Engine) message(now time.Duration, c *conn, m wire.Message) {
 		e.fastMessage(now, c, m)
 	case wire.Extended:
 		e.extendedMessage(now, c, m)
+	case wire.Port:
+		e.peerNode(c, m.Index)
 	}
 }
 

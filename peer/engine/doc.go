@@ -14,8 +14,12 @@
 //	for out, ok := e.Next(); ok; out, ok = e.Next() { do(out) }
 //	deadline, ok := e.NextTimeout()
 //
+// A torrent may begin as a magnet link: then the engine first fetches the info
+// dictionary from its peers, hands it out, and is told the geometry.
+//
 // Everything a peer can make grow is bounded: connections and half-open dials
 // and buffered bytes by the Grants, known addresses, requests queued by a
-// peer, suggestions, suspects and bans by the constants in limits.go. Nothing
+// peer, suggestions, suspects, bans, metadata and PEX messages by the constants
+// in limits.go. Nothing
 // needs to be cancelled: an engine that is no longer driven does nothing.
 package engine

@@ -36,16 +36,21 @@ type Engine struct {
 	conns []*conn // in the order in which they came up
 	byID  table
 
-	book    book
-	bans    bans
-	choker  choker
-	backlog []*conn // connections with blocks to send and credit to send them with
+	book     book
+	bans     bans
+	choker   choker
+	backlog  []*conn // connections with blocks to send and credit to send them with
+	fetch    metadataFetch
+	askers   []*conn // connections that wait for pieces of metadata, in turn
+	contacts contacts
 
-	// The deadlines, 0 for none: the ten-second tick, and when the Grants
-	// said that bytes would be there again.
+	// The deadlines, 0 for none: the ten-second tick, when the Grants said
+	// that bytes would be there again, and when an asker's pace lets it have more.
+	// That of the fetch is in there.
 	tickAt     time.Duration
 	uploadAt   time.Duration
 	downloadAt time.Duration
+	metadataAt time.Duration
 
 	uploaded, downloaded, wasted int64
 	hashFails                    int
@@ -107,6 +112,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 		e.cfg.UploadCapacity = in.Length
 		e.uploadAt, e.downloadAt = 0, 0 // they were those of the old limits
 		e.refill = true
+		e.serveMetadata(now)
 		e.serve(now)
 	}
 	e.refillIdle(now)
@@ -135,7 +141,14 @@ func (e *Engine) receiveBlock(now time.Duration, in Input) {
 // Advance runs the timers that are due at now.
 func (e *Engine) Advance(now time.Duration) {
 	if due(&e.uploadAt, now) {
+		e.serveMetadata(now)
 		e.serve(now)
+	}
+	if due(&e.metadataAt, now) {
+		e.serveMetadata(now)
+	}
+	if due(&e.fetch.at, now) {
+		e.metadataTimers(now)
 	}
 	if due(&e.downloadAt, now) {
 		e.refill = true
@@ -159,10 +172,8 @@ func due(at *time.Duration, now time.Duration) bool {
 // NextTimeout is the earliest deadline the engine has: call Advance then.
 func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 	at = e.tickAt
-	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt} {
-		if d != 0 && d < at {
-			at = d
-		}
+	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt, e.metadataAt, e.fetch.at} {
+		at = earlier(at, d)
 	}
 	return at, true
 }
@@ -216,6 +227,7 @@ func (e *Engine) tickConn(now time.Duration, c *conn) {
 	default:
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
+		e.sendPEX(now, c)
 		if now-c.lastSent >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
@@ -237,6 +249,9 @@ func (e *Engine) connUp(now time.Duration, in Input) {
 	e.conns = append(e.conns, c)
 	e.byID.put(c)
 	e.choker.enter(now, c, e)
+	if !c.incoming {
+		e.becameContact(c)
+	}
 	e.greet(now, c)
 }
 
@@ -249,11 +264,8 @@ func (e *Engine) refuse(now time.Duration, c *conn) string {
 		return "it is ourselves"
 	case e.bans.has(c):
 		return "banned"
-	case e.cfg.Private && c.incoming && !e.book.knowsIP(c.addr.Addr()):
-		// BEP 27: a private torrent's peers come from its tracker alone. The
-		// address must be one that the tracker gave; the port of an incoming
-		// connection says nothing.
-		return "private torrent: not a peer of its tracker"
+	case e.cfg.Private && !e.book.admits(c):
+		return notOfTracker
 	case e.tooManyFrom(c.addr.Addr()):
 		return "too many connections from its address"
 	}
@@ -322,6 +334,7 @@ func (e *Engine) greet(now time.Duration, c *conn) {
 	if c.extended {
 		e.sendExtHandshake(now, c)
 	}
+	e.offerNode(now, c)
 	e.offerAllowedFast(now, c)
 }
 
@@ -340,9 +353,11 @@ func (e *Engine) connDown(now time.Duration, id ConnID) {
 	}
 	c.closing = true
 	e.forget(now, c)
+	e.lostContact(c)
 	e.choker.leave(now, c)
 	e.book.disconnected(now, c)
 	e.cfg.Grants.Disconnect(now)
+	e.fetchMetadata(now)
 	e.fillSlots(now)
 	e.dial(now)
 	if len(e.conns) == 0 {
@@ -357,6 +372,7 @@ func (e *Engine) forget(now time.Duration, c *conn) {
 	e.leavePartial(c)
 	c.queue.clear()
 	e.unbacklog(c)
+	e.forgetMetadata(c)
 	if e.picker == nil || c.has == nil {
 		return
 	}
@@ -375,5 +391,6 @@ func (e *Engine) close(c *conn, reason string) {
 		return
 	}
 	c.closing = true
+	e.dropAsker(c)
 	e.out.push(Output{Kind: OutClose, Conn: c.id, Reason: reason})
 }

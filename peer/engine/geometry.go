@@ -40,14 +40,20 @@ func (e *Engine) setGeometry(geo metainfo.Geometry, have, want *bitfield.Set) er
 // learn handles the geometry of a torrent that began without: what the peers
 // said of their pieces before counts now.
 func (e *Engine) learn(now time.Duration, in Input) {
-	if e.picker != nil || e.setGeometry(in.Geometry, in.Have, in.Want) != nil {
+	if e.picker != nil || e.setGeometry(in.Geometry, in.Have, in.Want) != nil || e.picker == nil {
 		return
 	}
+	e.endFetch()
+	if in.Private {
+		e.becomePrivate()
+	}
+	e.reintroduce(now)
 	for _, c := range e.conns {
 		e.replay(now, c)
 	}
 	e.refill = true
 	e.rechoke(now)
+	e.dial(now)
 }
 
 // replay takes in what a peer said before the geometry was known.
@@ -103,6 +109,7 @@ func (e *Engine) selectPieces(now time.Duration, want *bitfield.Set) {
 	}
 	e.completed = e.completed && e.missing == 0
 	e.checkCompleted(now)
+	e.tellUploadOnly(now)
 	e.refill = true
 }
 

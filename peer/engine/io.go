@@ -32,7 +32,7 @@ type InputKind uint8
 // The inputs. Each comment names the fields that it uses.
 const (
 	// InConnUp: a connection finished its handshake. Conn, Addr, PeerID,
-	// Fast, Extended, Incoming; Source for an incoming one is ignored.
+	// Fast, Extended, DHT, Incoming; Source for an incoming one is ignored.
 	InConnUp InputKind = iota + 1
 	// InConnDown: a connection is gone, for whatever reason, also when the
 	// engine asked for it by OutClose. Conn.
@@ -63,7 +63,8 @@ const (
 	// InDialFailed: a dial ended without a connection. Addr.
 	InDialFailed
 	// InGeometry: the metadata is known (a torrent that began as a magnet
-	// link). Geometry, Have (may be nil), Want (nil for all).
+	// link): the driver's answer to OutMetadata. Geometry, Have (may be nil),
+	// Want (nil for all), Private.
 	InGeometry
 	// InWant: the selection of pieces changed. Want (nil for all).
 	InWant
@@ -80,6 +81,8 @@ type Input struct {
 	Source   Source
 	Fast     bool // the Fast Extension was negotiated (BEP 6)
 	Extended bool // the extension protocol was negotiated (BEP 10)
+	DHT      bool // the peer's handshake says that it has a DHT node (BEP 5)
+	Private  bool // what the metadata said (BEP 27)
 	Incoming bool
 	Claimed  bool
 	OK       bool
@@ -136,6 +139,14 @@ const (
 	// OutNeedPeers: too few addresses are known; announce sooner if the rules
 	// of the source allow.
 	OutNeedPeers
+	// OutMetadata: the metadata of a magnet link is here. Metadata is the info
+	// dictionary, whose SHA-1 is the info-hash; the engine keeps it and serves
+	// it, so it must not be changed. Parse it and answer InGeometry, or stop the
+	// torrent. It comes once.
+	OutMetadata
+	// OutNode: a peer has a DHT node at Addr, by its message "port" (BEP 5).
+	// Nobody has checked that: ping it.
+	OutNode
 )
 
 // Output is one thing to do, a tagged struct like Input.
@@ -146,9 +157,10 @@ type Output struct {
 
 	Piece, Begin, Length int
 
-	Addr    netip.AddrPort
-	Message wire.Message
-	Reason  string
+	Addr     netip.AddrPort
+	Message  wire.Message
+	Metadata []byte
+	Reason   string
 }
 
 // Grants is what an engine may take of what its process shares among torrents.

@@ -1,6 +1,10 @@
 package engine
 
-import "time"
+import (
+	"time"
+
+	"github.com/shoal-bt/shoal/metainfo"
+)
 
 // The bounds on what a peer can make an engine keep or do. Where a number is
 // arbitrary, its comment says so.
@@ -17,6 +21,45 @@ const (
 	// InPeers may add: no single source fills the book.
 	maxKnown          = 2000
 	maxKnownPerSource = 500
+
+	// maxKnownUnvouched bounds the addresses from the DHT, and those from PEX:
+	// there is room for others, whatever strangers put in.
+	maxKnownUnvouched = maxKnown / 2
+
+	// maxPEX is how many addresses a PEX message adds and drops, after the
+	// first. BEP 11: "the combined amount of added v4/v6 contacts should not
+	// exceed 50 entries. The same applies to dropped entries."
+	maxPEX = 50
+
+	// maxLostContacts bounds the lost connections that peers are yet to be
+	// told of. Arbitrary: some minutes' worth; who is told late misses some.
+	maxLostContacts = 256
+
+	// maxMetadataLen bounds the info dictionary in bytes, and what is kept of
+	// all its copies together: no torrent that Shoal reads is longer.
+	maxMetadataLen = metainfo.MaxTorrentLen
+
+	// maxMetadataAsked is how many pieces of metadata a peer is asked for at a
+	// time, maxMetadataDuplicates how many peers for one piece. Arbitrary: four
+	// pieces keep a fast peer busy, and are less than any client queues.
+	maxMetadataAsked      = 4
+	maxMetadataDuplicates = 2
+
+	// maxMetadataAlone bounds the copies that are fetched by one peer each
+	// after a copy of several has failed. Arbitrary.
+	maxMetadataAlone = 8
+
+	// maxMetadataUnasked bounds the answers in a row that nobody asked for:
+	// some cross on the way the moment at which they are needed no more.
+	maxMetadataUnasked = 4 * maxMetadataAsked
+
+	// maxMetadataQueued bounds the pieces of metadata that a peer waits for,
+	// maxMetadataServed is the factor of BEP 9 by which it may ask for more than
+	// there are, maxMetadataRejected ends its patience with us. All are
+	// arbitrary; some clients ask for all pieces at once.
+	maxMetadataQueued   = 512
+	maxMetadataServed   = 8
+	maxMetadataRejected = 1000
 
 	// maxPerAddress bounds the connections from one IP address that is
 	// neither loopback nor private. Several people may share an address;
@@ -114,6 +157,30 @@ const (
 	// redialHungry, and none is forgotten. Both are arbitrary.
 	hungryBelow  = 5
 	redialHungry = time.Minute
+
+	// pexEvery: BEP 11, "no more than 1 PEX message per minute".
+	pexEvery = time.Minute
+
+	// metadataTimeout is how long a piece of metadata may take before another
+	// peer is asked. Arbitrary: 4 KB/s bring maxMetadataAsked pieces in time.
+	metadataTimeout = 16 * time.Second
+
+	// metadataAloneFor is how long a peer that fetches the metadata alone is
+	// left in peace if others wait for its place, and how long it then pauses,
+	// doubled each time. Arbitrary.
+	metadataAloneFor = 30 * time.Second
+
+	// A peer that refused to send metadata is asked again after a pause,
+	// doubled each time. Arbitrary.
+	metadataPauseFirst = 10 * time.Second
+	metadataPauseLast  = 5 * time.Minute
+
+	// A peer gets a piece of metadata each metadataPace, 256 KiB/s, after the
+	// first metadataBurst, half a MiB. Arbitrary: what a client keeps for a
+	// slow peer is not endless (Shoal's closes at a MiB), and these bytes have no
+	// credit that would say how fast they go.
+	metadataPace  = time.Second / 16
+	metadataBurst = 32
 )
 
 // The request window, in blocks (see window.go).

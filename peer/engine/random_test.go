@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+	"crypto/sha1"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -46,6 +48,7 @@ type madWorld struct {
 	verify   []Output // not answered yet
 	dials    []Output
 	closing  []ConnID
+	metadata []byte
 }
 
 func newMadWorld(t testing.TB, seed uint64) *madWorld {
@@ -56,9 +59,11 @@ func newMadWorld(t testing.TB, seed uint64) *madWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Rand: rand.New(rand.NewPCG(seed, 2)), Grants: w.grants, MaxPeers: 10, Order: Order(seed % 3)}
+	w.metadata = someMetadata(5*wire.MetadataPieceLen - 1000)
+	cfg := Config{Rand: rand.New(rand.NewPCG(seed, 2)), Grants: w.grants, MaxPeers: 10, Order: Order(seed % 3),
+		InfoHash: sha1.Sum(w.metadata), DHTPort: uint16(seed % 2), NoPEX: seed%5 == 0, Private: seed%11 == 0}
 	if seed%4 > 0 {
-		cfg.Geometry = w.geo
+		cfg.Geometry, cfg.Metadata = w.geo, w.metadata
 	}
 	if w.e, err = New(0, cfg); err != nil {
 		t.Fatal(err)
@@ -79,7 +84,7 @@ func (w *madWorld) step(kind byte) {
 	if at, ok := w.e.NextTimeout(); ok && at <= w.now {
 		w.e.Advance(w.now)
 	}
-	if kind == 8 { // long enough to be snubbed
+	if kind == 8 { // long enough to be snubbed, and for PEX
 		w.now += snubAfter
 		w.e.Advance(w.now)
 	}
@@ -89,8 +94,10 @@ func (w *madWorld) step(kind byte) {
 		return
 	}
 	switch {
-	case kind < 100:
+	case kind < 85:
 		w.answer(c)
+	case kind < 100:
+		w.answerMetadata(c)
 	case kind < 200:
 		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: w.message(c)})
 	case kind < 205:
@@ -100,11 +107,11 @@ func (w *madWorld) step(kind byte) {
 	case kind < 240:
 		w.verdict()
 	case kind < 246:
-		w.e.Receive(w.now, Input{Kind: InPeers, Addrs: []netip.AddrPort{w.addr(), w.addr()}})
+		w.e.Receive(w.now, Input{Kind: InPeers, Addrs: []netip.AddrPort{w.addr(), w.addr()}, Source: Source(w.rng.IntN(6))})
 	case kind < 250:
 		w.dialed()
-	case kind < 252:
-		w.e.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo})
+	case kind < 251: // by another way than from peers
+		w.e.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
 	default:
 		w.block(c, w.rng.IntN(w.geo.NumPieces()), w.rng.IntN(5)*metainfo.BlockLen, metainfo.BlockLen)
 	}
@@ -118,7 +125,7 @@ func (w *madWorld) addr() netip.AddrPort {
 func (w *madWorld) connect() {
 	w.nextConn++
 	in := Input{Kind: InConnUp, Conn: w.nextConn, Addr: w.addr(), Incoming: true,
-		Fast: w.rng.IntN(2) == 0, Extended: w.rng.IntN(2) == 0}
+		Fast: w.rng.IntN(2) == 0, Extended: w.rng.IntN(2) == 0, DHT: w.rng.IntN(2) == 0}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
 	w.e.Receive(w.now, in)
 }
@@ -152,15 +159,73 @@ func (w *madWorld) block(c *conn, piece, begin, length int) {
 func (w *madWorld) message(c *conn) wire.Message {
 	kinds := []wire.Type{wire.Choke, wire.Unchoke, wire.Unchoke, wire.Unchoke, wire.Interested, wire.NotInterested,
 		wire.Have, wire.Have, wire.Have, wire.Bitfield, wire.Request, wire.Request, wire.Cancel, wire.Suggest,
-		wire.HaveAll, wire.HaveNone, wire.Reject, wire.AllowedFast, wire.Extended, wire.KeepAlive, wire.Port, 77}
+		wire.HaveAll, wire.HaveNone, wire.Reject, wire.AllowedFast, wire.KeepAlive, wire.Extended, wire.Extended, wire.Extended, wire.Extended, wire.Extended, wire.Port, 77}
 	m := wire.Message{Type: kinds[w.rng.IntN(len(kinds))]}
 	m.Index = uint32(w.rng.IntN(w.geo.NumPieces() + w.rng.IntN(2)))
 	m.Begin = uint32(w.rng.IntN(5) * metainfo.BlockLen)
 	m.Length = metainfo.BlockLen
+	if m.Type == wire.Extended {
+		m.ExtID, m.Payload = w.extended()
+	}
 	if m.Type == wire.Bitfield {
 		m.Payload = []byte{byte(w.rng.Uint32()), byte(w.rng.Uint32()), byte(w.rng.Uint32()) & 0xf0}
 	}
 	return m
+}
+
+// extended returns a message of an extension.
+func (w *madWorld) extended() (id uint8, payload []byte) {
+	switch w.rng.IntN(12) {
+	case 0: // nobody has that id
+		return 9, []byte("d1:x1:ye")
+	case 1:
+		return uint8(w.rng.IntN(3)), []byte("d1:xi-0ee")
+	case 2, 3:
+		p := wire.PEX{Added: []wire.PEXPeer{{Addr: w.addr()}, {Addr: w.addr(), Flags: wire.PEXSeed}}}
+		return pexExtID, wire.AppendPEX(nil, p)
+	case 4:
+		m := wire.MetadataMessage{Type: wire.MetadataReject, Piece: w.rng.IntN(6)}
+		return metadataExtID, wire.AppendMetadata(nil, m)
+	case 5, 6:
+		m := wire.MetadataMessage{Type: wire.MetadataRequest, Piece: w.rng.IntN(6)}
+		return metadataExtID, wire.AppendMetadata(nil, m)
+	}
+	sizes := []int{0, len(w.metadata), len(w.metadata), len(w.metadata), len(w.metadata) - 1, 100, maxMetadataLen, maxMetadataLen + 1}
+	h := wire.ExtHandshake{
+		M: []wire.Extension{
+			{Name: wire.ExtMetadata, ID: uint8(min(1, w.rng.IntN(10)))},
+			{Name: wire.ExtPEX, ID: uint8(min(1, w.rng.IntN(10)))},
+		},
+		Port: uint16(w.rng.IntN(3)), UploadOnly: w.rng.IntN(2) == 0,
+		MetadataSize: int64(sizes[w.rng.IntN(len(sizes))]),
+	}
+	return wire.ExtHandshakeID, wire.AppendExtHandshake(nil, h)
+}
+
+// answerMetadata brings a piece that the connection was asked for, mostly the
+// true one, or refuses it.
+func (w *madWorld) answerMetadata(c *conn) {
+	if c.metadata == nil || len(c.metadata.asked) == 0 {
+		return
+	}
+	r := c.metadata.asked[w.rng.IntN(len(c.metadata.asked))]
+	m := wire.MetadataMessage{Type: wire.MetadataData, Piece: r.piece, TotalSize: int64(r.of.size)}
+	m.Data = pieceOf(w.metadata, r.piece)
+	if len(m.Data) != r.of.pieceLen(r.piece) {
+		m.Data = make([]byte, r.of.pieceLen(r.piece))
+	}
+	switch w.rng.IntN(20) {
+	case 0:
+		m.TotalSize++
+	case 1:
+		m.Data = m.Data[1:]
+	case 2:
+		m = wire.MetadataMessage{Type: wire.MetadataReject, Piece: r.piece}
+	case 3, 4:
+		m.Data = make([]byte, len(m.Data))
+	}
+	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: wire.Message{
+		Type: wire.Extended, ExtID: metadataExtID, Payload: wire.AppendMetadata(nil, m)}})
 }
 
 func (w *madWorld) drain() {
@@ -176,6 +241,13 @@ func (w *madWorld) drain() {
 			w.dials = append(w.dials, out)
 		case OutClose:
 			w.closing = append(w.closing, out.Conn)
+		case OutMetadata:
+			if !bytes.Equal(out.Metadata, w.metadata) {
+				w.t.Fatalf("%d bytes of false metadata", len(out.Metadata))
+			}
+			if w.rng.IntN(2) == 0 {
+				w.e.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
+			}
 		}
 	}
 }

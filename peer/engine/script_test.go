@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"bytes"
+	"crypto/sha1"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -24,15 +26,19 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 // comment (#), or, beginning with "<", an output that the input before it must
 // produce:
 //
-//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private] [seed=N]
-//	geometry [have=HEX]         the metadata of a magnet arrives
-//	up ID ADDR [fast] [ext] [in] [as=PEERID]
+//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private]
+//	    [metadata=BYTES] [nopex] [node=PORT] [port=PORT] [seed=N]
+//	geometry [have=HEX] [private]   the metadata of a magnet is understood
+//	up ID ADDR [fast] [ext] [dht] [in] [as=PEERID]
 //	down ID
 //	ID> MESSAGE                 a message of peer ID, as wire.Message prints it
+//	ID> handshake [ut_metadata=EXTID] [ut_pex=EXTID] [size=BYTES] [p=PORT] [upload_only=0|1]
+//	ID> metadata request|reject PIECE | metadata data PIECE [false] [size=BYTES] [len=BYTES]
+//	ID> pex [added=ADDR[/FLAGS],...] [dropped=ADDR,...] [flood=N [from=N]]
 //	block ID PIECE BLOCK [lost] a block arrives; lost: its slot was not won
 //	credit ID BYTES
 //	verified PIECE | failed PIECE DIGEST... | stored-not PIECE | store-ready
-//	peers ADDR... (of a tracker) | user-peers ADDR... | dial-failed ADDR
+//	peers ADDR... (of a tracker) | user-peers ADDR... | dht-peers ADDR... | dial-failed ADDR
 //	want HEX
 //	at DURATION                 time goes on, deadline by deadline
 //	stats                       prints a line of figures
@@ -66,6 +72,9 @@ func runScript(t *testing.T, file string) {
 			t.Fatalf("%s:%d: %v", file, i+1, err)
 		}
 		s.drain(&got)
+		if strings.TrimSpace(line) == "stats" {
+			fmt.Fprintf(&got, "< %s\n", s.stats())
+		}
 		check(t, s.e)
 		if g := s.e.cfg.Grants.(*freeGrants); g.buffered != s.e.buffered {
 			t.Fatalf("%s:%d: %d bytes are granted, the engine counts %d", file, i+1, g.buffered, s.e.buffered)
@@ -95,9 +104,10 @@ func firstDifference(got, want string) string {
 
 // script is a running transcript.
 type script struct {
-	e   *Engine
-	now time.Duration
-	geo metainfo.Geometry
+	e        *Engine
+	now      time.Duration
+	geo      metainfo.Geometry
+	metadata []byte
 }
 
 func (s *script) do(f []string) error {
@@ -107,7 +117,7 @@ func (s *script) do(f []string) error {
 		opts[key] = value
 	}
 	if id, isMessage := strings.CutSuffix(f[0], ">"); isMessage {
-		m, err := parseMessage(f[1:])
+		m, err := s.message(f[1:], opts)
 		if err != nil {
 			return err
 		}
@@ -119,6 +129,8 @@ func (s *script) do(f []string) error {
 		return s.torrent(f, opts)
 	case "at":
 		return s.at(f[1])
+	case "stats":
+		return nil
 	}
 	in, err := s.input(f, opts)
 	if err == nil {
@@ -142,7 +154,15 @@ func (s *script) torrent(f []string, opts map[string]string) (err error) {
 		Client:      "Shoal",
 	}
 	_, cfg.Private = opts["private"]
+	_, cfg.NoPEX = opts["nopex"]
+	cfg.DHTPort, cfg.Port = uint16(num(opts["node"])), uint16(num(opts["port"]))
+	s.metadata = nil
+	if n := num(opts["metadata"]); n > 0 {
+		s.metadata = someMetadata(n)
+		cfg.InfoHash = sha1.Sum(s.metadata)
+	}
 	if _, isMagnet := opts["magnet"]; !isMagnet {
+		cfg.Metadata = s.metadata
 		cfg.Geometry = s.geo
 		cfg.Have, cfg.Want = s.set(opts, "have"), s.set(opts, "want")
 	}
@@ -203,10 +223,13 @@ func (s *script) input(f []string, opts map[string]string) (Input, error) {
 		return Input{Kind: InPeers, Addrs: addrs(f[1:]), Source: SourceTracker}, nil
 	case "user-peers":
 		return Input{Kind: InPeers, Addrs: addrs(f[1:]), Source: SourceUser}, nil
+	case "dht-peers":
+		return Input{Kind: InPeers, Addrs: addrs(f[1:]), Source: SourceDHT}, nil
 	case "dial-failed":
 		return Input{Kind: InDialFailed, Addr: netip.MustParseAddrPort(f[1])}, nil
 	case "geometry":
-		return Input{Kind: InGeometry, Geometry: s.geo, Have: s.set(opts, "have")}, nil
+		_, private := opts["private"]
+		return Input{Kind: InGeometry, Geometry: s.geo, Have: s.set(opts, "have"), Private: private}, nil
 	case "want":
 		return Input{Kind: InWant, Want: s.set(map[string]string{"": f[1]}, "")}, nil
 	}
@@ -217,6 +240,7 @@ func (s *script) up(f []string, opts map[string]string) Input {
 	in := Input{Kind: InConnUp, Conn: connID(f[1]), Addr: netip.MustParseAddrPort(f[2])}
 	_, in.Fast = opts["fast"]
 	_, in.Extended = opts["ext"]
+	_, in.DHT = opts["dht"]
 	_, in.Incoming = opts["in"]
 	copy(in.PeerID[:], "-XX0000-peer"+f[1])
 	if as, ok := opts["as"]; ok {
@@ -225,16 +249,26 @@ func (s *script) up(f []string, opts map[string]string) Input {
 	return in
 }
 
+// stats prints figures that no output shows.
+func (s *script) stats() string {
+	st := s.e.Stats(s.now)
+	return fmt.Sprintf("%d connections, %d addresses, %d banned, metadata %d of %d bytes",
+		st.Conns, st.Known, st.Banned, st.MetadataHave, st.MetadataLen)
+}
+
 // drain writes what the engine wants done, an output a line.
 func (s *script) drain(w *strings.Builder) {
 	for out, ok := s.e.Next(); ok; out, ok = s.e.Next() {
-		fmt.Fprintf(w, "< %s\n", printOutput(out))
+		fmt.Fprintf(w, "< %s\n", s.printOutput(out))
 	}
 }
 
-func printOutput(out Output) string {
+func (s *script) printOutput(out Output) string {
 	switch out.Kind {
 	case OutMessage:
+		if out.Message.Type == wire.Extended {
+			return fmt.Sprintf("%d> %s", out.Conn, s.printExtended(out))
+		}
 		return fmt.Sprintf("%d> %v", out.Conn, out.Message)
 	case OutHave:
 		return fmt.Sprintf("*> have %d", out.Piece)
@@ -261,6 +295,10 @@ func printOutput(out Output) string {
 		return "completed"
 	case OutNeedPeers:
 		return "need peers"
+	case OutMetadata:
+		return fmt.Sprintf("metadata of %d bytes, as they should be: %t", len(out.Metadata), bytes.Equal(out.Metadata, s.metadata))
+	case OutNode:
+		return fmt.Sprintf("node %v", out.Addr)
 	}
 	return fmt.Sprintf("unknown output %d", out.Kind)
 }

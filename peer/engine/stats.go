@@ -11,6 +11,8 @@ import (
 // Stats is a snapshot of an engine. Bytes are payload bytes, rates bytes/s
 // over about the last ten seconds.
 type Stats struct {
+	MetadataLen  int // bytes of the info dictionary; until it is known, of the fullest copy as peers claim
+	MetadataHave int // bytes of it that are here, not verified while they are fewer than MetadataLen
 	NumPieces    int // 0 until the geometry is known
 	HavePieces   int // verified and stored
 	WantPieces   int // selected, had or not
@@ -74,6 +76,12 @@ func (e *Engine) Stats(now time.Duration) Stats {
 		s.NumPieces, s.HavePieces, s.WantPieces = e.geo.NumPieces(), e.have.Count(), e.want.Count()
 		s.Have = e.bytesOf(e.have.Count(), e.have.Has(e.geo.NumPieces()-1))
 		s.Availability = e.picker.complete()
+	}
+	s.MetadataLen, s.MetadataHave = len(e.cfg.Metadata), len(e.cfg.Metadata)
+	for _, m := range e.fetch.copies {
+		if s.MetadataLen == 0 || m.held > s.MetadataHave {
+			s.MetadataLen, s.MetadataHave = m.size, m.held
+		}
 	}
 	for _, c := range e.conns {
 		s.count(c)

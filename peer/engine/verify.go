@@ -91,6 +91,7 @@ func (e *Engine) checkCompleted(now time.Duration) {
 	for _, c := range e.conns {
 		e.closeIfUseless(c)
 	}
+	e.tellUploadOnly(now)
 	e.rechoke(now)
 }
 

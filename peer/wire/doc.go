@@ -1,6 +1,7 @@
 // Package wire is the language that two peers speak: the handshake and the
 // messages of BEP 3, the fast extension of BEP 6, the extension protocol of
-// BEP 10 and the port message of BEP 5.
+// BEP 10 with the messages of metadata (BEP 9) and of peer exchange (BEP 11),
+// and the port message of BEP 5.
 //
 // A [Handshake] opens a connection; after it a [Message] is one message of
 // either direction, as a value. Append functions write them, Parse functions

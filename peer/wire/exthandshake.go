@@ -50,6 +50,7 @@ type ExtHandshake struct {
 	IPv4, IPv6   netip.Addr // ipv4, ipv6: addresses of the sender
 	MetadataSize int64      // metadata_size (BEP 9): length in bytes of the info dictionary
 	UploadOnly   bool       // upload_only (BEP 21): the sender downloads nothing more
+	Downloading  bool       // upload_only of zero: it takes that back
 }
 
 // Extension is an entry of M.
@@ -78,7 +79,7 @@ type extDict struct {
 	MetadataSize int64            `bencode:"metadata_size,omitempty"`
 	Port         uint16           `bencode:"p,omitempty"`
 	ReqQ         int              `bencode:"reqq,omitempty"`
-	UploadOnly   int              `bencode:"upload_only,omitempty"`
+	UploadOnly   *int             `bencode:"upload_only,omitempty"`
 	Client       string           `bencode:"v,omitempty"`
 	YourIP       string           `bencode:"yourip,omitempty"`
 }
@@ -100,7 +101,9 @@ func AppendExtHandshake(b []byte, h ExtHandshake) []byte {
 		d.M[e.Name] = e.ID
 	}
 	if h.UploadOnly {
-		d.UploadOnly = 1
+		d.UploadOnly = new(1)
+	} else if h.Downloading {
+		d.UploadOnly = new(0)
 	}
 	return append(b, bencode.MustMarshal(d)...)
 }
@@ -123,6 +126,7 @@ func ParseExtHandshake(b []byte) (ExtHandshake, error) {
 	case report.Duplicate:
 		return ExtHandshake{}, protocolErrorf("extension handshake: %v", bscan.ErrDuplicate)
 	}
+	uploadOnly, ok := v.Get("upload_only").Int()
 	return ExtHandshake{
 		M:            extensions(v.Get("m")),
 		Client:       printable(v.Get("v"), MaxClientLen),
@@ -132,7 +136,8 @@ func ParseExtHandshake(b []byte) (ExtHandshake, error) {
 		IPv4:         addr(v.Get("ipv4"), 4),
 		IPv6:         addr(v.Get("ipv6"), 16),
 		MetadataSize: intUpTo(v.Get("metadata_size"), math.MaxInt64),
-		UploadOnly:   intUpTo(v.Get("upload_only"), math.MaxInt64) != 0,
+		UploadOnly:   uploadOnly > 0,
+		Downloading:  ok && uploadOnly == 0,
 	}, nil
 }
 

@@ -29,6 +29,8 @@ func TestParseExtHandshake(t *testing.T) {
 			M:          []Extension{{ExtMetadata, 3}},
 			UploadOnly: true,
 		}},
+		{"who downloads again", "d11:upload_onlyi0ee", ExtHandshake{Downloading: true}},
+		{"upload_only of another type", "d11:upload_only1:1e", ExtHandshake{}},
 		{"addresses", "d4:ipv44:\x7f\x00\x00\x014:ipv616:\xfe\x80" + strings.Repeat("\x00", 13) + "\x016:yourip4:\x01\x02\x03\x04e", ExtHandshake{
 			IPv4:   netip.MustParseAddr("127.0.0.1"),
 			IPv6:   netip.MustParseAddr("fe80::1"),
@@ -97,6 +99,9 @@ func TestAppendExtHandshake(t *testing.T) {
 	got, err := ParseExtHandshake([]byte(want))
 	if err != nil || !reflect.DeepEqual(got, h) {
 		t.Errorf("ParseExtHandshake = %+v, %v\nwant %+v", got, err, h)
+	}
+	if got := AppendExtHandshake(nil, ExtHandshake{Downloading: true}); string(got) != "d1:mde11:upload_onlyi0ee" {
+		t.Errorf("who downloads again says %q", got)
 	}
 	if got := AppendExtHandshake(nil, ExtHandshake{}); string(got) != "d1:mdee" {
 		t.Errorf("the empty handshake is %q", got)

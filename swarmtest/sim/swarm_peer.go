@@ -193,6 +193,7 @@ func (p *peer) join(now time.Duration) {
 		InfoHash: w.infoHash, PeerID: p.peerID, Rand: w.kernel.Rand(p.id, streamEngine),
 		Grants: p.share, Geometry: w.cfg.Geometry, Have: p.have(), Port: p.port(),
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
+		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
 	}
 	if w.cfg.Configure != nil {
 		w.cfg.Configure(p.index, &cfg)

@@ -1,0 +1,38 @@
+package engine
+
+// notOfTracker is why a private torrent refuses a peer.
+const notOfTracker = "private torrent: not a peer of its tracker"
+
+// vouched reports whether a source may name peers of a private torrent. BEP 27:
+// a client "MUST ONLY initiate connections to peers returned from the private
+// tracker". What the user names he answers for.
+func (s Source) vouched() bool { return s == SourceTracker || s == SourceUser }
+
+// admits reports whether a private torrent may have this connection: its
+// address must be one that the tracker gave. The port of an incoming connection
+// says nothing.
+func (b *book) admits(c *conn) bool {
+	if c.incoming {
+		return b.knowsIP(c.addr.Addr())
+	}
+	return b.byAddr[c.addr] != nil
+}
+
+// becomePrivate applies BEP 27 to a torrent of which only the metadata told
+// that it is private: what did not come from the tracker goes.
+func (e *Engine) becomePrivate() {
+	if e.cfg.Private {
+		return
+	}
+	e.cfg.Private = true
+	for i := len(e.book.entries) - 1; i >= 0; i-- {
+		if !e.book.entries[i].source.vouched() {
+			e.book.remove(i)
+		}
+	}
+	for _, c := range e.conns {
+		if !e.book.admits(c) {
+			e.close(c, notOfTracker)
+		}
+	}
+}
