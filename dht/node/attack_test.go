@@ -290,13 +290,13 @@ func TestCrowdedNetwork(t *testing.T) {
 	n := newNode(t, Config{})
 	w := &walk{n: n, lookup: &lookup{n: n, req: Request{Target: idM}}}
 	for i := range 1000 {
-		w.hear(krpc.Node{ID: randomNear(idM, 100, n.cfg.Rand), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{66, 6, 6, byte(i)}), 1)})
+		w.hear(krpc.Node{ID: randomNear(idM, 100, n.cfg.Rand), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{66, 6, 6, byte(i)}), 1)}, allSets)
 	}
 	if len(w.candidates) != maxPerNetwork {
 		t.Errorf("%d candidates of one network", len(w.candidates))
 	}
 	for i := range 1000 {
-		w.hear(krpc.Node{ID: randomID(n.cfg.Rand), Addr: publicAddr(i, false)})
+		w.hear(krpc.Node{ID: randomID(n.cfg.Rand), Addr: publicAddr(i, false)}, allSets)
 	}
 	if len(w.candidates) != maxCandidates {
 		t.Errorf("%d candidates", len(w.candidates))

@@ -5,7 +5,13 @@ import "time"
 // What a node sends.
 const (
 	numClosest = 8 // BEP 5: "the K (8) closest good nodes"
-	alpha      = 8 // queries of a lookup that still may be answered in time
+	alpha      = 8 // queries of a lookup to nodes that are closer than the next one asked
+
+	// See sets. With two of them or three to ask in each, fewer lookups
+	// withstand a network of which a fifth lies; with eight, they are slower.
+	numSets      = 4
+	closestOfSet = 4 // have answered when the lookup ends in a set
+	holdersOfSet = 2 // are to store, beside the closest eight of all
 
 	// BEP 32: "must not send UDP datagrams with a payload larger than 1024
 	// octets". A stored value of 1,000 bytes cannot obey that.
@@ -58,7 +64,11 @@ const (
 // The upkeep of the table.
 const (
 	upkeepEvery = 3 * time.Second // how often the table is looked over: 300 times in goodFor, a full table
-	maxUpkeep   = 8               // unanswered queries for upkeep
+	// Only so many buckets are refreshed: as many as a network of 2^24 nodes has.
+	// Whoever answers under ids next to ours could make there be 160, and each
+	// refresh is a lookup.
+	maxRefreshed = 24
+	maxUpkeep    = 8 // unanswered queries for upkeep
 	// Of those, so many may be to nodes that asked us: a flood of queries from
 	// forged addresses must not end the upkeep.
 	maxUpkeepAsked = 4

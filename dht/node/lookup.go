@@ -72,10 +72,10 @@ func (n *Node) cancel(l *lookup) {
 
 // hear takes up a node in the walk of its family. So the two families feed
 // each other, and each keeps its own slots (BEP 32).
-func (l *lookup) hear(node krpc.Node) {
+func (l *lookup) hear(node krpc.Node, sets sets) {
 	for _, w := range l.walks {
 		if w.is6 == node.Addr.Addr().Is6() && !w.storing {
-			w.hear(node)
+			w.hear(node, sets)
 		}
 	}
 }

@@ -141,7 +141,10 @@ func TestStopRule(t *testing.T) {
 		{"one being asked that does not fit", slices.Concat([]candidate{unfitAsked}, eight), true},
 		{"one not asked that does not fit", slices.Concat([]candidate{unfitFresh}, eight), true},
 	} {
-		w := walk{candidates: test.candidates}
+		w := walk{candidates: slices.Clone(test.candidates)}
+		for i := range w.candidates {
+			w.candidates[i].sets = allSets
+		}
 		if got := w.closestAnswered(); got != test.stop {
 			t.Errorf("%s: stop %v, want %v", test.name, got, test.stop)
 		}

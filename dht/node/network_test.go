@@ -197,7 +197,7 @@ func TestIdentity(t *testing.T) {
 	if out := h.last(OutIdentity); out == nil || out.Addr.Addr() != h.addr.Addr() || after == before || !fitsAddress(&after, h.addr.Addr()) {
 		t.Errorf("identity %+v, id %s", out, after)
 	}
-	if num4, _ := h.node.NumNodes(); num4 < 30 {
+	if num4, _ := h.node.NumNodes(); num4 < 24 {
 		t.Errorf("%d nodes after the change", num4)
 	}
 	liar := newNode(t, Config{})

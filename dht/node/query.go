@@ -20,8 +20,9 @@ type query struct {
 	id      krpc.ID // of the node asked, if hasID
 	hasID   bool
 	expired bool
-	store   bool // an announce or a put, at the end of a lookup
-	again   bool // a retry
+	set     uint8 // of the walk, that the answer is for
+	store   bool  // an announce or a put, at the end of a lookup
+	again   bool  // a retry
 	walk    *walk
 	asker   LookupID // of a single query of the driver
 }

@@ -43,8 +43,8 @@ func (w *walk) hearSaved() {
 		}
 	}
 	slices.SortFunc(own, func(a, b krpc.Node) int { return compareDistance(&w.lookup.req.Target, &a.ID, &b.ID) })
-	for _, node := range own[:min(len(own), maxSavedHeard)] {
-		w.hear(node)
+	for i, node := range own[:min(len(own), maxSavedHeard)] {
+		w.hear(node, 1<<(i%numSets))
 	}
 }
 

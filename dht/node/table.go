@@ -438,7 +438,7 @@ func (t *table) questionable(now time.Duration) (n krpc.Node, at int, ok bool) {
 // stale returns a bucket that has not changed for fifteen minutes. BEP 5:
 // "Buckets that have not been changed in 15 minutes should be 'refreshed.'"
 func (t *table) stale(now time.Duration) (at int, ok bool) {
-	for i := range t.buckets {
+	for i := range min(len(t.buckets), maxRefreshed) {
 		if now-t.buckets[i].changed >= goodFor {
 			return i, true
 		}

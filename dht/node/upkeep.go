@@ -61,7 +61,7 @@ func (n *Node) lookupEnded(now time.Duration, l *lookup) {
 		n.ready = true
 		n.out(Output{Kind: OutReady})
 	}
-	if n.filling < n.numBuckets() {
+	if n.filling < min(n.numBuckets(), maxRefreshed) {
 		n.filling++
 		n.refresh(now, n.filling-1)
 	}

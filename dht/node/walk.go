@@ -21,7 +21,8 @@ type walk struct {
 	running    int        // queries that have not expired
 	unanswered int        // queries that have, too
 	sent       int
-	ineligible int // candidates
+	ineligible int          // candidates
+	asked      [numSets]int // queries, by the set whose turn it was
 	converged  bool
 	storing    bool
 	done       bool
@@ -37,6 +38,7 @@ type candidate struct {
 	answered bool
 	bad      bool // it is somebody else than was said, or refuses
 	eligible bool // counts for the stop rule and may store (BEP 42)
+	sets     sets // that know it
 	seq      int64
 	hasSeq   bool
 }
@@ -49,8 +51,8 @@ func (c *candidate) silent() bool { return c.late && !c.answered }
 // known by address alone.
 func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	var found [maxClosest]krpc.Node
-	for _, node := range w.n.table(w.is6).closest(found[:0], &w.lookup.req.Target, maxClosest) {
-		w.hear(node)
+	for i, node := range w.n.table(w.is6).closest(found[:0], &w.lookup.req.Target, maxClosest) {
+		w.hear(node, 1<<(i%numSets))
 	}
 	if len(w.candidates) < numClosest {
 		w.seeds = seeds
@@ -59,12 +61,15 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 	w.step(now)
 }
 
-// hear takes up a candidate, unless it is known, too far or one of too many
+// hear takes up a candidate of the sets, unless it is too far or one of too many
 // in its network.
-func (w *walk) hear(node krpc.Node) {
+func (w *walk) hear(node krpc.Node, sets sets) {
 	at, known := slices.BinarySearchFunc(w.candidates, node.ID, func(c candidate, id krpc.ID) int {
 		return compareDistance(&w.lookup.req.Target, &c.ID, &id)
 	})
+	if known && w.candidates[at].Addr == node.Addr {
+		w.candidates[at].sets |= sets
+	}
 	eligible := !w.n.cfg.EnforceIDs || fitsAddress(&node.ID, node.Addr.Addr())
 	if known || node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) || !eligible && w.ineligible >= maxIneligible {
 		return
@@ -75,7 +80,7 @@ func (w *walk) hear(node krpc.Node) {
 	if !eligible {
 		w.ineligible++
 	}
-	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: eligible})
+	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: eligible, sets: sets})
 }
 
 // dropFarthest makes room for a candidate, unless the farthest is being asked.
@@ -168,72 +173,69 @@ func (w *walk) maySend() bool {
 }
 
 // next returns whom to ask: the closest that was not asked, while less than
-// alpha queries to closer ones run; and when the walk has converged or got
-// stuck, the closest that is silent, once more. Those that are not eligible come last
-// of all: ids close to the target are easily invented where they need not fit
-// an address. Nobody farther than the eight closest that answered is asked.
+// alpha queries to closer ones run or less than a set's share of them in its
+// set; and when the walk has converged or got stuck, the closest that is silent,
+// once more. Those that are not eligible come last of all: ids close to the
+// target are easily invented where they need not fit an address. Nobody is asked
+// who is farther than the eight closest that answered and the closest of his
+// sets.
 func (w *walk) next() *candidate {
-	answered, running := 0, 0
+	var answered, running tally
 	var silent, ineligible *candidate
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
-		case c.bad:
+		case c.bad || !answered.open(c.sets):
 		case c.answered:
-			if c.eligible {
-				answered++
-			}
+			answered.add(c)
 		case c.running > 0:
-			running++
+			running.add(c)
 		case c.tries == 0 && c.eligible:
-			if running >= alpha {
-				return nil
+			if running.all < alpha || c.sets&^running.reached(alpha/numSets) != 0 {
+				return c
 			}
-			return c
 		case c.tries == 0 && ineligible == nil:
 			ineligible = c
-		case c.silent() && c.running == 0 && c.tries < maxTries && silent == nil:
+		case c.silent() && c.tries < maxTries && silent == nil:
 			silent = c
 		}
-		if answered == numClosest {
-			break
-		}
 	}
-	if silent == nil && !w.converged && w.running < alphaIneligible {
+	switch {
+	case ineligible != nil && silent == nil && !w.converged && w.running < alphaIneligible:
 		return ineligible
-	}
-	if w.running > 0 && !w.converged || w.running >= alpha {
+	case w.running > 0 && !w.converged || w.running >= alpha:
 		return nil
 	}
 	return silent
 }
 
-// closestAnswered is the stop rule: the eight closest candidates have
-// answered. Silent ones do not hold it up; their retries go on behind it.
+// closestAnswered is the stop rule: the eight closest candidates have answered,
+// and the closest of each set. Silent ones do not hold it up; their retries go on behind it.
 // BEP 42: "Non-compliant nodes also must not be considered to have sent a valid
 // response when checking the termination condition of a lookup."
 func (w *walk) closestAnswered() bool {
-	answered := 0
+	var answered tally
 	for i := range w.candidates {
 		c := &w.candidates[i]
 		switch {
 		case c.bad || c.silent() || !c.eligible:
-		case !c.answered:
+		case c.answered:
+			answered.add(c)
+		case answered.open(c.sets):
 			return false
-		default:
-			answered++
 		}
-		if answered == numClosest {
+		if !answered.open(allSets) {
 			return true
 		}
 	}
 	return false
 }
 
-// atEnd reports whether there is nobody left to ask for the first time.
+// atEnd reports whether there is nobody left to ask for the first time, or so
+// many are silent that nobody may be asked for now.
 func (w *walk) atEnd() bool {
 	c := w.next()
-	return w.sent >= maxQueries || len(w.seeds) == 0 && (c == nil || c.tries > 0)
+	return !w.maySend() || len(w.seeds) == 0 && (c == nil || c.tries > 0)
 }
 
 func (w *walk) converge(now time.Duration) {
@@ -304,8 +306,9 @@ func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
 
 // query asks c, or the unknown node at addr if c is nil.
 func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg krpc.Message) {
-	q := &query{to: addr, walk: w}
+	q := &query{to: addr, walk: w, set: w.turn(allSets)}
 	if c != nil {
+		q.set = w.turn(c.sets)
 		q.id, q.hasID = c.ID, true
 		q.again = c.tries > 0
 		c.tries++
@@ -314,6 +317,7 @@ func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg k
 	w.running++
 	w.unanswered++
 	w.sent++
+	w.asked[q.set]++
 	w.n.ask(now, q, &msg)
 }
 
@@ -383,7 +387,7 @@ func (w *walk) answered(now time.Duration, q *query, m *krpc.Message) {
 		return
 	}
 	if !q.hasID && m.ID != w.n.id {
-		w.hear(krpc.Node{ID: m.ID, Addr: q.to})
+		w.hear(krpc.Node{ID: m.ID, Addr: q.to}, 1<<q.set)
 	}
 	if c := w.find(&m.ID); c != nil && c.Addr == q.to && !c.answered {
 		c.answered, c.tries = true, max(c.tries, 1)
@@ -392,7 +396,7 @@ func (w *walk) answered(now time.Duration, q *query, m *krpc.Message) {
 		w.lookup.heard(q.to, m)
 	}
 	for node := range believed(q.to, m) {
-		w.lookup.hear(node)
+		w.lookup.hear(node, 1<<q.set)
 	}
 	w.step(now)
 }
@@ -417,13 +421,32 @@ func (w *walk) closest(accept func(*candidate) bool) []*candidate {
 	return closest
 }
 
+// holders returns whom to ask to store: the closest eight that answered, and the
+// closest of each set, which are among them unless somebody invents nodes. BEP
+// 33: "only announce to the K nodes which are the the closest to the target *and*
+// have returned a token".
+func (w *walk) holders() []*candidate {
+	accept := func(c *candidate) bool { return c.eligible && len(c.token) > 0 }
+	closest := w.closest(accept)
+	var chosen tally
+	for i := range w.candidates {
+		c := &w.candidates[i]
+		if !c.answered || !accept(c) || c.sets&^chosen.reached(holdersOfSet) == 0 {
+			continue
+		}
+		chosen.add(c)
+		if !slices.Contains(closest, c) {
+			closest = append(closest, c)
+		}
+	}
+	return closest
+}
+
 // store makes the closest nodes that answered store what the lookup is for.
-// BEP 33: "only announce to the K nodes which are the the closest to the target
-// *and* have returned a token".
 func (w *walk) store(now time.Duration) {
 	w.storing = true
 	if w.lookup.req.Store {
-		for _, c := range w.closest(func(c *candidate) bool { return c.eligible && len(c.token) > 0 }) {
+		for _, c := range w.holders() {
 			w.running++
 			w.unanswered++
 			msg := w.lookup.storeQuery(c)

@@ -1,0 +1,54 @@
+package node
+
+// sets are some of the disjoint sets that a walk begins with. Each has every
+// fourth of the nodes that it starts from; a response is for one set, and whom
+// it names belongs to that set. A walk does not end before it has come to the
+// closest nodes of every set. So one liar, who invents nodes closer than all
+// others and has them answer, ends the walk in one set of four. (The idea is that of the disjoint paths of
+// S/Kademlia; but honest nodes that several sets hear of are asked once.)
+type sets uint8
+
+const allSets sets = 1<<numSets - 1
+
+// tally counts candidates: all, and those in each set.
+type tally struct {
+	all   int
+	inSet [numSets]uint8
+}
+
+func (t *tally) add(c *candidate) {
+	if !c.eligible {
+		return
+	}
+	t.all++
+	for i := range t.inSet {
+		if c.sets&(1<<i) != 0 {
+			t.inSet[i]++
+		}
+	}
+}
+
+// reached returns the sets in which there are at least count.
+func (t *tally) reached(count uint8) (s sets) {
+	for i, counted := range t.inSet {
+		if counted >= count {
+			s |= 1 << i
+		}
+	}
+	return s
+}
+
+// open reports whether a walk goes on in one of the sets, if t counts who
+// answered.
+func (t *tally) open(s sets) bool { return t.all < numClosest || s&^t.reached(closestOfSet) != 0 }
+
+// turn returns the one of the sets for which the fewest queries were sent.
+func (w *walk) turn(s sets) (set uint8) {
+	fewest := maxQueries + 1
+	for i, asked := range w.asked {
+		if s&(1<<i) != 0 && asked < fewest {
+			set, fewest = uint8(i), asked
+		}
+	}
+	return set
+}
