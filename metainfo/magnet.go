@@ -1,6 +1,7 @@
 package metainfo
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -16,14 +17,13 @@ const (
 	maxSelections  = 10_000
 )
 
-// ErrMutableMagnet says that a link names a key whose torrent can change
-// (BEP 46).
-var ErrMutableMagnet = errors.New("this magnet link names a mutable torrent (urn:btpk, BEP 46), which Shoal does not support yet: ask for a link with urn:btih")
-
 // Magnet is what a magnet link says (BEP 9): which torrent, and where to ask
-// for the rest. Everything but InfoHash may be absent.
+// for the rest. Everything but InfoHash or Mutable may be absent.
 type Magnet struct {
+	// InfoHash names the torrent. It is zero if and only if Mutable is not nil.
 	InfoHash InfoHash
+	// Mutable names a torrent that its publisher can replace by another.
+	Mutable *MutableName
 	// Name is only a hint from whoever wrote the link (dn).
 	Name string
 	// Len is the number of bytes of the torrent (xl), or 0.
@@ -35,6 +35,23 @@ type Magnet struct {
 	// all.
 	Select []IndexRange
 }
+
+// MutableName is where the DHT keeps the InfoHash of a torrent that can change
+// (BEP 46): a mutable item of BEP 44.
+type MutableName struct {
+	// Key is the publisher's ed25519 public key.
+	Key [mutableKeyLen]byte
+	// Salt tells several torrents of one publisher apart. It has at most 64
+	// bytes, and is often empty.
+	Salt []byte
+}
+
+// The lengths of BEP 44: an ed25519 public key has 32 bytes, and a salt "MUST
+// NOT be longer than 64 bytes".
+const (
+	mutableKeyLen  = 32
+	maxMutableSalt = 64
+)
 
 // IndexRange is the indices from First to Last, both included.
 type IndexRange struct{ First, Last int }
@@ -50,9 +67,10 @@ func (m Magnet) Announce() [][]string {
 }
 
 // ParseMagnet reads a magnet link with a v1 info-hash of 40 hexadecimal or 32
-// base32 digits. It fails with ErrV2Only for a link of BEP 52 alone and with
-// ErrMutableMagnet for one of BEP 46. Unknown parameters, and hints that make
-// no sense, are ignored.
+// base32 digits, or with a public key of BEP 46; if it has both, the info-hash
+// counts, as nobody can replace what that names. It fails with ErrV2Only for a
+// link of BEP 52 alone. Unknown parameters, and hints that make no sense, are
+// ignored.
 func ParseMagnet(s string) (Magnet, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxMagnetLen {
@@ -74,16 +92,39 @@ func ParseMagnet(s string) (Magnet, error) {
 		return p.Magnet, nil
 	case p.hasV2:
 		return Magnet{}, fmt.Errorf("magnet link: %w", ErrV2Only)
-	case p.hasKey:
-		return Magnet{}, fmt.Errorf("magnet link: %w", ErrMutableMagnet)
+	case p.key != "":
+		mutable, err := parseMutable(p.key, p.salt)
+		if err != nil {
+			return Magnet{}, fmt.Errorf("magnet link: %w", err)
+		}
+		p.Mutable = mutable
+		return p.Magnet, nil
 	}
 	return Magnet{}, errors.New("magnet link has no xt=urn:btih: parameter, so it names no torrent")
+}
+
+// parseMutable reads BEP 46's "xs=urn:btpk:[ Public Key (Hex) ]&s=[ Salt (Hex) ]".
+func parseMutable(key, salt string) (*MutableName, error) {
+	keyBytes, err := hex.DecodeString(key)
+	if err != nil || len(keyBytes) != mutableKeyLen {
+		return nil, fmt.Errorf("xs=urn:btpk:%s is not a public key of %d hexadecimal digits", Printable(cutRunes(key, 80)), 2*mutableKeyLen)
+	}
+	saltBytes, err := hex.DecodeString(salt)
+	if err != nil || len(saltBytes) > maxMutableSalt {
+		return nil, fmt.Errorf("s=%s is not a salt of at most %d hexadecimal digits", Printable(cutRunes(salt, 80)), 2*maxMutableSalt)
+	}
+	name := &MutableName{Key: [mutableKeyLen]byte(keyBytes)}
+	if len(saltBytes) > 0 {
+		name.Salt = saltBytes
+	}
+	return name, nil
 }
 
 // magnetParser gathers the parameters, which come in any order.
 type magnetParser struct {
 	Magnet
-	hasHash, hasV2, hasKey bool
+	hasHash, hasV2 bool
+	key, salt      string // of BEP 46, as they stand there
 }
 
 // parameter takes one pair. The query is not read by net/url as a whole,
@@ -104,7 +145,9 @@ func (p *magnetParser) parameter(key, value string) error {
 	case "xt":
 		return p.exactTopic(value)
 	case "xs":
-		p.hasKey = p.hasKey || hasPrefixFold(value, "urn:btpk:")
+		p.exactSource(value)
+	case "s":
+		p.salt = value
 	case "dn":
 		p.Name = value
 	case "xl":
@@ -139,6 +182,15 @@ func (p *magnetParser) exactTopic(urn string) error {
 		p.hasV2 = true
 	}
 	return nil
+}
+
+// exactSource takes a key of BEP 46. Other sources are web servers that Shoal
+// does not ask.
+func (p *magnetParser) exactSource(urn string) {
+	const btpk = "urn:btpk:"
+	if hasPrefixFold(urn, btpk) && p.key == "" {
+		p.key = urn[len(btpk):]
+	}
 }
 
 // selectOnly reads BEP 53's "so=0,2,4,6-8".
@@ -181,7 +233,7 @@ func isDigits(s string) bool {
 // whatever the name holds.
 func (m Magnet) String() string {
 	var b strings.Builder
-	b.WriteString("magnet:?xt=urn:btih:" + m.InfoHash.String())
+	b.WriteString("magnet:?" + m.topic())
 	write := func(key string, values ...string) {
 		for _, value := range values {
 			b.WriteString("&" + key + "=" + strings.ReplaceAll(url.QueryEscape(value), "+", "%20"))
@@ -200,6 +252,17 @@ func (m Magnet) String() string {
 		b.WriteString("&so=" + formatRanges(m.Select))
 	}
 	return b.String()
+}
+
+// topic is the parameters that name the torrent.
+func (m Magnet) topic() string {
+	switch {
+	case m.Mutable == nil:
+		return "xt=urn:btih:" + m.InfoHash.String()
+	case len(m.Mutable.Salt) == 0:
+		return "xs=urn:btpk:" + hex.EncodeToString(m.Mutable.Key[:])
+	}
+	return "xs=urn:btpk:" + hex.EncodeToString(m.Mutable.Key[:]) + "&s=" + hex.EncodeToString(m.Mutable.Salt)
 }
 
 func formatRanges(ranges []IndexRange) string {

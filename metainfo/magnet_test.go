@@ -1,6 +1,7 @@
 package metainfo
 
 import (
+	"encoding/hex"
 	"errors"
 	"reflect"
 	"strings"
@@ -55,6 +56,13 @@ func TestParseMagnetRefuses(t *testing.T) {
 		{"magnet:?xt=urn:btih:" + hexHash + "&so=4294967296", "so=4294967296"},
 		{"magnet:?xt=urn:btih:" + hexHash + "&so=" + strings.Repeat("1,", 20_000) + "1", "more than"},
 		{"magnet:?" + strings.Repeat("x", maxMagnetLen), "longer than"},
+		{"magnet:?xs=http://server.example/x.torrent", "names no torrent"},
+		{"magnet:?xs=urn:btpk:", "names no torrent"},
+		{"magnet:?xs=urn:btpk:" + keyDigits[1:], "not a public key of 64 hexadecimal digits"},
+		{"magnet:?xs=urn:btpk:" + keyDigits + "00", "not a public key"},
+		{"magnet:?xs=urn:btpk:" + keyDigits[1:] + "x", "not a public key"},
+		{"magnet:?xs=urn:btpk:" + keyDigits + "&s=6", "not a salt of at most 128 hexadecimal digits"},
+		{"magnet:?xs=urn:btpk:" + keyDigits + "&s=" + strings.Repeat("00", 65), "not a salt"},
 	} {
 		if m, err := ParseMagnet(test.in); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("ParseMagnet(%.90q) = %+v, %v, want an error with %q", test.in, m, err, test.want)
@@ -63,8 +71,32 @@ func TestParseMagnetRefuses(t *testing.T) {
 	if _, err := ParseMagnet("magnet:?xt=urn:btmh:1220" + strings.Repeat("ab", 32)); !errors.Is(err, ErrV2Only) {
 		t.Errorf("v2 only: %v", err)
 	}
-	if _, err := ParseMagnet("magnet:?xs=urn:btpk:" + strings.Repeat("ab", 32)); !errors.Is(err, ErrMutableMagnet) {
-		t.Errorf("mutable: %v", err)
+}
+
+// keyDigits is the public key of BEP 46's test vectors.
+const keyDigits = "8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e"
+
+func TestParseMutableMagnet(t *testing.T) {
+	var key [32]byte
+	if _, err := hex.Decode(key[:], []byte(keyDigits)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		in   string
+		want Magnet
+	}{
+		{"magnet:?xs=urn:btpk:" + keyDigits, Magnet{Mutable: &MutableName{Key: key}}},
+		{"magnet:?s=6e&xs=urn:btpk:" + strings.ToUpper(keyDigits), Magnet{Mutable: &MutableName{Key: key, Salt: []byte("n")}}},
+		{"magnet:?xs=http://w/&xs=URN%3Abtpk%3A" + keyDigits + "&s=&dn=n&x.pe=1.2.3.4:5",
+			Magnet{Mutable: &MutableName{Key: key}, Name: "n", Peers: []string{"1.2.3.4:5"}}},
+	} {
+		got, err := ParseMagnet(test.in)
+		if err != nil || !reflect.DeepEqual(got, test.want) {
+			t.Errorf("ParseMagnet(%q) = %+v, %v", test.in, got, err)
+		}
+		if again, err := ParseMagnet(got.String()); err != nil || !reflect.DeepEqual(again, got) {
+			t.Errorf("%q became %q became %+v, %v", test.in, got, again, err)
+		}
 	}
 }
 
@@ -92,6 +124,7 @@ func FuzzMagnet(f *testing.F) {
 	f.Add("magnet:?xt=urn:btih:" + hexHash + "&dn=a+b&tr=http%3A%2F%2Ft%2Fa&x.pe=1.2.3.4:5&so=0,2-4&xl=7&ws=w")
 	f.Add("magnet:?xt.1=urn:btmh:1220" + hexHash)
 	f.Add("magnet:?xs=urn:btpk:" + hexHash)
+	f.Add("magnet:?xs=urn:btpk:" + keyDigits + "&s=6e&tr=t")
 	f.Add("magnet:?xt=urn%3abtih%3AAERUKZ4JVPG66AJDIVTYTK6N54ASGRLH&tr.1=%0a;&dn=%ff")
 	f.Fuzz(func(t *testing.T, s string) {
 		m, err := ParseMagnet(s)

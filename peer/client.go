@@ -33,6 +33,7 @@ type Client struct {
 
 	listener   *net.TCPListener // nil: it does not listen
 	handshakes handshakes
+	dht        dhtNode // set before the first torrent
 	// connect makes an outgoing connection: a field, so that tests can join
 	// clients without sockets.
 	connect func(context.Context, netip.AddrPort) (transport, error)
@@ -62,7 +63,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.disk = newWorkers(runtime.GOMAXPROCS(0))
 	if cfg.mapsPorts() {
-		c.tasks.Go(func() { c.keepMapped(routers()) })
+		c.tasks.Go(func() { c.keepMapped(c.Port(), routers("TCP")) })
 	}
 	return c, nil
 }

@@ -91,9 +91,13 @@ func (cfg Config) mapsPorts() bool {
 // TorrentConfig says what to share. Add copies it and takes the sets over.
 type TorrentConfig struct {
 	InfoHash metainfo.InfoHash
-	// Info is the info dictionary. It must not be nil yet: magnet links have
-	// an issue of their own.
+	// Info is the info dictionary. Nil is for a magnet link: peers are asked
+	// for it, SetInfo begins the download, and Metadata, Storage, Resume, Have
+	// and Want must be nil until then.
 	Info *metainfo.Info
+	// Metadata is Info as it was hashed, for peers that come by a magnet link
+	// (BEP 9). Nil serves it to nobody. It must not be changed.
+	Metadata []byte
 	// PeerID is this torrent's name for us, zero for a fresh one.
 	PeerID metainfo.PeerID
 	// Storage is where the bytes are. The caller closes it, after the torrent
@@ -107,6 +111,9 @@ type TorrentConfig struct {
 	Have, Want *bitfield.Set
 	// Peers are addresses to dial that were named by the user.
 	Peers []netip.AddrPort
+	// NoPEX exchanges no addresses with peers (BEP 11). A private torrent never
+	// does.
+	NoPEX bool
 	// Finders look for peers until the torrent stops.
 	Finders []Finder
 	// Order is the rule by which pieces are picked.
@@ -121,19 +128,18 @@ type TorrentConfig struct {
 // validate fails if the configuration is not that of a torrent that can be
 // shared.
 func (cfg *TorrentConfig) validate() error {
+	info := cfg.infoConfig()
 	switch {
-	case cfg.Info == nil:
-		return errors.New("a torrent without its info dictionary cannot be shared yet")
-	case cfg.Storage == nil:
-		return errors.New("a torrent needs a storage")
 	case cfg.Up < 0 || cfg.Down < 0:
 		return errors.New("a rate limit is negative; 0 means unlimited")
-	}
-	numPieces := cfg.Info.Geometry.NumPieces()
-	for _, set := range []*bitfield.Set{cfg.Have, cfg.Want} {
-		if set != nil && set.Len() != numPieces {
-			return fmt.Errorf("a set of %d pieces for a torrent of %d", set.Len(), numPieces)
-		}
+	case cfg.Info != nil:
+		return info.validate()
+	case info != InfoConfig{} || cfg.Metadata != nil:
+		return errors.New("the info dictionary is missing; without it, nothing else can be said of the data")
 	}
 	return nil
+}
+
+func (cfg *TorrentConfig) infoConfig() InfoConfig {
+	return InfoConfig{Info: cfg.Info, Storage: cfg.Storage, Resume: cfg.Resume, Have: cfg.Have, Want: cfg.Want}
 }

@@ -15,6 +15,7 @@ var (
 	errStopped   = errors.New("the torrent was stopped")
 	errNoReading = errors.New("the peer does not read what it is sent")
 	errSlowBlock = errors.New("the peer took too long to send a block")
+	errEarly     = errors.New("the peer sent a block before anything could be asked for")
 )
 
 // conn is one connection after its handshake. It has two goroutines, a reader
@@ -55,8 +56,9 @@ func upInput(c *conn, theirs wire.Handshake, incoming bool) engine.Input {
 		Kind:     engine.InConnUp,
 		Addr:     c.addr,
 		PeerID:   theirs.PeerID,
-		Fast:     theirs.Fast(), // our own handshake has both bits
+		Fast:     theirs.Fast(), // our own handshake has this bit and the next
 		Extended: theirs.Extended(),
+		DHT:      theirs.DHT(),
 		Incoming: incoming,
 	}
 }

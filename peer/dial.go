@@ -40,7 +40,7 @@ func (t *Torrent) dial(addr netip.AddrPort) (*conn, wire.Handshake, error) {
 	// A torrent that stops does not wait for the peer's handshake.
 	hurry := context.AfterFunc(t.dialing, func() { tr.Close() })
 	defer hurry()
-	theirs, err := exchange(tr, t.infoHash, t.peerID)
+	theirs, err := exchange(tr, t.handshake())
 	if err != nil {
 		tr.Close()
 		return nil, theirs, err

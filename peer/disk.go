@@ -123,21 +123,22 @@ func (t *Torrent) startVerify(pieceIndex int, digests bool) {
 // stays in memory, to be tried again.
 func (t *Torrent) verify(pieceIndex int, digests bool) event {
 	verified := engine.Input{Kind: engine.InVerified, Piece: pieceIndex}
-	ok, err := t.assembly.Verify(pieceIndex, t.info.PieceHash(pieceIndex))
+	content := t.content()
+	ok, err := content.assembly.Verify(pieceIndex, content.info.PieceHash(pieceIndex))
 	if errors.Is(err, piecestore.ErrNotOpen) || errors.Is(err, piecestore.ErrIncomplete) {
 		return event{} // the engine dropped it meanwhile
 	}
 	if err == nil && (digests || !ok) { // of a piece that failed they are always of use
-		verified.Digests = t.assembly.BlockDigests(pieceIndex)
+		verified.Digests = content.assembly.BlockDigests(pieceIndex)
 	}
 	if ok {
-		err = t.storePiece(pieceIndex)
+		err = content.storePiece(pieceIndex)
 	}
 	if err != nil {
 		failed := engine.Input{Kind: engine.InStoreFailed, Piece: pieceIndex}
 		return event{in: failed, do: func() { t.storeFailed(err) }}
 	}
-	t.assembly.Drop(pieceIndex)
+	content.assembly.Drop(pieceIndex)
 	verified.OK = ok
 	if !ok {
 		t.log.Debug("hash check failed", "piece", pieceIndex)
@@ -149,17 +150,17 @@ func (t *Torrent) verify(pieceIndex int, digests bool) event {
 
 // storePiece writes a verified piece, between the two notes of the journal: a
 // crash in between leaves a piece that is known to be in doubt.
-func (t *Torrent) storePiece(pieceIndex int) error {
-	if t.resume == nil {
-		return t.assembly.Write(pieceIndex)
+func (c *content) storePiece(pieceIndex int) error {
+	if c.resume == nil {
+		return c.assembly.Write(pieceIndex)
 	}
-	if err := t.resume.Begin(pieceIndex); err != nil {
+	if err := c.resume.Begin(pieceIndex); err != nil {
 		return err
 	}
-	if err := t.assembly.Write(pieceIndex); err != nil {
+	if err := c.assembly.Write(pieceIndex); err != nil {
 		return err
 	}
-	return t.resume.Done(pieceIndex)
+	return c.resume.Done(pieceIndex)
 }
 
 // noteAbsent takes a piece that failed its hash out of doubt: parts of it may
@@ -167,10 +168,11 @@ func (t *Torrent) storePiece(pieceIndex int) error {
 // the loop hears that it failed, nobody else writes it. A note that fails costs
 // no more than that reading.
 func (t *Torrent) noteAbsent(pieceIndex int) {
-	if t.resume == nil {
+	resume := t.content().resume
+	if resume == nil {
 		return
 	}
-	if err := t.resume.Absent(pieceIndex); err != nil {
+	if err := resume.Absent(pieceIndex); err != nil {
 		t.log.Debug("not noted as absent", "piece", pieceIndex, "err", err)
 	}
 }
@@ -178,7 +180,7 @@ func (t *Torrent) noteAbsent(pieceIndex int) {
 // startSpill has what has arrived of a piece moved from memory to the store.
 func (t *Torrent) startSpill(pieceIndex int) {
 	t.startJob(func() event {
-		err := t.spill(pieceIndex)
+		err := t.content().spill(pieceIndex)
 		if err == nil || errors.Is(err, piecestore.ErrNotOpen) {
 			return event{}
 		}
@@ -187,13 +189,13 @@ func (t *Torrent) startSpill(pieceIndex int) {
 	})
 }
 
-func (t *Torrent) spill(pieceIndex int) error {
-	if t.resume != nil {
-		if err := t.resume.Begin(pieceIndex); err != nil {
+func (c *content) spill(pieceIndex int) error {
+	if c.resume != nil {
+		if err := c.resume.Begin(pieceIndex); err != nil {
 			return err
 		}
 	}
-	return t.assembly.Spill(pieceIndex)
+	return c.assembly.Spill(pieceIndex)
 }
 
 // storeFailed notes that the store does not take what we have, and when to try
@@ -214,7 +216,7 @@ func (t *Torrent) storeFailed(err error) {
 func (t *Torrent) storeWorked() {
 	t.err.Store(nil)
 	t.store.pause = minStoreRetry
-	if t.resume != nil && t.store.syncAt == never {
+	if t.content().resume != nil && t.store.syncAt == never {
 		t.store.syncAt = t.now + syncEvery
 	}
 }
@@ -245,7 +247,7 @@ func (t *Torrent) lookAfterStore() {
 	if t.store.syncAt <= t.now {
 		t.store.syncAt = never
 		t.startJob(func() event {
-			if err := t.resume.Sync(); err != nil {
+			if err := t.content().resume.Sync(); err != nil {
 				t.log.Debug("sync failed", "err", err)
 			}
 			return event{}

@@ -118,15 +118,15 @@ func TestFailedPieceIsNotInDoubt(t *testing.T) {
 	cfg := tt.config()
 	cfg.Storage, cfg.Resume = files, resume
 	leech := add(t, newTestClient(t, Config{}), cfg)
-	leech.assembly.Open(2)
+	leech.content().assembly.Open(2)
 	for begin := 0; begin < 64<<10; begin += metainfo.BlockLen {
-		slot, ok := leech.assembly.Claim(2, begin, metainfo.BlockLen)
+		slot, ok := leech.content().assembly.Claim(2, begin, metainfo.BlockLen)
 		if !ok {
 			t.Fatal("no slot")
 		}
 		slot.Fill() // with zeros
 	}
-	if err := leech.spill(2); err != nil {
+	if err := leech.content().spill(2); err != nil {
 		t.Fatal(err)
 	}
 	if verdict := leech.verify(2, false); verdict.in.OK || verdict.in.Kind != engine.InVerified {

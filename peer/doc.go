@@ -4,8 +4,12 @@
 // and memory among its torrents. A Torrent is one engine and the goroutine
 // that owns it; everything else (the readers and writers of connections, dials,
 // disk workers, finders) appends to the torrent's inbox and never touches the
-// engine. A Finder is where addresses of peers come from: trackers today, and
-// whatever else the caller joins to a torrent.
+// engine. A Finder is where addresses of peers come from: trackers, the DHT,
+// and whatever else the caller joins to a torrent.
+//
+// A Torrent that is added without its info dictionary (a magnet link) connects
+// and fetches that first: Metadata tells when it is there, SetInfo begins the
+// download.
 //
 // The bytes of blocks do not pass through the loop. A reader claims the block's
 // slot in the piece being assembled and reads the payload straight into it; a

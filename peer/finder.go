@@ -26,7 +26,8 @@ type Announcement interface {
 	// Port is where the client listens, 0 if it does not.
 	Port() int
 	// Progress returns payload bytes: sent and received in this session, and
-	// still missing of what is wanted.
+	// still missing of what is wanted. While nobody knows how much that is (a
+	// magnet link), left is one block: for 0, a tracker would take us for a seed.
 	Progress() (uploaded, downloaded, left int64)
 	// Found hands over addresses.
 	Found(addrs []netip.AddrPort, source engine.Source)
@@ -52,6 +53,9 @@ func (a *announcement) NeedPeers() <-chan struct{}  { return a.needPeers }
 
 func (a *announcement) Progress() (uploaded, downloaded, left int64) {
 	s := a.t.Stats()
+	if s.NumPieces == 0 {
+		s.Left = metainfo.BlockLen
+	}
 	return s.Uploaded, s.Downloaded, s.Left
 }
 

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/peer/wire"
 )
 
@@ -20,26 +19,25 @@ var (
 // peer's. BEP 3: "If both sides don't send the same value, they sever the
 // connection." That the peer may be this client itself is left to the engine,
 // which also remembers not to dial the address again.
-func exchange(tr transport, infoHash metainfo.InfoHash, ourID metainfo.PeerID) (wire.Handshake, error) {
-	if err := sendHandshake(tr, infoHash, ourID); err != nil {
+func exchange(tr transport, ours wire.Handshake) (wire.Handshake, error) {
+	if err := sendHandshake(tr, ours); err != nil {
 		return wire.Handshake{}, err
 	}
 	theirs, err := receiveHandshake(tr)
 	switch {
 	case err != nil:
 		return theirs, err
-	case theirs.InfoHash != infoHash:
+	case theirs.InfoHash != ours.InfoHash:
 		return theirs, errOtherTorrent
 	}
 	return theirs, nil
 }
 
-func sendHandshake(tr transport, infoHash metainfo.InfoHash, ourID metainfo.PeerID) error {
+func sendHandshake(tr transport, ours wire.Handshake) error {
 	if err := tr.SetWriteDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return err
 	}
-	ours := wire.AppendHandshake(nil, wire.NewHandshake(infoHash, ourID))
-	for bufs := [][]byte{ours}; len(bufs) > 0; {
+	for bufs := [][]byte{wire.AppendHandshake(nil, ours)}; len(bufs) > 0; {
 		n, err := tr.WriteVec(bufs)
 		if err != nil {
 			return fmt.Errorf("send the handshake: %w", err)

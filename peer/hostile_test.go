@@ -301,7 +301,7 @@ func TestSlowBlock(t *testing.T) {
 		if took := time.Since(start); took > blockTimeout+time.Second {
 			t.Errorf("closed after %v", took)
 		}
-		slot, ok := torrent.assembly.Claim(0, 0, metainfo.BlockLen)
+		slot, ok := torrent.content().assembly.Claim(0, 0, metainfo.BlockLen)
 		if !ok {
 			t.Fatal("the slot is still taken")
 		}

@@ -108,7 +108,7 @@ func (c *Client) answer(tr transport, addr netip.AddrPort) error {
 	if t == nil {
 		return errNoTorrent
 	}
-	if err := sendHandshake(tr, t.infoHash, t.peerID); err != nil {
+	if err := sendHandshake(tr, t.handshake()); err != nil {
 		return err
 	}
 	conn := newConn(t, tr, addr)

@@ -58,6 +58,18 @@ type testTorrent struct {
 
 func newTestTorrent(tb testing.TB, totalLen, pieceLen int) *testTorrent {
 	tb.Helper()
+	return makeTestTorrent(tb, totalLen, pieceLen, "")
+}
+
+// newPrivateTorrent returns one of BEP 27.
+func newPrivateTorrent(tb testing.TB, totalLen, pieceLen int) *testTorrent {
+	tb.Helper()
+	return makeTestTorrent(tb, totalLen, pieceLen, "7:privatei1e")
+}
+
+// makeTestTorrent adds keys behind those that every torrent has.
+func makeTestTorrent(tb testing.TB, totalLen, pieceLen int, keys string) *testTorrent {
+	tb.Helper()
 	tt := &testTorrent{data: make([]byte, totalLen)}
 	source := rand.NewChaCha8([32]byte{1})
 	source.Read(tt.data)
@@ -66,8 +78,8 @@ func newTestTorrent(tb testing.TB, totalLen, pieceLen int) *testTorrent {
 		sum := sha1.Sum(piece)
 		pieces.Write(sum[:])
 	}
-	info := fmt.Sprintf("d6:lengthi%de4:name4:data12:piece lengthi%de6:pieces%d:%se",
-		totalLen, pieceLen, pieces.Len(), pieces.Bytes())
+	info := fmt.Sprintf("d6:lengthi%de4:name4:data12:piece lengthi%de6:pieces%d:%s%se",
+		totalLen, pieceLen, pieces.Len(), pieces.Bytes(), keys)
 	meta, err := metainfo.ParseInfo([]byte(info))
 	if err != nil {
 		tb.Fatal(err)
@@ -105,7 +117,14 @@ func (tt *testTorrent) seedConfig(tb testing.TB) TorrentConfig {
 		tb.Fatal(err)
 	}
 	cfg.Have = bitfield.NewFull(tt.meta.Info.Geometry.NumPieces())
+	cfg.Metadata = tt.meta.InfoBytes
 	return cfg
+}
+
+// infoConfig is how a magnet link of the torrent goes on.
+func (tt *testTorrent) infoConfig() InfoConfig {
+	cfg := tt.config()
+	return cfg.infoConfig()
 }
 
 // check fails unless the store holds the torrent.

@@ -75,15 +75,25 @@ func closeClient(tb testing.TB, c *Client) {
 
 // rawPeer is a peer that a test plays by hand.
 type rawPeer struct {
-	tb  testing.TB
-	tr  net.Conn
-	dec *wire.Decoder
+	tb     testing.TB
+	tr     net.Conn
+	dec    *wire.Decoder
+	theirs wire.Handshake // what the client answered
 }
 
 // newRawPeer shakes hands over a connection to a client.
 func newRawPeer(tb testing.TB, nc net.Conn, tt *testTorrent, id string) *rawPeer {
 	tb.Helper()
-	h := wire.NewHandshake(tt.meta.InfoHash, [20]byte([]byte(id + "--------------------")[:20]))
+	return newRawPeerWith(tb, nc, rawHandshake(tt, id))
+}
+
+func rawHandshake(tt *testTorrent, id string) wire.Handshake {
+	return wire.NewHandshake(tt.meta.InfoHash, [20]byte([]byte(id + "--------------------")[:20]))
+}
+
+// newRawPeerWith is newRawPeer with any handshake.
+func newRawPeerWith(tb testing.TB, nc net.Conn, h wire.Handshake) *rawPeer {
+	tb.Helper()
 	var answer [wire.HandshakeLen]byte
 	if _, err := nc.Write(wire.AppendHandshake(nil, h)); err != nil {
 		tb.Fatal(err)
@@ -95,6 +105,10 @@ func newRawPeer(tb testing.TB, nc net.Conn, tt *testTorrent, id string) *rawPeer
 			tb.Fatalf("no handshake came back: %v", err)
 		}
 		n += k
+	}
+	var err error
+	if p.theirs, _, err = wire.ParseHandshake(answer[:]); err != nil {
+		tb.Fatal(err)
 	}
 	p.dec = wire.NewDecoder(nc, 0)
 	return p

@@ -33,7 +33,8 @@ const (
 	unmapTimeout  = 2 * time.Second
 )
 
-// router is a router in front of us that can be asked to forward a TCP port.
+// router is a router in front of us that can be asked to forward a port of one
+// protocol, TCP or UDP.
 type router interface {
 	// mapPort asks for the same port outside as inside, for the time of the
 	// lease. It returns the lease that was given, 0 for one without an end.
@@ -44,19 +45,21 @@ type router interface {
 
 // routers are the two protocols by which a router can be asked, the quicker one
 // first.
-func routers() []router { return []router{pmpRouter{}, &upnpRouter{}} }
+func routers(protocol string) []router {
+	return []router{pmpRouter{protocol}, &upnpRouter{protocol: protocol}}
+}
 
-// keepMapped keeps the client's port mapped by the first of the routers that
-// does it, until the client closes.
-func (c *Client) keepMapped(routers []router) {
+// keepMapped keeps a port mapped by the first of the routers that does it, until
+// the client closes.
+func (c *Client) keepMapped(port int, routers []router) {
 	for {
-		active, wait := c.mapOnce(routers)
+		active, wait := c.mapOnce(port, routers)
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
 		case <-c.closing.Done():
 			timer.Stop()
-			c.unmap(active)
+			c.unmap(port, active)
 			return
 		}
 	}
@@ -64,16 +67,16 @@ func (c *Client) keepMapped(routers []router) {
 
 // mapOnce maps the port and says by whom, nil if nobody does it, and when to do
 // it again.
-func (c *Client) mapOnce(routers []router) (active router, again time.Duration) {
+func (c *Client) mapOnce(port int, routers []router) (active router, again time.Duration) {
 	for _, r := range routers {
 		ctx, cancel := context.WithTimeout(c.closing, routerTimeout)
-		lease, err := r.mapPort(ctx, c.Port(), mappingLease)
+		lease, err := r.mapPort(ctx, port, mappingLease)
 		cancel()
 		if err != nil {
 			c.log.Debug("port not mapped", "err", err)
 			continue
 		}
-		c.log.Debug("port mapped", "port", c.Port(), "lease", lease)
+		c.log.Debug("port mapped", "port", port, "lease", lease)
 		if lease <= 0 || lease > mappingLease {
 			lease = mappingLease
 		}
@@ -82,19 +85,20 @@ func (c *Client) mapOnce(routers []router) (active router, again time.Duration) 
 	return nil, mapAgain
 }
 
-func (c *Client) unmap(active router) {
+func (c *Client) unmap(port int, active router) {
 	if active == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), unmapTimeout)
 	defer cancel()
-	if err := active.unmapPort(ctx, c.Port()); err != nil {
+	if err := active.unmapPort(ctx, port); err != nil {
 		c.log.Debug("port not unmapped", "err", err)
 	}
 }
 
 // upnpRouter is a router that speaks UPnP.
 type upnpRouter struct {
+	protocol string        // "TCP" or "UDP"
 	services []upnpService // found by the first mapPort, and again after an error
 }
 
@@ -113,7 +117,7 @@ func (r *upnpRouter) mapPort(ctx context.Context, port int, lease time.Duration)
 	}
 	errs := []error{errors.New("UPnP: no router does it")}
 	for _, s := range r.services {
-		lease, err := addUPnP(ctx, s, port, lease)
+		lease, err := addUPnP(ctx, s, r.protocol, port, lease)
 		if err == nil {
 			r.services = []upnpService{s}
 			return lease, nil
@@ -126,14 +130,14 @@ func (r *upnpRouter) mapPort(ctx context.Context, port int, lease time.Duration)
 
 // addUPnP maps the port with a lease, or else without: old routers know only
 // mappings without an end (error 725, OnlyPermanentLeasesSupported).
-func addUPnP(ctx context.Context, s upnpService, port int, lease time.Duration) (time.Duration, error) {
+func addUPnP(ctx context.Context, s upnpService, protocol string, port int, lease time.Duration) (time.Duration, error) {
 	local := s.LocalAddr()
 	if local == nil {
 		return 0, errors.New("UPnP: our own address is not known")
 	}
 	var err error
 	for _, lease := range []time.Duration{lease, 0} {
-		err = s.AddPortMappingCtx(ctx, "", uint16(port), "TCP", uint16(port), local.String(), true,
+		err = s.AddPortMappingCtx(ctx, "", uint16(port), protocol, uint16(port), local.String(), true,
 			"Shoal", uint32(lease/time.Second))
 		if err == nil {
 			return lease, nil
@@ -145,7 +149,7 @@ func addUPnP(ctx context.Context, s upnpService, port int, lease time.Duration) 
 func (r *upnpRouter) unmapPort(ctx context.Context, port int) error {
 	var errs []error
 	for _, s := range r.services {
-		errs = append(errs, s.DeletePortMappingCtx(ctx, "", uint16(port), "TCP"))
+		errs = append(errs, s.DeletePortMappingCtx(ctx, "", uint16(port), r.protocol))
 	}
 	return errors.Join(errs...)
 }
@@ -170,29 +174,31 @@ func findUPnP(ctx context.Context) (services []upnpService) {
 
 // pmpRouter is the default gateway, spoken to by NAT-PMP (RFC 6886). Its calls
 // end by a time-out of their own.
-type pmpRouter struct{}
+type pmpRouter struct {
+	protocol string // "TCP" or "UDP"
+}
 
-func (pmpRouter) mapPort(ctx context.Context, port int, lease time.Duration) (time.Duration, error) {
+func (r pmpRouter) mapPort(ctx context.Context, port int, lease time.Duration) (time.Duration, error) {
 	client, err := pmpClient(ctx)
 	if err != nil {
 		return 0, err
 	}
-	got, err := client.AddPortMapping("tcp", port, port, int(lease/time.Second))
+	got, err := client.AddPortMapping(strings.ToLower(r.protocol), port, port, int(lease/time.Second))
 	if err != nil {
 		return 0, fmt.Errorf("NAT-PMP: %w", err)
 	}
 	if int(got.MappedExternalPort) != port {
-		// Trackers were told our own port; one that differs helps nobody.
-		client.AddPortMapping("tcp", port, 0, 0)
+		// Others were told our own port; one that differs helps nobody.
+		client.AddPortMapping(strings.ToLower(r.protocol), port, 0, 0)
 		return 0, fmt.Errorf("NAT-PMP: port %d is taken by another host", port)
 	}
 	return time.Duration(got.PortMappingLifetimeInSeconds) * time.Second, nil
 }
 
-func (pmpRouter) unmapPort(ctx context.Context, port int) error {
+func (r pmpRouter) unmapPort(ctx context.Context, port int) error {
 	client, err := pmpClient(ctx)
 	if err == nil {
-		_, err = client.AddPortMapping("tcp", port, 0, 0)
+		_, err = client.AddPortMapping(strings.ToLower(r.protocol), port, 0, 0)
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func TestPortMapping(t *testing.T) {
 		c := network.join(t, "10.0.0.1:1", Config{})
 		refuses := &fakeRouter{refuses: true, start: time.Now()}
 		maps := &fakeRouter{lease: time.Hour, start: time.Now()}
-		c.tasks.Go(func() { c.keepMapped([]router{refuses, maps}) })
+		c.tasks.Go(func() { c.keepMapped(6881, []router{refuses, maps}) })
 		time.Sleep(100 * time.Minute)
 		closeClient(t, c)
 		want := []time.Duration{0, 30 * time.Minute, 60 * time.Minute, 90 * time.Minute}
@@ -61,7 +61,7 @@ func TestNoRouter(t *testing.T) {
 		var network pipeNet
 		c := network.join(t, "10.0.0.1:1", Config{})
 		refuses := &fakeRouter{refuses: true, start: time.Now()}
-		c.tasks.Go(func() { c.keepMapped([]router{refuses}) })
+		c.tasks.Go(func() { c.keepMapped(6881, []router{refuses}) })
 		time.Sleep(mapAgain + time.Second)
 		closeClient(t, c)
 		if len(refuses.mapped) != 2 || refuses.unmapped != 0 {
@@ -95,7 +95,7 @@ func (s *fakeUPnP) AddPortMappingCtx(_ context.Context, _ string, externalPort u
 		s.calls = append(s.calls, "refused")
 		return errors.New("725 OnlyPermanentLeasesSupported")
 	}
-	if !enabled || externalPort != internalPort || protocol != "TCP" {
+	if !enabled || externalPort != internalPort || protocol != "UDP" {
 		return errors.New("not what was meant")
 	}
 	s.calls = append(s.calls, "mapped to "+internalClient)
@@ -111,7 +111,7 @@ func (s *fakeUPnP) LocalAddr() net.IP { return net.IPv4(192, 168, 1, 2) }
 
 func TestUPnPWithoutLeases(t *testing.T) {
 	s := &fakeUPnP{}
-	r := &upnpRouter{services: []upnpService{s}}
+	r := &upnpRouter{protocol: "UDP", services: []upnpService{s}}
 	lease, err := r.mapPort(t.Context(), 6881, time.Hour)
 	if lease != 0 || err != nil {
 		t.Errorf("lease %v, %v", lease, err)

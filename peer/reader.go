@@ -49,7 +49,8 @@ func (c *conn) read() error {
 }
 
 // block reads the block of a piece message into its slot. Without a slot, the
-// bytes are dropped and the engine hears that they are.
+// bytes are dropped and the engine hears that they are. Of a magnet link whose
+// metadata is not there yet, no honest peer sends a block.
 func (r *reader) block(m wire.Message) (engine.Input, error) {
 	in := engine.Input{
 		Kind:   engine.InBlock,
@@ -58,7 +59,11 @@ func (r *reader) block(m wire.Message) (engine.Input, error) {
 		Begin:  int(m.Begin),
 		Length: int(m.Length),
 	}
-	slot, claimed := r.c.t.assembly.Claim(in.Piece, in.Begin, in.Length)
+	content := r.c.t.content()
+	if content == nil {
+		return in, errEarly
+	}
+	slot, claimed := content.assembly.Claim(in.Piece, in.Begin, in.Length)
 	if !claimed {
 		return in, r.dec.SkipBlock()
 	}

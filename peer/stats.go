@@ -11,7 +11,7 @@ import (
 type Stats struct {
 	engine.Stats
 	InfoHash metainfo.InfoHash
-	Name     string // as the torrent says: remote text, unsafe to print raw
+	Name     string // as the torrent says: remote text, unsafe to print raw; empty while it is not known
 }
 
 // snapshot is what the loop published last.
@@ -27,7 +27,11 @@ func (t *Torrent) Stats() Stats {
 	if t.client.now()-t.last.Load().at >= maxStatsAge {
 		t.ask(t.publish)
 	}
-	return Stats{Stats: t.last.Load().stats, InfoHash: t.infoHash, Name: t.info.Name}
+	stats := Stats{Stats: t.last.Load().stats, InfoHash: t.infoHash}
+	if content := t.content(); content != nil {
+		stats.Name = content.info.Name
+	}
+	return stats
 }
 
 // Peers returns a snapshot of the connections, in the order in which they came

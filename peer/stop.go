@@ -33,8 +33,9 @@ func (t *Torrent) end(ctx context.Context) {
 	<-t.loopEnded
 	t.tasks.Wait()
 	var resumeErr error
-	if t.resume != nil {
-		resumeErr = t.resume.Checkpoint()
+	content := t.content()
+	if content != nil && content.resume != nil {
+		resumeErr = content.resume.Checkpoint()
 	}
 	if err := errors.Join(findErr, resumeErr); err != nil {
 		t.stopErr = fmt.Errorf("stop %s: %w", t.infoHash, err)
@@ -64,7 +65,9 @@ func (t *Torrent) finish() {
 			late.do() // somebody waits for it, or it is a connection to be closed
 		}
 	}
-	t.assembly.Close()
+	if content := t.content(); content != nil {
+		content.assembly.Close()
+	}
 	t.share.leave(t.now)
 	close(t.loopEnded)
 }

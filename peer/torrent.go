@@ -15,7 +15,6 @@ import (
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
 	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/peer/wire"
-	"github.com/shoal-bt/shoal/piecestore"
 )
 
 // Torrent is one torrent of a Client. Its methods may be called by any
@@ -23,14 +22,13 @@ import (
 type Torrent struct {
 	client   *Client
 	log      *slog.Logger
-	info     *metainfo.Info
 	infoHash metainfo.InfoHash
 	peerID   metainfo.PeerID
-	assembly *piecestore.Assembly
-	cache    *piecestore.Cache
-	resume   *piecestore.Resume // nil for none
+	known    atomic.Pointer[content] // nil while only the info-hash is
 
 	inbox     *inbox
+	metadata  chan struct{} // closed when infoBytes is there, or content from the beginning
+	infoBytes []byte        // set before metadata is closed
 	completed chan struct{}
 	last      atomic.Pointer[snapshot]
 	err       atomic.Pointer[storeError] // nil while all is well
@@ -68,17 +66,13 @@ type loopState struct {
 
 // newTorrent returns a torrent that does not run yet. cfg is valid.
 func newTorrent(c *Client, cfg TorrentConfig) (*Torrent, error) {
-	geo := cfg.Info.Geometry
 	t := &Torrent{
 		client:    c,
 		log:       c.log.With("torrent", cfg.InfoHash),
-		info:      cfg.Info,
 		infoHash:  cfg.InfoHash,
 		peerID:    cfg.PeerID,
-		assembly:  piecestore.NewAssembly(geo, cfg.Storage, c.pool),
-		cache:     piecestore.NewCache(cfg.Storage, geo, cacheBytes),
-		resume:    cfg.Resume,
 		inbox:     newInbox(),
+		metadata:  make(chan struct{}),
 		completed: make(chan struct{}),
 		loopEnded: make(chan struct{}),
 		ended:     make(chan struct{}),
@@ -95,8 +89,11 @@ func newTorrent(c *Client, cfg TorrentConfig) (*Torrent, error) {
 		return nil, err
 	}
 	t.publish()
-	if t.last.Load().stats.Left == 0 {
-		t.complete()
+	if cfg.Info != nil {
+		t.known.Store(newContent(c, cfg.infoConfig()))
+		t.infoBytes = cfg.Metadata
+		close(t.metadata)
+		t.completeIfNothingIsLeft()
 	}
 	for range cfg.Finders {
 		t.finders = append(t.finders, &announcement{t: t, needPeers: make(chan struct{}, 1)})
@@ -109,15 +106,23 @@ func (t *Torrent) newEngine(cfg TorrentConfig) (err error) {
 	var seed [32]byte
 	rand.Read(seed[:]) // never fails: crypto/rand ends the program instead
 	t.share = t.client.shares.join(cfg.Up, cfg.Down)
+	var geo metainfo.Geometry // zero for a magnet link
+	private := false
+	if cfg.Info != nil {
+		geo, private = cfg.Info.Geometry, cfg.Info.Private
+	}
 	t.engine, err = engine.New(t.now, engine.Config{
 		InfoHash:       t.infoHash,
 		PeerID:         t.peerID,
 		Rand:           mathrand.New(mathrand.NewChaCha8(seed)),
 		Grants:         t.share,
-		Geometry:       t.info.Geometry,
+		Geometry:       geo,
 		Have:           cfg.Have,
 		Want:           cfg.Want,
-		Private:        t.info.Private,
+		Metadata:       cfg.Metadata,
+		Private:        private,
+		NoPEX:          cfg.NoPEX,
+		DHTPort:        t.client.dht.port,
 		Client:         t.client.cfg.Client,
 		Port:           uint16(t.client.Port()),
 		UploadCapacity: lesser(cfg.Up, t.client.cfg.Up),
@@ -225,15 +230,15 @@ func (t *Torrent) do(out engine.Output) {
 			c.stageBlock(out.Piece, out.Begin, out.Length)
 		}
 	case engine.OutOpen:
-		t.assembly.Open(out.Piece)
+		t.content().assembly.Open(out.Piece)
 	case engine.OutDiscard:
-		t.assembly.Discard(out.Piece, out.Begin)
+		t.content().assembly.Discard(out.Piece, out.Begin)
 	case engine.OutVerify:
 		t.startVerify(out.Piece, out.Digests)
 	case engine.OutDrop:
 		// What was spilled stays in doubt until it is verified, in this run or
 		// the next: a worker may be writing it now, so nobody can say Absent.
-		t.assembly.Drop(out.Piece)
+		t.content().assembly.Drop(out.Piece)
 	case engine.OutSpill:
 		t.startSpill(out.Piece)
 	case engine.OutDial:
@@ -248,6 +253,18 @@ func (t *Torrent) do(out engine.Output) {
 		for _, a := range t.finders {
 			signal(a.needPeers)
 		}
+	case engine.OutMetadata:
+		t.infoBytes = out.Metadata
+		close(t.metadata)
+	case engine.OutNode:
+		t.client.dht.heardOf(out.Addr)
+	}
+}
+
+// completeIfNothingIsLeft is for the moment at which the pieces become known.
+func (t *Torrent) completeIfNothingIsLeft() {
+	if t.last.Load().stats.Left == 0 {
+		t.complete()
 	}
 }
 
@@ -308,11 +325,12 @@ func (t *Torrent) AddPeers(addrs []netip.AddrPort, source engine.Source) {
 
 // Select changes what is to be downloaded, nil for all. The torrent takes the
 // set over; its length must be the number of pieces. Completed keeps its first
-// meaning: a channel that is closed stays so.
+// meaning: a channel that is closed stays so. Before SetInfo there is nothing to
+// choose from, and Select does nothing.
 func (t *Torrent) Select(want *bitfield.Set) {
 	t.inbox.put(event{in: engine.Input{Kind: engine.InWant, Want: want}})
 }
 
-// Completed is closed when every piece that was wanted at the start is
-// verified and stored.
+// Completed is closed when every piece that was wanted at the start, or by
+// SetInfo, is verified and stored.
 func (t *Torrent) Completed() <-chan struct{} { return t.completed }

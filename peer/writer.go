@@ -72,7 +72,7 @@ func (w *writer) sendGroup(refs []blockRef) error {
 	defer w.release()
 	length := 0
 	for _, ref := range refs {
-		block, err := w.c.t.cache.Block(ref.pieceIndex, ref.begin, ref.length)
+		block, err := w.c.t.content().cache.Block(ref.pieceIndex, ref.begin, ref.length)
 		if err != nil {
 			w.c.t.storeReadFailed(err)
 			return err

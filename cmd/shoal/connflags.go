@@ -19,6 +19,9 @@ type connFlags struct {
 	bind      string
 	peers     []string
 	noTracker bool
+	noDHT     bool
+	bootstrap []string
+	noPEX     bool
 	up        rateFlag
 	down      rateFlag
 	maxPeers  int
@@ -31,8 +34,16 @@ func (f *connFlags) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.bind, "bind", "", "use the local address `ADDR` only (default: all)")
 	fs.StringArrayVar(&f.peers, "peer", nil, "connect to the peer `HOST:PORT`, too; repeatable")
 	fs.BoolVar(&f.noTracker, "no-tracker", false, "do not announce to the torrent's trackers")
+	f.dhtFlags(fs)
 	fs.Var(&f.up, "up", "upload no faster than this (default: no limit)")
 	fs.IntVar(&f.maxPeers, "max-peers", 0, fmt.Sprintf("connect to at most `N` peers (default: %d)", peer.DefaultMaxPeers))
+}
+
+// dhtFlags are about finding peers without a tracker.
+func (f *connFlags) dhtFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&f.noDHT, "no-dht", false, "do not use the DHT")
+	fs.StringArrayVar(&f.bootstrap, "dht-bootstrap", nil, "join the DHT through the node `HOST:PORT`, not through the well-known routers; repeatable")
+	fs.BoolVar(&f.noPEX, "no-pex", false, "exchange no addresses of peers with peers")
 }
 
 func (f *connFlags) downFlag(fs *pflag.FlagSet) {
@@ -61,6 +72,14 @@ func (f *connFlags) check() error {
 			return usagef("--peer %q: %v", hostPort, err)
 		}
 	}
+	for _, hostPort := range f.bootstrap {
+		if _, _, err := splitHostPort(hostPort); err != nil {
+			return usagef("--dht-bootstrap %q: %v", hostPort, err)
+		}
+	}
+	if f.noDHT && len(f.bootstrap) > 0 {
+		return usagef("--no-dht and --dht-bootstrap exclude each other")
+	}
 	return nil
 }
 
@@ -76,17 +95,28 @@ func (f *connFlags) config() peer.Config {
 func (f *connFlags) addresses(ctx context.Context) ([]netip.AddrPort, error) {
 	var out []netip.AddrPort
 	for _, hostPort := range f.peers {
-		host, port, err := splitHostPort(hostPort)
-		if err != nil {
-			return nil, err
-		}
-		addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		addrs, err := resolve(ctx, hostPort)
 		if err != nil {
 			return nil, fmt.Errorf("--peer %s: %w", hostPort, err)
 		}
-		for _, addr := range addrs {
-			out = append(out, netip.AddrPortFrom(addr.Unmap(), port))
-		}
+		out = append(out, addrs...)
+	}
+	return out, nil
+}
+
+// resolve returns every address of HOST:PORT.
+func resolve(ctx context.Context, hostPort string) ([]netip.AddrPort, error) {
+	host, port, err := splitHostPort(hostPort)
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.AddrPort
+	for _, addr := range addrs {
+		out = append(out, netip.AddrPortFrom(addr.Unmap(), port))
 	}
 	return out, nil
 }

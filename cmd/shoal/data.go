@@ -42,8 +42,8 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 		// have its data believed unseen.
 		return nil, fmt.Errorf("the torrent is named %q like a resume file of Shoal; refused", printable(rootName(info)))
 	}
-	if stat, err := os.Stat(dir); err == nil && !stat.IsDir() {
-		return nil, fmt.Errorf("%s is not a folder; choose another one with -o", dir)
+	if err := mustNotBeFile(dir); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("making the folder: %w", err)
@@ -61,6 +61,14 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 		return nil, err
 	}
 	return store, nil
+}
+
+// mustNotBeFile fails if no folder can be made at dir.
+func mustNotBeFile(dir string) error {
+	if stat, err := os.Stat(dir); err == nil && !stat.IsDir() {
+		return fmt.Errorf("%s is not a folder; choose another one with -o", dir)
+	}
+	return nil
 }
 
 // openData opens the store of data that is there already: dataPath is the

@@ -24,10 +24,11 @@ func demoCommand() command {
 		summary: "show a whole swarm at work on this machine",
 		usage:   "",
 		about: `
-A tracker, one seed and four downloaders in one process, over real sockets of
-the loopback interface. The seed uploads 16 MiB/s at most, so that the
-downloaders have to share what they have. Everything is checked at the end,
-nothing is left behind, and no network is needed.`,
+A tracker, a DHT, one seed and four downloaders in one process, over real
+sockets of the loopback interface. The seed uploads 16 MiB/s at most, so that
+the downloaders have to share what they have; the last of them begins with the
+magnet link alone. Everything is checked at the end, nothing is left behind, and
+no network is needed.`,
 		example: "shoal demo",
 		new:     func() runner { return demoRun{} },
 	}
@@ -78,7 +79,7 @@ func demo(ctx context.Context, e *env, size demoSize) (err error) {
 	e.printf("torrent      %s in %s of %s\n", formatSize(m.Info.Geometry.TotalLen()),
 		count(m.Info.Geometry.NumPieces(), "piece"), formatSize(int64(m.Info.Geometry.StdPieceLen())))
 	e.printf("seed         one, uploads at most %s\n", formatRate(int64(size.seedRate)))
-	e.printf("downloaders  %d\n\n", size.downloaders)
+	e.printf("downloaders  %d, the last one with the magnet link alone\n\n", size.downloaders)
 
 	swarm, err := newDemoSwarm(e, dir, size, m)
 	if err == nil {
@@ -140,27 +141,29 @@ type demoSwarm struct {
 func newDemoSwarm(e *env, dir string, size demoSize, m *metainfo.Metainfo) (*demoSwarm, error) {
 	d := &demoSwarm{meta: m}
 	for i := range size.downloaders + 1 {
-		conn := &connFlags{bindAddr: loopback}
-		t := &transfer{meta: m, dir: filepath.Join(dir, "seed")}
-		if i == 0 {
-			conn.up = size.seedRate
-		} else {
-			t.dir = filepath.Join(dir, fmt.Sprintf("downloader %d", i))
+		s := newSession(e, &connFlags{bindAddr: loopback}, true)
+		d.sessions = append(d.sessions, s)
+		t := &transfer{dir: filepath.Join(dir, fmt.Sprintf("downloader %d", i))}
+		s.transfers = append(s.transfers, t)
+		if i == size.downloaders {
+			t.magnet = &magnet{Magnet: m.Magnet()}
+			continue
 		}
-		var err error
-		if t.want, err = selectFiles(&m.Info, nil); err != nil {
+		if i == 0 {
+			s.conn.up = size.seedRate
+			t.dir = filepath.Join(dir, "seed")
+		}
+		want, err := selectFiles(&m.Info, nil)
+		if err != nil {
 			return d, err
 		}
-		t.have = bitfield.New(m.Info.Geometry.NumPieces())
+		t.contents = newContents(m, want)
 		if i == 0 {
 			t.have.Fill() // its data was hashed just now
 		}
-		s := newSession(e, conn, true)
 		if t.store, err = openDownload(t.dir, &m.Info, s.handles); err != nil {
 			return d, err
 		}
-		s.transfers = append(s.transfers, t)
-		d.sessions = append(d.sessions, s)
 	}
 	return d, nil
 }
@@ -170,10 +173,7 @@ func (d *demoSwarm) run(ctx context.Context, e *env) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, demoTimeout, fmt.Errorf("the swarm is not complete after %v", demoTimeout))
 	defer cancel()
 	for _, s := range d.sessions {
-		if err := s.open(ctx); err != nil {
-			return err
-		}
-		if err := s.start(s.transfers[0]); err != nil {
+		if err := d.start(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -184,23 +184,43 @@ func (d *demoSwarm) run(ctx context.Context, e *env) error {
 	}
 	ticker := time.NewTicker(drawInterval)
 	defer ticker.Stop()
-	for !d.look(display) {
+	for {
+		if complete, err := d.look(display); complete || err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ticker.C:
 		}
 	}
-	return nil
+}
+
+// start starts one peer. The DHT node of the first is the one by which the
+// others join.
+func (d *demoSwarm) start(ctx context.Context, s *session) error {
+	if first := d.sessions[0]; first.dht != nil {
+		s.conn.bootstrap = []string{first.dht.Addrs()[0].String()}
+	}
+	if err := s.open(ctx); err != nil {
+		return err
+	}
+	if s.transfers[0].meta == nil {
+		return s.startMagnet(s.transfers[0])
+	}
+	return s.start(s.transfers[0])
 }
 
 // look shows the downloaders and reports whether all are complete.
-func (d *demoSwarm) look(display display) bool {
+func (d *demoSwarm) look(display display) (complete bool, err error) {
 	now := time.Now()
-	complete := true
+	complete = true
 	var all []progress
 	for i, s := range d.sessions {
 		shown := s.look(now)
+		if t := s.transfers[0]; t.failed != nil {
+			return false, t.failed
+		}
 		if i == 0 {
 			continue
 		}
@@ -209,20 +229,15 @@ func (d *demoSwarm) look(display display) bool {
 		complete = complete && !s.transfers[0].finished.IsZero()
 	}
 	display.show(now, all)
-	return complete
+	return complete, nil
 }
 
 // close stops the peers, the downloaders first: they still say goodbye.
 func (d *demoSwarm) close(ctx context.Context) {
 	for i := len(d.sessions) - 1; i >= 0; i-- {
-		s := d.sessions[i]
-		t := s.transfers[0]
-		store := t.store
-		t.store = nil // it is verified before it is closed
-		if err := s.close(ctx); err != nil {
-			s.e.logf("%v", err)
+		if err := d.sessions[i].close(ctx); err != nil {
+			d.sessions[i].e.logf("%v", err)
 		}
-		t.store = store
 	}
 }
 
@@ -232,11 +247,10 @@ func (d *demoSwarm) report(ctx context.Context, e *env) error {
 	e.printf("%-14s %9s %14s %14s %10s\n", "", "time", "rate", "uploaded", "verified")
 	for i, s := range d.sessions {
 		t := s.transfers[0]
-		good, err := piecestore.Verify(ctx, t.store, t.meta.Info.Geometry, t.meta.Info.PieceHash, nil, 0, nil)
+		good, err := verifyCopy(ctx, t.dir, d.meta)
 		if err != nil {
 			return err
 		}
-		t.store.Close()
 		verdict := "yes"
 		if !good.All() {
 			verdict, bad = "NO", bad+1
@@ -256,4 +270,14 @@ func (d *demoSwarm) report(ctx context.Context, e *env) error {
 	e.printf("\nEvery byte of every copy is right. The seed sent %.1f copies for %d downloaders.\n",
 		float64(seed)/float64(d.meta.Info.Geometry.TotalLen()), len(d.sessions)-1)
 	return nil
+}
+
+// verifyCopy reads the copy in a folder, and returns the pieces that are right.
+func verifyCopy(ctx context.Context, dir string, m *metainfo.Metainfo) (*bitfield.Set, error) {
+	store, err := openDataBelow(dir, &m.Info, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer store.Close()
+	return piecestore.Verify(ctx, store, m.Info.Geometry, m.Info.PieceHash, nil, 0, nil)
 }

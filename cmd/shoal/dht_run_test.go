@@ -219,7 +219,7 @@ func TestLoggerWritesLines(t *testing.T) {
 
 func TestDefaultDHTState(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", "/state")
-	t.Setenv("HOME", "/home/fish")
+	t.Setenv("HOME", "/var/fish")
 	check := func(want string, f dhtNetwork) {
 		t.Helper()
 		if err := f.check(); err != nil || f.state != filepath.FromSlash(want) {
@@ -232,7 +232,7 @@ func TestDefaultDHTState(t *testing.T) {
 	check("", dhtNetwork{hasState: true})
 	check("x", dhtNetwork{hasState: true, state: "x", bootstrap: []string{"192.0.2.1:1"}})
 	t.Setenv("XDG_STATE_HOME", "not/absolute")
-	check("/home/fish/.local/state/shoal/dht.state", dhtNetwork{})
+	check("/var/fish/.local/state/shoal/dht.state", dhtNetwork{})
 }
 
 func TestDHTAddrFlag(t *testing.T) {

@@ -30,7 +30,7 @@ const (
 func loadTorrent(ctx context.Context, name string) (*metainfo.Metainfo, error) {
 	switch {
 	case isMagnet(name):
-		return nil, usagef("a magnet link has no file list and no hashes yet, and Shoal cannot fetch them from peers so far; give the .torrent file or its URL instead of %s", shorten(name))
+		return nil, usagef("a magnet link has no file list and no hashes; give the .torrent file or its URL instead of %s, or have \"shoal get\" fetch it from peers", shorten(name))
 	case isURL(name):
 		b, err := fetch(ctx, name)
 		if err != nil {

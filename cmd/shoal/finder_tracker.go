@@ -48,10 +48,14 @@ func (f *trackerFinder) Find(ctx context.Context, a peer.Announcement) error {
 	f.announcer = announcer
 	f.mu.Unlock()
 
+	announcing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var passing sync.WaitGroup
-	passing.Go(func() { passOn(ctx, a, announcer) })
+	passing.Go(func() {
+		defer stop() // not before the announcer knows what happened until the end
+		passOn(ctx, a, announcer)
+	})
 	defer passing.Wait()
-	return announcer.Run(ctx)
+	return announcer.Run(announcing)
 }
 
 // passOn tells the announcer what the torrent says.
@@ -65,13 +69,26 @@ func passOn(ctx context.Context, a peer.Announcement, announcer *client.Announce
 	for {
 		select {
 		case <-ctx.Done():
+			select {
+			case <-completed:
+				tellCompleted(a, announcer)
+			default:
+			}
 			return
 		case <-completed:
 			completed = nil
-			announcer.Completed()
+			tellCompleted(a, announcer)
 		case <-a.NeedPeers():
 			announcer.NeedPeers()
 		}
+	}
+}
+
+// tellCompleted obeys BEP 3: "No completed is sent if the file was complete
+// when started." Of a magnet link, that shows later than the start.
+func tellCompleted(a peer.Announcement, announcer *client.Announcer) {
+	if _, downloaded, _ := a.Progress(); downloaded > 0 {
+		announcer.Completed()
 	}
 }
 

@@ -19,12 +19,17 @@ func getCommand() command {
 	return command{
 		name:    "get",
 		summary: "download torrents",
-		usage:   "[flags] TORRENT|URL...",
+		usage:   "[flags] TORRENT|URL|MAGNET...",
 		about: `
 Data is written in place, under its final name, and every piece is checked
 before it counts. What was verified is remembered in a file beside the data
 (.NAME.shoal-resume) until the torrent is complete, so that an interrupted
 download goes on where it was. If the disk is full, the download waits for room.
+
+Of a magnet link, the metadata is fetched from peers first, and kept beside the
+data in a .torrent that has the info-hash as its name. A link to a mutable
+torrent (urn:btpk) is looked up in the DHT. Quote a link, or the shell cuts it
+at the first &.
 
 A --select pattern is matched against the paths that "shoal show --files"
 lists, upper and lower case apart: * stays within a folder, ** spans any number
@@ -51,7 +56,7 @@ type getRun struct {
 
 func (r *getRun) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&r.output, "output", "o", ".", "download into the folder `DIR`, which is made if it is missing")
-	fs.StringArrayVar(&r.patterns, "select", nil, "download only the files that match `GLOB`; repeatable")
+	fs.StringArrayVar(&r.patterns, "select", nil, "download only the files that match `GLOB`, whatever a magnet link selects; repeatable")
 	fs.BoolVar(&r.sequential, "sequential", false, "download the pieces in their order, for players")
 	fs.BoolVar(&r.seed, "seed", false, "go on uploading when the download is complete")
 	fs.Float64Var(&r.seedRatio, "seed-ratio", 0, "seed until the upload is `R` times the size")
@@ -66,7 +71,7 @@ func (r *getRun) flags(fs *pflag.FlagSet) {
 func (r *getRun) check(args []string) error {
 	switch {
 	case len(args) == 0:
-		return usagef("name a .torrent file or its URL")
+		return usagef("name a .torrent file, its URL or a magnet link")
 	case r.output == "":
 		return usagef("-o needs the name of a folder")
 	case r.seedRatio < 0 || r.seedRatio != r.seedRatio:
@@ -102,28 +107,80 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 // shows at once.
 func (r *getRun) loadAll(ctx context.Context, s *session, args []string) error {
 	for _, name := range args {
-		m, err := loadTorrent(ctx, name)
+		t, err := r.load(ctx, name)
 		if err != nil {
 			return err
 		}
-		if other := s.find(m.InfoHash); other != nil {
+		if other := s.find(t.infoHash()); other != nil {
 			return usagef("%s is the same torrent as another one on the command line (%s)", shorten(name), other.name())
-		}
-		t := &transfer{meta: m, dir: r.output, have: bitfield.New(m.Info.Geometry.NumPieces())}
-		if t.want, err = selectFiles(&m.Info, r.patterns); err != nil {
-			return err
-		}
-		if r.sequential {
-			t.order = engine.Sequential
 		}
 		s.transfers = append(s.transfers, t)
 	}
 	return nil
 }
 
+// load reads one torrent. Of a magnet link that is all there is, unless an
+// earlier run has saved the rest.
+func (r *getRun) load(ctx context.Context, name string) (*transfer, error) {
+	t := &transfer{dir: r.output}
+	if r.sequential {
+		t.order = engine.Sequential
+	}
+	meta, err := r.loadMeta(ctx, name, t)
+	if err != nil || meta == nil {
+		return t, err
+	}
+	var indices []metainfo.IndexRange
+	if t.magnet != nil {
+		indices = t.magnet.Select
+	}
+	want, err := chooseFiles(&meta.Info, r.patterns, indices)
+	if err != nil {
+		return nil, err
+	}
+	t.contents = newContents(meta, want)
+	return t, nil
+}
+
+// loadMeta returns nil if it has to be fetched from peers.
+func (r *getRun) loadMeta(ctx context.Context, name string, t *transfer) (*metainfo.Metainfo, error) {
+	if !isMagnet(name) {
+		return loadTorrent(ctx, name)
+	}
+	link, err := parseMagnet(name)
+	if err != nil {
+		return nil, err
+	}
+	t.magnet = &magnet{Magnet: link, patterns: r.patterns}
+	if link.Mutable == nil {
+		if saved := loadSaved(r.output, &link); saved != nil {
+			return saved, nil
+		}
+	}
+	if err := mustNotBeFile(r.output); err != nil { // else it would show after a long time
+		return nil, err
+	}
+	return nil, r.checkSources(&link)
+}
+
+// checkSources fails if there is nobody to be asked about a magnet link.
+func (r *getRun) checkSources(link *metainfo.Magnet) error {
+	switch {
+	case !r.noDHT:
+		return nil
+	case link.Mutable != nil:
+		return usagef("a mutable magnet link (urn:btpk) is looked up in the DHT; leave out --no-dht")
+	case len(r.peers) > 0, len(link.Peers) > 0, !r.noTracker && len(link.Trackers) > 0:
+		return nil
+	}
+	return usagef("there is nobody to ask about this magnet link; leave out --no-dht, or name a peer with --peer")
+}
+
+// find returns the transfer of a torrent, nil if there is none, or if it is a
+// mutable magnet link that was not looked up yet.
 func (s *session) find(infoHash metainfo.InfoHash) *transfer {
 	for _, t := range s.transfers {
-		if t.meta.InfoHash == infoHash {
+		if t.infoHash() == infoHash && infoHash != (metainfo.InfoHash{}) {
 			return t
 		}
 	}
@@ -134,10 +191,14 @@ func (r *getRun) download(ctx context.Context, s *session) error {
 	var needed int64
 	incomplete := false
 	for _, t := range s.transfers {
+		if t.meta == nil {
+			incomplete = true
+			continue
+		}
 		if err := s.prepare(ctx, t); err != nil {
 			return fmt.Errorf("%s: %w", t.name(), err)
 		}
-		needed += spaceNeeded(t.store, &t.meta.Info, missing(t.have, t.want.want))
+		needed += t.needed
 		incomplete = incomplete || !t.isComplete()
 	}
 	if err := checkSpace(r.output, needed); err != nil {
@@ -150,10 +211,7 @@ func (r *getRun) download(ctx context.Context, s *session) error {
 		return err
 	}
 	for _, t := range s.transfers {
-		if t.isComplete() && !r.seeds() {
-			continue
-		}
-		if err := s.start(t); err != nil {
+		if err := r.startOne(s, t); err != nil {
 			return err
 		}
 	}
@@ -163,45 +221,76 @@ func (r *getRun) download(ctx context.Context, s *session) error {
 	return r.verdict(s)
 }
 
+func (r *getRun) startOne(s *session, t *transfer) error {
+	switch {
+	case t.meta == nil:
+		return s.startMagnet(t)
+	case t.isComplete() && !r.seeds():
+		return nil
+	}
+	return s.start(t)
+}
+
 // prepare opens a download and finds out what is there already: pieces that
 // the resume file vouches for are trusted, others that may be there are
 // checked.
-func (s *session) prepare(ctx context.Context, t *transfer) (err error) {
-	info := &t.meta.Info
-	if t.store, err = openDownload(t.dir, info, s.handles); err != nil {
-		return err
-	}
-	t.resume, t.before, err = piecestore.OpenResume(resumePath(t.dir, info), t.meta.InfoHash, t.store)
+func (s *session) prepare(ctx context.Context, t *transfer) error {
+	recheck, err := t.open(t.dir, s.handles)
 	if err != nil {
 		return err
 	}
-	t.have = t.before.Verified
-	recheck := t.before.Recheck
-	if t.rechecked = recheck.Count(); t.rechecked == 0 {
-		return nil
-	}
-	if !s.quiet {
+	if t.rechecked > 0 && !s.quiet {
 		reason := t.before.Reason
 		if reason == "" {
 			reason = "in flight when the last run was cut short"
 		}
 		s.e.logf("%s: checking %s: %s", t.name(), count(t.rechecked, "piece"), printable(reason))
 	}
-	good, err := s.e.checkPieces(ctx, s.quiet, t.store, info, recheck)
-	return errors.Join(err, t.settle(recheck, good, err == nil))
+	return t.check(recheck, func() (*bitfield.Set, error) {
+		return s.e.checkPieces(ctx, s.quiet, t.store, &t.meta.Info, recheck)
+	})
+}
+
+// open opens the download in a folder, and returns the pieces that have to be
+// checked.
+func (c *contents) open(dir string, handles *piecestore.Handles) (recheck *bitfield.Set, err error) {
+	info := &c.meta.Info
+	if c.store, err = openDownload(dir, info, handles); err != nil {
+		return nil, err
+	}
+	c.resume, c.before, err = piecestore.OpenResume(resumePath(dir, info), c.meta.InfoHash, c.store)
+	if err != nil {
+		return nil, err
+	}
+	c.have = c.before.Verified
+	c.rechecked = c.before.Recheck.Count()
+	return c.before.Recheck, nil
+}
+
+// check has verify find the pieces of recheck that are good, if there are any
+// to look at, and notes what is still missing.
+func (c *contents) check(recheck *bitfield.Set, verify func() (good *bitfield.Set, err error)) error {
+	if c.rechecked > 0 {
+		good, err := verify()
+		if err := errors.Join(err, c.settle(recheck, good, err == nil)); err != nil {
+			return err
+		}
+	}
+	c.needed = spaceNeeded(c.store, &c.meta.Info, missing(c.have, c.want.want))
+	return nil
 }
 
 // settle notes what a check found. Pieces that an interrupted check did not get
 // to stay in doubt.
-func (t *transfer) settle(checked, good *bitfield.Set, wholly bool) error {
+func (c *contents) settle(checked, good *bitfield.Set, wholly bool) error {
 	for pieceIndex := range checked.Members() {
 		var err error
 		switch {
 		case good.Has(pieceIndex):
-			t.have.Add(pieceIndex)
-			err = t.resume.Done(pieceIndex)
+			c.have.Add(pieceIndex)
+			err = c.resume.Done(pieceIndex)
 		case wholly:
-			err = t.resume.Absent(pieceIndex)
+			err = c.resume.Absent(pieceIndex)
 		}
 		if err != nil {
 			return err
@@ -218,7 +307,7 @@ func (r *getRun) isOver(s *session, now time.Time) bool {
 	for _, t := range s.transfers {
 		t.gaveUp = false
 		switch {
-		case t.torrent == nil:
+		case t.failed != nil, t.torrent == nil && !t.isPending():
 		case !t.finished.IsZero():
 			over = over && r.isSeeded(t, now)
 		case r.timeout > 0 && now.Sub(t.moved) >= r.timeout:
@@ -243,10 +332,13 @@ func (r *getRun) isSeeded(t *transfer, now time.Time) bool {
 	return false
 }
 
-// verdict turns downloads that were given up into an error.
+// verdict turns downloads that failed, or were given up, into an error.
 func (r *getRun) verdict(s *session) error {
 	gaveUp, nothing := 0, true
 	for _, t := range s.transfers {
+		if t.failed != nil {
+			return fmt.Errorf("%s: %w", t.name(), t.failed)
+		}
 		if t.gaveUp {
 			gaveUp++
 			nothing = nothing && t.stats.Downloaded == 0
@@ -283,7 +375,7 @@ func (r *getRun) printResults(e *env, s *session) error {
 		return nil
 	}
 	for _, t := range s.transfers {
-		if t.store == nil {
+		if t.store == nil && !t.wasMagnet() {
 			continue // an error came before it
 		}
 		if !r.json {
@@ -295,8 +387,20 @@ func (r *getRun) printResults(e *env, s *session) error {
 	return nil
 }
 
-// path is where the data is.
-func (t *transfer) path() string { return filepath.Join(t.dir, rootName(&t.meta.Info)) }
+// wasMagnet reports whether the transfer never got beyond a magnet link that was
+// begun with.
+func (t *transfer) wasMagnet() bool {
+	return t.meta == nil && (t.torrent != nil || t.isPending() || t.failed != nil)
+}
+
+// path is where the data is, or the folder in which it will be if only a magnet
+// link is known.
+func (t *transfer) path() string {
+	if t.meta == nil {
+		return t.dir
+	}
+	return filepath.Join(t.dir, rootName(&t.meta.Info))
+}
 
 // downloadTime is how long the download took, or has taken so far.
 func (t *transfer) downloadTime() time.Duration {
@@ -311,21 +415,32 @@ func (t *transfer) downloadTime() time.Duration {
 
 func (t *transfer) result() getJSON {
 	out := getJSON{
-		InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name, Path: t.path(), Status: "complete",
+		Path: t.path(), Status: "complete",
 		Bytes: t.want.bytes, BytesLeft: t.left(),
 		Downloaded: t.stats.Downloaded, Uploaded: t.stats.Uploaded, Wasted: t.stats.Wasted, HashFails: t.stats.HashFails,
 		Rechecked: t.rechecked,
 		Seconds:   t.downloadTime().Seconds(), Ratio: t.ratio(),
 	}
-	if out.BytesLeft > 0 {
+	switch {
+	case t.meta == nil:
+		out.Name, out.Status = t.magnet.Name, "no metadata"
+		if t.magnet.isLookedUp() {
+			out.InfoHash = t.magnet.InfoHash.String()
+		}
+		return out
+	case out.BytesLeft > 0:
 		out.Status = "incomplete"
 	}
+	out.InfoHash, out.Name = t.meta.InfoHash.String(), t.meta.Info.Name
 	return out
 }
 
 func (t *transfer) printResult(e *env) {
 	left := t.left()
 	switch {
+	case t.meta == nil && t.failed != nil: // the error tells
+	case t.meta == nil:
+		e.printf("%s: %s; the same command tries again\n", t.name(), t.magnet.outcome())
 	case left > 0:
 		e.printf("%s: incomplete, %s of %s are missing; the same command goes on from here\n", t.name(), formatSize(left), formatSize(t.want.bytes))
 	case t.torrent == nil || t.stats.Downloaded == 0:

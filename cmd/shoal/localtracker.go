@@ -104,17 +104,34 @@ func (t *localTracker) announceURLs() string {
 }
 
 // reachableAddr is the address of this machine that others in its network most
-// likely reach it by: bind if that is given, else the first IPv4 address of an
-// interface that is up, else loopback.
-func reachableAddr(bind netip.Addr) netip.Addr {
+// likely reach it by.
+func reachableAddr(bind netip.Addr) netip.Addr { return reachableAddrs(bind)[0] }
+
+// maxReachable bounds reachableAddrs: a machine with many virtual interfaces
+// would make a magnet link that nobody can read.
+const maxReachable = 4
+
+// reachableAddrs are the addresses of this machine that others may reach it by,
+// the likeliest first: bind if that is given, else those of the interfaces that
+// are up, IPv4 first, else loopback.
+func reachableAddrs(bind netip.Addr) []netip.Addr {
 	if bind.IsValid() && !bind.IsUnspecified() {
-		return bind
+		return []netip.Addr{bind}
 	}
+	var ipv4, ipv6 []netip.Addr
 	addrs, _ := net.InterfaceAddrs() // without any, loopback is right
 	for _, a := range addrs {
-		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr().Is4() && prefix.Addr().IsGlobalUnicast() {
-			return prefix.Addr()
+		switch prefix, err := netip.ParsePrefix(a.String()); {
+		case err != nil || !prefix.Addr().IsGlobalUnicast():
+		case prefix.Addr().Is4():
+			ipv4 = append(ipv4, prefix.Addr())
+		default:
+			ipv6 = append(ipv6, prefix.Addr())
 		}
 	}
-	return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	found := append(ipv4, ipv6...)
+	if len(found) == 0 {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	}
+	return found[:min(len(found), maxReachable)]
 }

@@ -19,6 +19,7 @@ type progress struct {
 	name        string // printable
 	done, total int64  // bytes
 	detail      string // printable: pieces, rates, peers, time left
+	unknown     bool   // nobody knows how much there is to do
 }
 
 // display shows the progress of several things at once. Its owner calls show
@@ -50,6 +51,33 @@ func (quietDisplay) show(time.Time, []progress)        {}
 func (d quietDisplay) note(format string, args ...any) { d.e.logf(format, args...) }
 func (quietDisplay) close()                            {}
 
+// noteBox holds lines that other goroutines have for the display's owner.
+type noteBox struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// add keeps a line. More than maxNotes at a time are left out: a remote may be
+// the cause of them.
+func (n *noteBox) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.lines) < maxNotes {
+		n.lines = append(n.lines, fmt.Sprintf(format, args...))
+	}
+}
+
+// maxNotes is arbitrary: a screen full.
+const maxNotes = 50
+
+func (n *noteBox) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines := n.lines
+	n.lines = nil
+	return lines
+}
+
 // lineInterval is the time between plain lines of progress: often enough to
 // see that it goes on, and a log of an hour stays readable.
 const lineInterval = 5 * time.Second
@@ -78,6 +106,9 @@ func (l *lines) show(now time.Time, all []progress) {
 func (l *lines) write() {
 	for i, p := range l.latest {
 		line := fmt.Sprintf("%s: %s of %s (%d%%)%s\n", p.name, formatSize(p.done), formatSize(p.total), p.percent(), comma(p.detail))
+		if p.unknown {
+			line = fmt.Sprintf("%s: %s\n", p.name, p.detail)
+		}
 		if i == len(l.written) {
 			l.written = append(l.written, "")
 		}
@@ -167,6 +198,9 @@ const (
 func updateBar(bar *pb.ProgressBar, p progress, columns int) {
 	name := cut(p.name, nameWidth)
 	name += strings.Repeat(" ", nameWidth-pb.CellCount(name))
+	if p.unknown {
+		p.done, p.total = 0, 1 // of nothing, a bar would show 100%
+	}
 	bar.SetTotal(p.total).SetCurrent(p.done)
 	bar.Set("name", name).Set("detail", cut(p.detail, columns-nameWidth-minBarWidth-fixedWidth))
 }

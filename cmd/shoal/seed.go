@@ -20,7 +20,7 @@ func seedCommand() command {
 		summary: "upload data that is complete",
 		usage:   "[flags] TORRENT PATH [TORRENT PATH]...\n[flags] FOLDER --data DIR",
 		about: `
-PATH is the torrent's own file or folder, or the folder that holds it. FOLDER
+TORRENT may be a magnet link if "shoal get" has downloaded it to PATH. PATH is the torrent's own file or folder, or the folder that holds it. FOLDER
 holds .torrent files whose data lies in DIR. The data is checked first; what is
 incomplete or damaged is named and not seeded, and if nothing is left the exit
 code is 3. Nothing is written. It goes on until Ctrl-C.`,
@@ -95,17 +95,18 @@ func (r *seedRun) openAll(ctx context.Context, s *session, args []string) error 
 }
 
 func (r *seedRun) openOne(ctx context.Context, s *session, torrent, path string) error {
-	m, err := loadTorrent(ctx, torrent)
+	m, err := loadTorrentFor(ctx, torrent, path)
 	if err != nil {
 		return err
 	}
 	if other := s.find(m.InfoHash); other != nil {
 		return usagef("%s is the same torrent as another one (%s)", shorten(torrent), other.name())
 	}
-	t := &transfer{meta: m, dir: path, have: bitfield.New(m.Info.Geometry.NumPieces())}
-	if t.want, err = selectFiles(&m.Info, nil); err != nil {
+	want, err := selectFiles(&m.Info, nil)
+	if err != nil {
 		return err
 	}
+	t := &transfer{contents: newContents(m, want), dir: path}
 	if r.data != "" {
 		t.store, err = openDataBelow(path, &m.Info, s.handles)
 	} else {

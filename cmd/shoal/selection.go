@@ -20,7 +20,7 @@ type selection struct {
 // selectFiles applies patterns to the files of info; none means every file. It
 // is an error if one pattern matches nothing: it is most likely mistyped.
 func selectFiles(info *metainfo.Info, patterns []string) (selection, error) {
-	s := selection{files: make([]bool, len(info.Files)), want: bitfield.New(info.Geometry.NumPieces())}
+	s := newSelection(info)
 	if len(patterns) == 0 {
 		patterns = []string{"**"}
 	}
@@ -34,10 +34,47 @@ func selectFiles(info *metainfo.Info, patterns []string) (selection, error) {
 				pattern, printable(info.Name), someNames(info))
 		}
 	}
+	s.count(info)
+	return s, nil
+}
+
+func newSelection(info *metainfo.Info) selection {
+	return selection{files: make([]bool, len(info.Files)), want: bitfield.New(info.Geometry.NumPieces())}
+}
+
+// count sets bytes.
+func (s *selection) count(info *metainfo.Info) {
 	for i := range s.want.Members() {
 		s.bytes += int64(info.Geometry.PieceLen(i))
 	}
+}
+
+// selectIndices selects files by their numbers, as a magnet link does (BEP 53).
+// Numbers without a file are left out, as long as there are others: whoever
+// made the link may have been generous.
+func selectIndices(info *metainfo.Info, ranges []metainfo.IndexRange) (selection, error) {
+	s := newSelection(info)
+	matched := false
+	for _, r := range ranges {
+		for i := r.First; i <= min(r.Last, len(info.Files)-1); i++ {
+			s.addFile(info, i)
+			matched = true
+		}
+	}
+	if !matched {
+		return selection{}, fmt.Errorf("so= in the magnet link names no file of %s, which has %s; choose with --select",
+			printable(info.Name), count(len(info.Files), "file"))
+	}
+	s.count(info)
 	return s, nil
+}
+
+// chooseFiles applies --select or, without it, what a magnet link selects.
+func chooseFiles(info *metainfo.Info, patterns []string, ranges []metainfo.IndexRange) (selection, error) {
+	if len(patterns) == 0 && len(ranges) > 0 {
+		return selectIndices(info, ranges)
+	}
+	return selectFiles(info, patterns)
 }
 
 // add selects what pattern matches. A padding file is nobody's choice, but
@@ -52,16 +89,21 @@ func (s *selection) add(info *metainfo.Info, pattern string) (matched bool, err 
 			continue
 		}
 		matched = true
-		if info.Files[i].Pad {
-			continue
-		}
-		s.files[i] = true
-		first, end := info.PieceRange(i)
-		for pieceIndex := first; pieceIndex < end; pieceIndex++ {
-			s.want.Add(pieceIndex)
-		}
+		s.addFile(info, i)
 	}
 	return matched, nil
+}
+
+// addFile selects a file, unless it is padding.
+func (s *selection) addFile(info *metainfo.Info, fileIndex int) {
+	if info.Files[fileIndex].Pad {
+		return
+	}
+	s.files[fileIndex] = true
+	first, end := info.PieceRange(fileIndex)
+	for pieceIndex := first; pieceIndex < end; pieceIndex++ {
+		s.want.Add(pieceIndex)
+	}
 }
 
 // someNames lists the first files, for the error about a pattern that matches

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/shoal-bt/shoal/dht"
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
 	"github.com/shoal-bt/shoal/peer"
@@ -32,23 +34,27 @@ type session struct {
 
 	client   *peer.Client // nil before open
 	trackers *client.Client
+	dht      *dht.Server      // nil: none is used
 	fixed    []netip.AddrPort // --peer
+	notes    noteBox
+	wake     chan struct{} // has a value when run should look at once
+
+	tasks    sync.WaitGroup // what runs in the background, until endTasks
+	working  context.Context
+	endTasks context.CancelFunc
 }
 
-// transfer is one torrent of a session.
+// transfer is one torrent of a session. The goroutine of run owns it.
 type transfer struct {
-	meta      *metainfo.Metainfo
-	dir       string // the folder that holds its data
-	store     *piecestore.Files
-	resume    *piecestore.Resume // nil for a seed, which has nothing to remember
-	before    piecestore.State   // what resume knew
-	rechecked int                // pieces that had to be read again, before the download began
-	have      *bitfield.Set      // verified, when the transfer began
-	want      selection
-	order     engine.Order
+	contents
+	dir    string // the folder that holds its data
+	order  engine.Order
+	magnet *magnet // what it began with, nil for a .torrent
 
-	torrent *peer.Torrent // nil before start
-	finder  *trackerFinder
+	torrent   *peer.Torrent // nil before start
+	finder    *trackerFinder
+	dhtFinder *dhtFinder
+	failed    error // why it cannot go on
 
 	begun      time.Time
 	finished   time.Time // zero while incomplete
@@ -59,8 +65,28 @@ type transfer struct {
 	stats      peer.Stats
 }
 
+// contents is what a transfer consists of, and how much of it is there. That of
+// a magnet link is zero until its metadata has come.
+type contents struct {
+	meta      *metainfo.Metainfo
+	want      selection
+	have      *bitfield.Set // verified, when the transfer began
+	store     *piecestore.Files
+	resume    *piecestore.Resume // nil for a seed, which has nothing to remember
+	before    piecestore.State   // what resume knew
+	rechecked int                // pieces that had to be read again, before the download began
+	needed    int64              // bytes that the disk must still give
+}
+
+// newContents returns contents of which nothing is there as far as is known.
+func newContents(m *metainfo.Metainfo, want selection) contents {
+	return contents{meta: m, want: want, have: bitfield.New(m.Info.Geometry.NumPieces())}
+}
+
 func newSession(e *env, conn *connFlags, quiet bool) *session {
-	return &session{e: e, conn: conn, quiet: quiet, handles: piecestore.NewHandles(0)}
+	s := &session{e: e, conn: conn, quiet: quiet, handles: piecestore.NewHandles(0), wake: make(chan struct{}, 1)}
+	s.working, s.endTasks = context.WithCancel(context.Background())
+	return s
 }
 
 // open makes the client: from here on others can connect.
@@ -76,32 +102,82 @@ func (s *session) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.trackers = newTrackerClient(s.conn.bindAddr)
+	s.openDHT()
 	s.e.tellListening("peer", netip.AddrPortFrom(s.conn.bindAddr, uint16(s.client.Port())))
 	return nil
 }
 
-// start adds a transfer to the client.
+// start adds a transfer to the client. A magnet link without metadata is added
+// as such.
 func (s *session) start(t *transfer) (err error) {
+	cfg := peer.TorrentConfig{InfoHash: t.infoHash(), Peers: s.fixed, Order: t.order, NoPEX: s.conn.noPEX}
+	if t.meta != nil {
+		t.startClock()
+		info := t.infoConfig()
+		cfg.Info, cfg.Metadata = info.Info, t.meta.InfoBytes
+		cfg.Storage, cfg.Resume, cfg.Have, cfg.Want = info.Storage, info.Resume, info.Have, info.Want
+	}
+	if tiers := t.tiers(); !s.conn.noTracker && len(tiers) > 0 {
+		t.finder = &trackerFinder{client: s.trackers, tiers: tiers}
+		cfg.Finders = append(cfg.Finders, t.finder)
+	}
+	if s.dht != nil && !t.isPrivate() {
+		t.dhtFinder = newDHTFinder(s.dht, t.nodes())
+		cfg.Finders = append(cfg.Finders, t.dhtFinder)
+	}
+	if t.torrent, err = s.client.Add(cfg); err != nil {
+		return fmt.Errorf("%s: %w", t.name(), err)
+	}
+	s.tasks.Go(func() { s.wakeAt(t.torrent.Completed()) })
+	if t.magnet != nil {
+		s.tasks.Go(func() { s.callPeers(t) })
+	}
+	return nil
+}
+
+// startClock is for the moment at which the download begins.
+func (t *transfer) startClock() {
 	t.begun = time.Now()
 	t.moved = t.begun
 	if t.isComplete() {
 		t.finished = t.begun
 	}
-	cfg := peer.TorrentConfig{
-		InfoHash: t.meta.InfoHash, Info: &t.meta.Info,
-		Storage: t.store, Resume: t.resume,
-		Have: t.have.Clone(), Want: t.want.want.Clone(),
-		Peers: s.fixed, Order: t.order,
-	}
-	if !s.conn.noTracker && len(t.meta.Announce) > 0 {
-		t.finder = &trackerFinder{client: s.trackers, tiers: t.meta.Announce}
-		cfg.Finders = append(cfg.Finders, t.finder)
-	}
-	if t.torrent, err = s.client.Add(cfg); err != nil {
-		return fmt.Errorf("%s: %w", t.name(), err)
-	}
-	return nil
 }
+
+// infoConfig is what the client has to know of the contents.
+func (c *contents) infoConfig() peer.InfoConfig {
+	return peer.InfoConfig{
+		Info: &c.meta.Info, Storage: c.store, Resume: c.resume,
+		Have: c.have.Clone(), Want: c.want.want.Clone(),
+	}
+}
+
+func (t *transfer) infoHash() metainfo.InfoHash {
+	if t.meta == nil {
+		return t.magnet.InfoHash
+	}
+	return t.meta.InfoHash
+}
+
+// tiers are the torrent's trackers.
+func (t *transfer) tiers() [][]string {
+	if t.meta == nil {
+		return t.magnet.Announce()
+	}
+	return t.meta.Announce
+}
+
+// nodes are the torrent's DHT nodes.
+func (t *transfer) nodes() []string {
+	if t.meta == nil {
+		return nil
+	}
+	return t.meta.Nodes
+}
+
+// isPrivate reports whether peers come from trackers alone (BEP 27), as far as
+// is known.
+func (t *transfer) isPrivate() bool { return t.meta != nil && t.meta.Info.Private }
 
 // run shows progress and tells news until done says so, or ctx ends.
 func (s *session) run(ctx context.Context, done func(now time.Time) bool) error {
@@ -112,6 +188,9 @@ func (s *session) run(ctx context.Context, done func(now time.Time) bool) error 
 	for {
 		now := time.Now()
 		all := s.look(now)
+		for _, line := range s.notes.take() {
+			s.display.note("%s", line)
+		}
 		s.display.show(now, all)
 		if s.e.looked != nil {
 			s.e.looked(all)
@@ -123,7 +202,32 @@ func (s *session) run(ctx context.Context, done func(now time.Time) bool) error 
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
+		case <-s.wake:
 		}
+	}
+}
+
+// wakeAt has run look when done is closed.
+func (s *session) wakeAt(done <-chan struct{}) {
+	select {
+	case <-done:
+		s.wakeUp()
+	case <-s.working.Done():
+	}
+}
+
+// wakeUp has run look at once.
+func (s *session) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is about to
+	}
+}
+
+// tell shows a line that stays, unless the user wants none.
+func (s *session) tell(format string, args ...any) {
+	if !s.quiet {
+		s.display.note(format, args...)
 	}
 }
 
@@ -131,7 +235,8 @@ func (s *session) run(ctx context.Context, done func(now time.Time) bool) error 
 func (s *session) look(now time.Time) []progress {
 	var all []progress
 	for _, t := range s.transfers {
-		if t.torrent == nil {
+		s.takeStep(t)
+		if t.torrent == nil && !t.isPending() {
 			continue
 		}
 		t.look(now)
@@ -145,9 +250,13 @@ func (s *session) look(now time.Time) []progress {
 
 // look takes a snapshot of the torrent.
 func (t *transfer) look(now time.Time) {
+	if t.torrent == nil {
+		return // a mutable magnet link that is being looked up
+	}
 	t.stats = t.torrent.Stats()
 	// While the disk is full, nobody is to blame that nothing arrives.
-	if bytes := t.stats.Downloaded; bytes != t.movedBytes || t.torrent.Err() != nil {
+	// Nor while it is we who look at what is there.
+	if bytes := t.stats.Downloaded + int64(t.stats.MetadataHave); bytes != t.movedBytes || t.torrent.Err() != nil || t.isChecking() {
 		t.moved, t.movedBytes = now, bytes
 	}
 	select {
@@ -161,7 +270,10 @@ func (t *transfer) look(now time.Time) {
 
 // news returns what went wrong, or right again, since the last call.
 func (t *transfer) news() []string {
-	lines := t.storeNews(t.torrent.Err())
+	var lines []string
+	if t.torrent != nil {
+		lines = t.storeNews(t.torrent.Err())
+	}
 	if t.finder != nil {
 		lines = append(lines, t.finder.troubles()...)
 	}
@@ -183,7 +295,12 @@ func (t *transfer) storeNews(err error) []string {
 }
 
 // name is the torrent's, safe to print.
-func (t *transfer) name() string { return printable(t.meta.Info.Name) }
+func (t *transfer) name() string {
+	if t.meta == nil {
+		return t.magnet.name()
+	}
+	return printable(t.meta.Info.Name)
+}
 
 // isComplete reports whether all that is wanted was there before the start.
 func (t *transfer) isComplete() bool { return missing(t.have, t.want.want).Count() == 0 }
@@ -192,6 +309,8 @@ func (t *transfer) isComplete() bool { return missing(t.have, t.want.want).Count
 func (t *transfer) left() int64 {
 	switch {
 	case !t.finished.IsZero():
+		return 0
+	case t.meta == nil: // nobody knows
 		return 0
 	case t.torrent == nil || t.stats.NumPieces == 0: // the engine has not begun
 		return lenOf(&t.meta.Info, missing(t.have, t.want.want))
@@ -218,12 +337,16 @@ func (t *transfer) ratio() float64 {
 }
 
 func (t *transfer) progress() progress {
-	p := progress{name: t.name(), done: t.want.bytes - t.left(), total: t.want.bytes}
+	p := progress{name: t.name(), done: t.want.bytes - t.left(), total: t.want.bytes, unknown: t.meta == nil}
 	s := &t.stats
 	peers := count(s.Conns, "peer")
 	switch {
+	case t.failed != nil:
+		p.detail = "failed"
 	case t.gaveUp:
 		p.detail = "gave up"
+	case t.meta == nil:
+		p.detail = t.magnet.progress(s)
 	case !t.finished.IsZero():
 		p.detail = fmt.Sprintf("complete, up %s, ratio %.2f, %s", formatRate(int64(s.UpRate)), t.ratio(), peers)
 	default:
@@ -247,13 +370,20 @@ func (s *session) close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
+	s.endTasks()
+	s.tasks.Wait()
 	if s.client != nil {
 		if err := s.client.Close(ctx); err != nil {
 			s.e.logf("stopping: %s", printable(err.Error()))
 		}
 	}
+	s.closeDHT(ctx)
+	for _, line := range s.notes.take() {
+		s.e.logf("%s", line)
+	}
 	var errs []error
 	for _, t := range s.transfers {
+		t.takeOver()
 		if err := t.close(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", t.name(), err))
 		}
@@ -268,9 +398,7 @@ func (t *transfer) close() error {
 		return nil
 	}
 	defer t.store.Close()
-	if t.torrent != nil {
-		t.look(time.Now())
-	}
+	t.look(time.Now())
 	if t.resume == nil {
 		return nil
 	}

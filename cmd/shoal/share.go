@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -19,10 +20,11 @@ func shareCommand() command {
 		summary: "share a file or a folder from this machine: torrent, tracker and seed in one",
 		usage:   "[flags] PATH",
 		about: `
-It makes a .torrent, runs a tracker for it, and seeds until Ctrl-C. Give the
-.torrent to whoever shall have the data: "shoal get" downloads with it, and so
-does any other BitTorrent client that reaches this machine. The tracker runs on
-port 6969, or on any free one if that is in use.`,
+It makes a .torrent, runs a tracker and a DHT node for it, and seeds until
+Ctrl-C. Give the magnet link or the .torrent to whoever shall have the data:
+"shoal get" downloads with either, and so does any other BitTorrent client that
+reaches this machine. The tracker runs on port 6969, or on any free one if that
+is in use.`,
 		example: "shoal share photos/    # writes photos.torrent",
 		new:     func() runner { return new(shareRun) },
 	}
@@ -44,6 +46,7 @@ func (r *shareRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.http, "http", "", "the tracker listens on `ADDR`, such as :6969 (default: port 6969, or any)")
 	fs.IntVar(&r.port, "port", 0, "listen for peers on port `N` (default: the first free one from 6881 up)")
 	fs.StringVar(&r.bind, "bind", "", "use the local address `ADDR` only (default: all)")
+	r.connFlags.dhtFlags(fs)
 	fs.Var(&r.up, "up", "upload no faster than this (default: no limit)")
 	fs.IntVar(&r.maxPeers, "max-peers", 0, "connect to at most `N` peers")
 	fs.BoolVar(&r.json, "json", false, "print a JSON object when sharing begins")
@@ -53,6 +56,7 @@ func (r *shareRun) flags(fs *pflag.FlagSet) {
 // shareJSON is what "shoal share --json" prints when everything runs.
 type shareJSON struct {
 	Torrent  string `json:"torrent"`
+	Magnet   string `json:"magnet"`
 	Tracker  string `json:"tracker"`
 	InfoHash string `json:"info_hash"`
 	Name     string `json:"name"`
@@ -107,10 +111,11 @@ func (r *shareRun) share(ctx context.Context, s *session, tracker *localTracker,
 	if err != nil {
 		return err
 	}
-	t := &transfer{meta: m, dir: path}
-	if t.want, err = selectFiles(&m.Info, nil); err != nil {
+	want, err := selectFiles(&m.Info, nil)
+	if err != nil {
 		return err
 	}
+	t := &transfer{contents: newContents(m, want), dir: path}
 	if t.store, err = openData(path, &m.Info, s.handles); err != nil {
 		return err
 	}
@@ -130,16 +135,30 @@ func (r *shareRun) share(ctx context.Context, s *session, tracker *localTracker,
 
 // announce says what to give to whom.
 func (r *shareRun) announce(s *session, t *transfer, output, url string) error {
+	link := t.meta.Magnet()
+	link.Peers = r.addresses(s)
 	if r.json {
 		return s.e.printJSON(shareJSON{
-			Torrent: output, Tracker: url, InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name,
+			Torrent: output, Magnet: link.String(), Tracker: url, InfoHash: t.meta.InfoHash.String(), Name: t.meta.Info.Name,
 			Bytes: t.meta.Info.Geometry.TotalLen(), Port: s.client.Port(),
 		})
 	}
 	s.e.printf("sharing %s (%s)\n", t.name(), formatSize(t.meta.Info.Geometry.TotalLen()))
 	printField(s.e, "torrent", output)
 	printField(s.e, "tracker", url)
+	printField(s.e, "magnet", link.String())
 	return nil
+}
+
+// addresses are where peers of the local network, and beyond it if a router
+// does not stand in between, reach the seed: a magnet link names them (BEP 9's
+// x.pe), so that it works without any other way to find a peer.
+func (r *shareRun) addresses(s *session) []string {
+	var out []string
+	for _, addr := range reachableAddrs(r.bindAddr) {
+		out = append(out, netip.AddrPortFrom(addr, uint16(s.client.Port())).String())
+	}
+	return out
 }
 
 // makeTorrent writes the torrent of path. One that an earlier share of the same

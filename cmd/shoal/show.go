@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -73,7 +74,9 @@ type findingJSON struct {
 
 // magnetJSON is what "shoal show --json" prints of a magnet link.
 type magnetJSON struct {
-	InfoHash string   `json:"info_hash"`
+	InfoHash string   `json:"info_hash,omitempty"`  // not of a mutable link
+	Key      string   `json:"public_key,omitempty"` // of a mutable link
+	Salt     string   `json:"salt,omitempty"`
 	Name     string   `json:"name"`
 	Magnet   string   `json:"magnet"`
 	Bytes    int64    `json:"bytes,omitempty"`
@@ -127,13 +130,13 @@ func (r *showRun) showMagnet(e *env, link string) error {
 	case r.magnet:
 		e.printf("%s\n", m)
 	case r.json:
-		return e.printJSON(magnetJSON{
-			InfoHash: m.InfoHash.String(), Name: m.Name, Magnet: m.String(), Bytes: m.Len,
-			Trackers: nonNil(m.Trackers), WebSeeds: nonNil(m.WebSeeds), Peers: nonNil(m.Peers),
-		})
+		return e.printJSON(magnetResult(m))
 	default:
+		out := magnetResult(m)
 		printField(e, "name", m.Name)
-		printField(e, "info-hash", m.InfoHash.String())
+		printField(e, "info-hash", out.InfoHash)
+		printField(e, "public key", out.Key)
+		printField(e, "salt", out.Salt)
 		if m.Len > 0 {
 			printField(e, "size", formatSize(m.Len))
 		}
@@ -142,6 +145,19 @@ func (r *showRun) showMagnet(e *env, link string) error {
 		printEach(e, "peer", m.Peers)
 	}
 	return nil
+}
+
+func magnetResult(m metainfo.Magnet) magnetJSON {
+	out := magnetJSON{
+		Name: m.Name, Magnet: m.String(), Bytes: m.Len,
+		Trackers: nonNil(m.Trackers), WebSeeds: nonNil(m.WebSeeds), Peers: nonNil(m.Peers),
+	}
+	if m.Mutable == nil {
+		out.InfoHash = m.InfoHash.String()
+		return out
+	}
+	out.Key, out.Salt = hex.EncodeToString(m.Mutable.Key[:]), hex.EncodeToString(m.Mutable.Salt)
+	return out
 }
 
 func showResult(m *metainfo.Metainfo) showJSON {

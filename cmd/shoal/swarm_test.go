@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
@@ -34,13 +35,19 @@ type running struct {
 // ends.
 func start(t *testing.T, args ...string) *running {
 	t.Helper()
+	return startTo(t, io.Discard, args...)
+}
+
+// startTo has the results go to out, too.
+func startTo(t *testing.T, out io.Writer, args ...string) *running {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
 		cancel: cancel, result: make(chan result, 1),
 		begun: map[string]chan string{"peer": make(chan string, 1), "tracker": make(chan string, 1)},
 	}
 	var stdout, stderr bytes.Buffer
-	e := &env{stdout: &stdout, stderr: &stderr, listening: func(what, addr string) { r.begun[what] <- addr }}
+	e := &env{stdout: io.MultiWriter(&stdout, out), stderr: &stderr, listening: func(what, addr string) { r.begun[what] <- addr }}
 	go func() {
 		code := run(ctx, e, args)
 		r.result <- result{code, stdout.String(), stderr.String()}
@@ -411,6 +418,7 @@ func TestTransferErrors(t *testing.T) {
 	}{
 		{"port in use", []string{"get", "--bind", "127.0.0.1", "--port", busyPort, "-o", empty, torrent}, exitFailed, "in use"},
 		{"folder is a file", []string{"get", "-o", torrent, torrent}, exitFailed, "is not a folder"},
+		{"magnet into a file", []string{"get", "-o", torrent, "--no-dht", magnetTo(t, torrent, "127.0.0.1:1")}, exitFailed, "is not a folder"},
 		{"no torrent", []string{"get", filepath.Join(empty, "none.torrent")}, exitFailed, "no such file"},
 		{"longer file", []string{"get", "-o", filepath.Dir(longer(t)), torrent}, exitFailed, "longer than in the torrent"},
 		{"same twice", []string{"get", "-o", empty, torrent, torrent}, exitUsage, "same torrent"},

@@ -55,7 +55,7 @@ func (r *verifyRun) run(ctx context.Context, e *env, args []string) error {
 	if len(args) != 2 {
 		return usagef("name the torrent and the data, as in \"shoal verify photos.torrent photos/\"")
 	}
-	m, err := loadTorrent(ctx, args[0])
+	m, err := loadTorrentFor(ctx, args[0], args[1])
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,14 @@ func (h Handshake) Extended() bool { return h.Reserved[5]&reservedExtended != 0 
 // message, BEP 5.
 func (h Handshake) DHT() bool { return h.Reserved[7]&reservedDHT != 0 }
 
+// WithDHT returns h with the bit of a sender that runs a DHT node, BEP 5:
+// "Peers supporting the DHT set the last bit of the 8-byte reserved flags
+// exchanged in the BitTorrent protocol handshake."
+func (h Handshake) WithDHT() Handshake {
+	h.Reserved[7] |= reservedDHT
+	return h
+}
+
 // AppendHandshake appends the HandshakeLen bytes of h to b.
 func AppendHandshake(b []byte, h Handshake) []byte {
 	b = append(b, protocolName...)

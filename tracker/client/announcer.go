@@ -141,6 +141,7 @@ func (a *Announcer) Run(ctx context.Context) error {
 		select {
 		case <-done:
 			done = nil
+			a.lastWishes(reqCtx)
 			a.schedule.Stop()
 			defer time.AfterFunc(StopTimeout, cancel).Stop()
 		case <-timer.C:
@@ -183,6 +184,14 @@ func (a *Announcer) grant() {
 	if wishes.needPeers {
 		a.schedule.NeedPeers(a.now())
 	}
+}
+
+// lastWishes grants what was wished before the end: a tracker is to count a
+// download that was complete, though we leave at the same moment.
+func (a *Announcer) lastWishes(ctx context.Context) {
+	a.grant()
+	a.schedule.Advance(a.now())
+	a.send(ctx)
 }
 
 // send starts the requests that the schedule has decided on: one in a round,

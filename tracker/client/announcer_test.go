@@ -136,6 +136,27 @@ func TestAnnouncerLife(t *testing.T) {
 	})
 }
 
+// TestAnnouncerTellsWhatHappenedLast completes and leaves at one moment: the
+// tracker counts the download all the same. It is repeated, because Go chooses
+// at random which of the two Run hears first.
+func TestAnnouncerTellsWhatHappenedLast(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeTrackers{answer: map[string]func(context.Context, *tracker.Request) (*tracker.Response, error){"a": minute}}
+			torrent := &fakeTorrent{left: 100}
+			a, stop := start(t, f, torrent, []string{"a"})
+			synctest.Wait()
+			torrent.set(0, 0)
+			a.Completed()
+			stop()
+			wantHeard(t, f,
+				"0s a up=0 left=100 id= started",
+				"0s a up=0 left=0 id=T completed",
+				"0s a up=0 left=0 id=T stopped")
+		})
+	}
+}
+
 func TestAnnouncerStatus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeTrackers{answer: map[string]func(context.Context, *tracker.Request) (*tracker.Response, error){

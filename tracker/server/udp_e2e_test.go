@@ -88,7 +88,7 @@ func TestUDPOnEveryAddress(t *testing.T) {
 func TestUDPBurst(t *testing.T) {
 	s, announceURL := runUDPTracker(t, "127.0.0.1:0", server.Config{})
 	address := strings.TrimSuffix(strings.TrimPrefix(announceURL, "udp://"), "/announce")
-	const clients, packets = 4, 150
+	const clients, packets = 4, 100
 	var asking sync.WaitGroup
 	for range clients {
 		asking.Go(func() {
