@@ -102,3 +102,29 @@ func TestPercentile95(t *testing.T) {
 		}
 	}
 }
+
+// Where BEP 42 is not enforced, nodes that fit their addresses are asked all the
+// same when others, next to the target, have answered; and they store.
+func TestThoseThatFitAreAsked(t *testing.T) {
+	n := newNode(t, Config{})
+	w := &walk{n: n, lookup: &lookup{n: n, req: Request{Method: krpc.GetPeers, Target: idM}}}
+	for i := range 2 * numClosest {
+		w.hear(krpc.Node{ID: randomNear(idM, 100, n.cfg.Rand), Addr: publicAddr(i, false)}, startSets)
+	}
+	for i := range w.candidates {
+		w.candidates[i].answered, w.candidates[i].tries, w.candidates[i].token = true, 1, []byte("token")
+	}
+	if !w.closestAnswered() {
+		t.Error("nobody else is known, and the walk goes on")
+	}
+	addr := publicAddr(50, false)
+	w.hear(krpc.Node{ID: idFor(addr.Addr(), n.cfg.Rand), Addr: addr}, 1)
+	last := &w.candidates[len(w.candidates)-1]
+	if w.closestAnswered() || w.next() != last {
+		t.Error("the walk ends before a node that fits is asked")
+	}
+	last.answered, last.tries, last.token = true, 1, []byte("token")
+	if !w.closestAnswered() || !slices.Contains(w.holders(), last) {
+		t.Error("the node that fits does not end the walk, or does not store")
+	}
+}
