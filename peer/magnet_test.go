@@ -193,6 +193,15 @@ func TestPrivateMagnet(t *testing.T) {
 	if p := newRawPeer(t, dialRaw(t, c), tt, "after"); p.theirs.DHT() {
 		t.Error("peers of a private torrent are told of a DHT node")
 	}
+	known := func() (n int) {
+		magnet.ask(func() { n = magnet.engine.Stats(magnet.now).Known })
+		return n
+	}
+	before := known()
+	magnet.AddPeers([]netip.AddrPort{netip.AddrPortFrom(loopback, 9)}, engine.SourceDHT)
+	if after := known(); after != before {
+		t.Errorf("a private torrent takes peers from the DHT: %d addresses, then %d", before, after)
+	}
 }
 
 // TestDHTNodesAreTold looks at the handshake's bit and the messages "port" of

@@ -27,6 +27,8 @@ import (
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
 	"github.com/shoal-bt/shoal/peer"
+	"github.com/shoal-bt/shoal/peer/engine"
+	"github.com/shoal-bt/shoal/peer/wire"
 	"github.com/shoal-bt/shoal/piecestore"
 )
 
@@ -141,11 +143,18 @@ func TestMagnetSelectsFiles(t *testing.T) {
 }
 
 func TestMagnetFindsDataThatIsThereAlready(t *testing.T) {
+	tracker := start(t, "tracker", "run", "--open", "--http", "127.0.0.1:0", "--json")
 	torrent, data := makeTorrent(t, "data", randomFiles(23, mixedFiles))
-	link := magnetTo(t, torrent, seedOf(t, torrent, data))
+	link := magnetTo(t, torrent, seedOf(t, torrent, data)) + "&tr=http://" + tracker.addr(t, "tracker") + "/announce"
 	got := getJSONOf(t, "-o", filepath.Dir(data), link)
 	if got.Status != "complete" || got.Downloaded != 0 || got.Rechecked != 25 {
 		t.Errorf("get says %+v", got)
+	}
+	// The tracker hears at most of the start and the end: nothing was completed.
+	r := tracker.stop()
+	var stats struct{ Announces int }
+	if err := json.Unmarshal([]byte(r.stdout), &stats); err != nil || stats.Announces > 2 {
+		t.Errorf("%v, the tracker ends with %s", err, r.stdout)
 	}
 }
 
@@ -485,6 +494,17 @@ func TestMutableMagnetThatLeadsNowhere(t *testing.T) {
 	}
 }
 
+func TestNewestVersionCounts(t *testing.T) {
+	old, young := &node.Item{Seq: -1}, &node.Item{Seq: 2}
+	for _, test := range []struct{ a, b, want *node.Item }{
+		{nil, nil, nil}, {nil, old, old}, {old, nil, old}, {old, young, young}, {young, old, young},
+	} {
+		if got := newer(test.a, test.b); got != test.want {
+			t.Errorf("of %v and %v: %v", test.a, test.b, got)
+		}
+	}
+}
+
 // TestMutableMagnetIsKeptAlive has a node join that was not there when the item
 // was stored: whoever downloads stores it again (BEP 46).
 func TestMutableMagnetIsKeptAlive(t *testing.T) {
@@ -503,6 +523,71 @@ func TestMutableMagnetIsKeptAlive(t *testing.T) {
 		if time.Now().After(tooLate) {
 			t.Fatal("nobody stores it again")
 		}
+	}
+}
+
+// fakeAnnouncement is a torrent that wants nothing.
+type fakeAnnouncement struct{ peer.Announcement }
+
+func (fakeAnnouncement) InfoHash() metainfo.InfoHash                   { return metainfo.InfoHash{1} }
+func (fakeAnnouncement) Port() int                                     { return 1 }
+func (fakeAnnouncement) Progress() (uploaded, downloaded, left int64)  { return 0, 0, 1 }
+func (fakeAnnouncement) Found(addrs []netip.AddrPort, _ engine.Source) {}
+func (fakeAnnouncement) Completed() <-chan struct{}                    { return nil }
+func (fakeAnnouncement) NeedPeers() <-chan struct{}                    { return nil }
+
+// TestDHTFinderTurnsAside leaves the DHT though the torrent goes on.
+func TestDHTFinderTurnsAside(t *testing.T) {
+	s, _ := startDHT(t)
+	f := newDHTFinder(s, nil)
+	left := make(chan error)
+	go func() { left <- f.Find(t.Context(), fakeAnnouncement{}) }()
+	awaitPeers(t, s, metainfo.InfoHash{1}, 1) // its first announce
+	f.turnAside()
+	if err := <-left; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoPEX looks at what a seed offers in its extension handshake (BEP 10).
+func TestNoPEX(t *testing.T) {
+	torrent, data := makeTorrent(t, "data", randomFiles(35, mixedFiles))
+	for flag, want := range map[string]bool{"--no-pex": false, "--quiet": true} {
+		nc, err := net.Dial("tcp", seedOf(t, torrent, data, flag))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		if _, err := nc.Write(wire.AppendHandshake(nil, wire.NewHandshake(hashOf(t, torrent), metainfo.PeerID{1}))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(nc, make([]byte, wire.HandshakeLen)); err != nil {
+			t.Fatal(err)
+		}
+		for dec := wire.NewDecoder(nc, 0); ; {
+			m, err := dec.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Type != wire.Extended {
+				continue
+			}
+			h, err := wire.ParseExtHandshake(m.Payload)
+			if _, offered := h.ID(wire.ExtPEX); err != nil || offered != want {
+				t.Errorf("%s: %+v, %v", flag, h, err)
+			}
+			break
+		}
+	}
+}
+
+func TestReachableAddrs(t *testing.T) {
+	if got := reachableAddrs(loopback); len(got) != 1 || got[0] != loopback {
+		t.Errorf("of a client that is bound: %v", got)
+	}
+	// Of others it depends on the machine, but never is it nothing.
+	if got := reachableAddrs(netip.IPv6Unspecified()); len(got) == 0 || len(got) > maxReachable || got[0] != reachableAddr(netip.Addr{}) {
+		t.Errorf("of one that is not: %v", got)
 	}
 }
 

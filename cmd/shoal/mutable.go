@@ -61,12 +61,21 @@ func (s *session) newestItem(ctx context.Context, name *metainfo.MutableName) (n
 		Item: &node.Item{Salt: name.Salt},
 	}
 	_, err = s.dht.Lookup(ctx, get, func(_ netip.AddrPort, r node.Reply) {
-		if r.Item != nil && (newest == nil || r.Item.Seq > newest.Seq) {
-			newest = r.Item
-			newest.Salt = name.Salt
-		}
+		newest = newer(newest, r.Item)
 	})
+	if newest != nil {
+		newest.Salt = name.Salt
+	}
 	return newest, err
+}
+
+// newer returns the one of two items with the higher sequence number; either may
+// be nil.
+func newer(a, b *node.Item) *node.Item {
+	if a == nil || b != nil && b.Seq > a.Seq {
+		return b
+	}
+	return a
 }
 
 // keepAlive stores an item for its publisher, until the session ends. BEP 46:

@@ -125,12 +125,14 @@ func TestGetFromSeedThroughTracker(t *testing.T) {
 	for _, scheme := range []string{"http", "udp"} {
 		t.Run(scheme, func(t *testing.T) { getFromSeedThroughTracker(t, scheme) })
 	}
+	// The tracker has not told the seed of who comes after its announce.
+	t.Run("private", func(t *testing.T) { getFromSeedThroughTracker(t, "http", "--private") })
 }
 
-func getFromSeedThroughTracker(t *testing.T, scheme string) {
+func getFromSeedThroughTracker(t *testing.T, scheme string, createFlags ...string) {
 	tracker := start(t, "tracker", "run", "--open", "--http", "127.0.0.1:0", "--json")
 	url := scheme + "://" + tracker.addr(t, "tracker") + "/announce"
-	torrent, data := makeTorrent(t, "data", randomFiles(1, mixedFiles), "--announce", url)
+	torrent, data := makeTorrent(t, "data", randomFiles(1, mixedFiles), append(createFlags, "--announce", url)...)
 	seed := start(t, "seed", "--bind", "127.0.0.1", torrent, data)
 	seed.addr(t, "peer")
 

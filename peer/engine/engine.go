@@ -13,8 +13,9 @@ import (
 // Engine is one torrent as one peer sees it. It is not safe for concurrent
 // use: whoever drives it owns it.
 type Engine struct {
-	cfg Config
-	out outputs
+	cfg       Config
+	wasPublic bool // only the metadata told that the torrent is private
+	out       outputs
 
 	// The pieces. have and want are nil, and picker too, until the geometry
 	// is known. missing counts the wanted pieces that are not there yet.
@@ -264,7 +265,7 @@ func (e *Engine) refuse(now time.Duration, c *conn) string {
 		return "it is ourselves"
 	case e.bans.has(c):
 		return "banned"
-	case e.cfg.Private && !e.book.admits(c):
+	case e.cfg.Private && !e.admits(c):
 		return notOfTracker
 	case e.tooManyFrom(c.addr.Addr()):
 		return "too many connections from its address"

@@ -38,9 +38,8 @@ func (e *Engine) sendMetadata(now time.Duration, c *conn, m wire.MetadataMessage
 // after a certain number of them have been served. Typically the number of
 // pieces of metadata times a factor."
 //
-// The metadata of a private torrent is served like any other. BEP 27 is about
-// where peers come from, and whoever is connected came from the tracker: others
-// were refused.
+// The metadata of a private torrent is served like any other: BEP 27 is about
+// where peers come from, and who is connected is granted what all peers are.
 func (e *Engine) metadataRequested(now time.Duration, c *conn, piece int) {
 	p := c.metadata
 	numPieces := metadataPieces(len(e.cfg.Metadata))
