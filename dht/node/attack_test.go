@@ -290,16 +290,29 @@ func TestCrowdedNetwork(t *testing.T) {
 	n := newNode(t, Config{})
 	w := &walk{n: n, lookup: &lookup{n: n, req: Request{Target: idM}}}
 	for i := range 1000 {
-		w.hear(krpc.Node{ID: randomNear(idM, 100, n.cfg.Rand), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{66, 6, 6, byte(i)}), 1)}, allSets)
+		w.hear(krpc.Node{ID: randomNear(idM, 100, n.cfg.Rand), Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{66, 6, 6, byte(i)}), 1)}, startSets)
 	}
 	if len(w.candidates) != maxPerNetwork {
 		t.Errorf("%d candidates of one network", len(w.candidates))
 	}
 	for i := range 1000 {
-		w.hear(krpc.Node{ID: randomID(n.cfg.Rand), Addr: publicAddr(i, false)}, allSets)
+		w.hear(krpc.Node{ID: randomID(n.cfg.Rand), Addr: publicAddr(i, false)}, startSets)
 	}
-	if len(w.candidates) != maxCandidates {
-		t.Errorf("%d candidates", len(w.candidates))
+	if len(w.candidates) != maxUnfit {
+		t.Errorf("%d candidates that do not fit their addresses", len(w.candidates))
+	}
+	for i := range 1000 {
+		addr := publicAddr(1000+i, false)
+		w.hear(krpc.Node{ID: idFor(addr.Addr(), n.cfg.Rand), Addr: addr}, startSets)
+	}
+	unfit := 0
+	for i := range w.candidates {
+		if w.candidates[i].sets&fitting == 0 {
+			unfit++
+		}
+	}
+	if len(w.candidates) != maxCandidates || unfit != w.unfit || unfit == 0 {
+		t.Errorf("%d candidates, %d of them do not fit, %d counted", len(w.candidates), unfit, w.unfit)
 	}
 	if !slices.IsSortedFunc(w.candidates, func(x, y candidate) int { return compareDistance(&idM, &x.ID, &y.ID) }) {
 		t.Error("candidates are not sorted")

@@ -42,7 +42,7 @@ const (
 	maxTries        = 2   // queries to one node in one lookup
 	numWiden        = 2   // nodes asked for what silent ones hide
 	maxCandidates   = 128 // the closest nodes that a lookup remembers
-	maxIneligible   = 64  // of them, those whose ids do not fit their addresses when that is enforced
+	maxUnfit        = 64  // of them, those whose ids do not fit their addresses
 	alphaIneligible = 2   // one of those is asked only while fewer queries than this run
 	maxPerNetwork   = 3   // candidates of one network: an owner of many addresses in one place cannot fill a lookup
 	maxPerResponse  = 16  // nodes believed in one response; 8 of each family are usual

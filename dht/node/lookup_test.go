@@ -2,7 +2,6 @@ package node
 
 import (
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -90,23 +89,6 @@ func TestLookupsInANetwork(t *testing.T) {
 	}
 	if p50 := percentile(m.converged, 0.5); p50 > 600*time.Millisecond {
 		t.Errorf("half of the lookups took more than %v", p50)
-	}
-}
-
-// BenchmarkNetwork logs the figures of larger networks; run it with
-// -benchtime 1x.
-func BenchmarkNetwork(b *testing.B) {
-	for _, numNodes := range []int{1000, 3000} {
-		b.Run(strconv.Itoa(numNodes), func(b *testing.B) {
-			for b.Loop() {
-				w := newWorld(b, 1)
-				w.loss = 0.01
-				w.populate(numNodes, false)
-				w.kill(0.2)
-				m := w.measure(50, 500)
-				m.log(b, numNodes)
-			}
-		})
 	}
 }
 

@@ -1,19 +1,28 @@
 package node
 
-// sets are some of the disjoint sets that a walk begins with. Each has every
-// fourth of the nodes that it starts from; a response is for one set, and whom
-// it names belongs to that set. A walk does not end before it has come to the
-// closest nodes of every set. So one liar, who invents nodes closer than all
-// others and has them answer, ends the walk in one set of four. (The idea is that of the disjoint paths of
-// S/Kademlia; but honest nodes that several sets hear of are asked once.)
+// sets are some of the sets of candidates that a walk does not end without: the
+// disjoint ones that it begins with, and those whose ids fit their addresses.
+//
+// Each of the disjoint sets has every fourth of the nodes that the walk starts
+// from; a response is for one of them, and whom it names belongs to that. So one
+// liar, who invents nodes closer than all others and has them answer, ends the
+// walk in one set of four. (The idea is that of the disjoint paths of S/Kademlia;
+// but honest nodes that several sets hear of are asked once.)
+//
+// Where BEP 42 is not enforced, ids next to the target cost nothing, and honest
+// nodes there will name them. But an id that fits cannot be next to any target.
 type sets uint8
 
-const allSets sets = 1<<numSets - 1
+const (
+	startSets sets = 1<<numSets - 1
+	fitting   sets = 1 << numSets
+	allSets        = startSets | fitting
+)
 
 // tally counts candidates: all, and those in each set.
 type tally struct {
 	all   int
-	inSet [numSets]uint8
+	inSet [numSets + 1]uint8
 }
 
 func (t *tally) add(c *candidate) {

@@ -178,11 +178,11 @@ func (t *table) answered(now time.Duration, n krpc.Node, rtt time.Duration) bool
 	return true
 }
 
-// bucket returns bucket at, made if it was not there. The memory for buckets
-// too grows by a few.
+// bucket returns bucket at, made if it was not there. There is no memory for
+// more than are needed, for they hardly become more.
 func (t *table) bucket(now time.Duration, at int) *bucket {
 	if at >= cap(t.buckets) {
-		grown := make([]bucket, len(t.buckets), at+growBy)
+		grown := make([]bucket, len(t.buckets), at+1)
 		copy(grown, t.buckets)
 		t.buckets = grown
 	}

@@ -21,7 +21,7 @@ type walk struct {
 	running    int        // queries that have not expired
 	unanswered int        // queries that have, too
 	sent       int
-	ineligible int          // candidates
+	unfit      int          // candidates whose ids do not fit their addresses
 	asked      [numSets]int // queries, by the set whose turn it was
 	converged  bool
 	storing    bool
@@ -62,38 +62,49 @@ func (w *walk) start(now time.Duration, seeds []netip.AddrPort) {
 }
 
 // hear takes up a candidate of the sets, unless it is too far or one of too many
-// in its network.
+// in its network or of those that do not fit their addresses.
 func (w *walk) hear(node krpc.Node, sets sets) {
 	at, known := slices.BinarySearchFunc(w.candidates, node.ID, func(c candidate, id krpc.ID) int {
 		return compareDistance(&w.lookup.req.Target, &c.ID, &id)
 	})
-	if known && w.candidates[at].Addr == node.Addr {
-		w.candidates[at].sets |= sets
-	}
-	eligible := !w.n.cfg.EnforceIDs || fitsAddress(&node.ID, node.Addr.Addr())
-	if known || node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) || !eligible && w.ineligible >= maxIneligible {
+	if known {
+		if c := &w.candidates[at]; c.Addr == node.Addr {
+			c.sets |= sets
+		}
 		return
 	}
-	if len(w.candidates) == maxCandidates && !w.dropFarthest() {
+	if node.ID == w.n.id || at >= maxCandidates || w.crowded(node.Addr) {
 		return
 	}
-	if !eligible {
-		w.ineligible++
+	fits := fitsAddress(&node.ID, node.Addr.Addr())
+	if fits {
+		sets |= fitting
 	}
-	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: eligible, sets: sets})
+	if !fits && w.unfit >= maxUnfit && !w.dropFarthest(at, 0) || len(w.candidates) >= maxCandidates && !w.dropFarthest(at, fitting) {
+		return
+	}
+	if !fits {
+		w.unfit++
+	}
+	w.candidates = slices.Insert(w.candidates, at, candidate{Node: node, eligible: fits || !w.n.cfg.EnforceIDs, sets: sets})
 }
 
-// dropFarthest makes room for a candidate, unless the farthest is being asked.
-func (w *walk) dropFarthest() bool {
-	last := w.candidates[len(w.candidates)-1]
-	if last.running > 0 {
-		return false
+// dropFarthest makes room at the end of the candidates for one at the place at:
+// it drops the farthest that is not being asked, of those that do not fit their
+// addresses, and of those that do as well if also is fitting.
+func (w *walk) dropFarthest(at int, also sets) bool {
+	for i := len(w.candidates) - 1; i >= at; i-- {
+		c := &w.candidates[i]
+		if c.sets&fitting&^also != 0 || c.running > 0 {
+			continue
+		}
+		if c.sets&fitting == 0 {
+			w.unfit--
+		}
+		w.candidates = slices.Delete(w.candidates, i, i+1)
+		return true
 	}
-	if !last.eligible {
-		w.ineligible--
-	}
-	w.candidates = w.candidates[:len(w.candidates)-1]
-	return true
+	return false
 }
 
 // crowded reports whether there are enough candidates with the address or of
@@ -228,7 +239,7 @@ func (w *walk) closestAnswered() bool {
 			return true
 		}
 	}
-	return false
+	return answered.all >= numClosest // whom the other sets know, they have heard
 }
 
 // atEnd reports whether there is nobody left to ask for the first time, or so
@@ -306,7 +317,7 @@ func (w *walk) message(now time.Duration, to netip.AddrPort) krpc.Message {
 
 // query asks c, or the unknown node at addr if c is nil.
 func (w *walk) query(now time.Duration, addr netip.AddrPort, c *candidate, msg krpc.Message) {
-	q := &query{to: addr, walk: w, set: w.turn(allSets)}
+	q := &query{to: addr, walk: w, set: w.turn(startSets)}
 	if c != nil {
 		q.set = w.turn(c.sets)
 		q.id, q.hasID = c.ID, true

@@ -3,7 +3,6 @@ package node
 import (
 	"container/heap"
 	"encoding/binary"
-	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"net/netip"
@@ -33,7 +32,6 @@ type host struct {
 	addr   netip.AddrPort
 	addr6  netip.AddrPort // of a host in both networks
 	dead   bool
-	evil   func(event) // handles the packets in the node's place
 	wakeAt time.Duration
 	outs   []Output // all but packets
 	at     []time.Duration
@@ -135,14 +133,17 @@ func (w *world) send(from, to netip.AddrPort, packet []byte) {
 
 // roundTrip is lognormal with a median of 90 ms and a sigma of 0.6.
 func roundTrip(a, b netip.AddrPort) time.Duration {
-	if a.Compare(b) > 0 {
-		a, b = b, a
-	}
-	sum := fnv.New128a()
-	sum.Write([]byte(a.String() + b.String()))
-	h := sum.Sum(nil)
-	z := rand.New(rand.NewPCG(binary.BigEndian.Uint64(h), binary.BigEndian.Uint64(h[8:]))).NormFloat64()
+	x, y := hashAddr(a), hashAddr(b)
+	var pair rand.PCG
+	pair.Seed(x^y, x+y) // the same both ways
+	z := rand.New(&pair).NormFloat64()
 	return time.Duration(90 * math.Exp(0.6*z) * float64(time.Millisecond))
+}
+
+func hashAddr(addr netip.AddrPort) uint64 {
+	all := addr.Addr().As16()
+	high, low := binary.BigEndian.Uint64(all[:]), binary.BigEndian.Uint64(all[8:])
+	return (high*0x9e3779b97f4a7c15 ^ low ^ uint64(addr.Port())<<48) * 0xd1b54a32d192ed03
 }
 
 // run goes on until the time is over.
@@ -153,8 +154,6 @@ func (w *world) run(duration time.Duration) {
 		w.now = e.at
 		switch {
 		case e.to.dead:
-		case e.packet != nil && e.to.evil != nil:
-			e.to.evil(e)
 		case e.packet != nil:
 			w.receive(e.to, Input{Kind: InPacket, Addr: e.from, Packet: e.packet})
 		case e.to.wakeAt == e.at:

@@ -190,15 +190,17 @@ const searchesEach = 10
 func TestEclipse(t *testing.T) {
 	testEclipse(t, 120, 16, 1, true, true, 0.9)
 	testEclipse(t, 120, 16, 1, false, true, 0.9)
+	testEclipse(t, 120, 16, 1, false, false, 0.9)
 }
 
 func BenchmarkEclipse(b *testing.B) {
 	for b.Loop() {
 		for _, numAttackers := range []int{16, 64, 256} {
-			testEclipse(b, 1200, numAttackers, 6, true, true, 0)
+			testEclipse(b, 1200, numAttackers, 6, true, true, 0.9)
 		}
+		testEclipse(b, 1200, 64, 6, true, false, 0.9)
 		testEclipse(b, 1200, 64, 6, false, true, 0.99)
-		testEclipse(b, 1200, 64, 6, false, false, 0)
+		testEclipse(b, 1200, 64, 6, false, false, 0.9)
 	}
 }
 
