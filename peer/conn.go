@@ -73,8 +73,9 @@ func (c *conn) close(reason error) {
 }
 
 // stage encodes a message into what the loop sends at the end of its turn.
-func (c *conn) stage(m wire.Message) {
+func (c *conn) stage(m wire.Message, paid int) {
 	c.staged.control = wire.Append(c.staged.control, m)
+	c.staged.paid += paid
 	c.touch()
 }
 

@@ -37,8 +37,8 @@ func (tt *testTorrent) begin(tb testing.TB, magnet *Torrent) piecestore.Storage 
 // TestMagnet downloads by an info-hash alone from a seed, and once more from
 // the peer that did so and has not got a file of its own.
 func TestMagnet(t *testing.T) {
-	// 2,000 pieces make three blocks of metadata.
-	tt := newTestTorrent(t, 2000<<10, 1<<10)
+	// 10,000 pieces make thirteen blocks of metadata, more than a new connection has credit for.
+	tt := newTestTorrent(t, 10_000<<10, 1<<10)
 	source := newTestClient(t, Config{})
 	add(t, source, tt.seedConfig(t))
 	for range 2 {

@@ -7,6 +7,7 @@ import "sync"
 type sendBatch struct {
 	control []byte     // messages, and the headers of the blocks
 	blocks  []blockRef // in the order of after
+	paid    int        // bytes of messages that were paid from the credit
 }
 
 // blockRef is a block to be sent when the bytes of control before after were.
@@ -21,13 +22,14 @@ func (b *sendBatch) reset() {
 	if cap(b.control) > 64<<10 {
 		b.control = nil
 	}
-	b.control, b.blocks = b.control[:0], b.blocks[:0]
+	b.control, b.blocks, b.paid = b.control[:0], b.blocks[:0], 0
 }
 
 // appendBatch moves all of more behind what is in b.
 func (b *sendBatch) appendBatch(more *sendBatch) {
 	before := len(b.control)
 	b.control = append(b.control, more.control...)
+	b.paid += more.paid
 	for _, ref := range more.blocks {
 		ref.after += before
 		b.blocks = append(b.blocks, ref)
@@ -36,8 +38,8 @@ func (b *sendBatch) appendBatch(more *sendBatch) {
 }
 
 // outQueue is where the loop leaves what a connection's writer is to send. The
-// blocks in it are bounded by the connection's credit, the rest by
-// maxQueuedControl.
+// blocks and paid messages in it are bounded by the connection's credit, the
+// rest by maxQueuedControl.
 type outQueue struct {
 	wake chan struct{} // has a value when there is something to take
 
@@ -52,7 +54,7 @@ func newOutQueue() *outQueue { return &outQueue{wake: make(chan struct{}, 1)} }
 func (q *outQueue) put(staged *sendBatch) bool {
 	q.mu.Lock()
 	q.queued.appendBatch(staged)
-	fits := len(q.queued.control) <= maxQueuedControl
+	fits := len(q.queued.control)-q.queued.paid <= maxQueuedControl
 	q.mu.Unlock()
 	signal(q.wake)
 	return fits

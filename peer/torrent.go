@@ -221,7 +221,7 @@ func (t *Torrent) do(out engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
 		if c := t.conns[out.Conn]; c != nil {
-			c.stage(out.Message)
+			c.stage(out.Message, out.Length)
 		}
 	case engine.OutHave:
 		t.broadcastHave(out.Piece)

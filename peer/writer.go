@@ -52,10 +52,22 @@ func (w *writer) send() error {
 		}
 		blocks = blocks[n:]
 	}
-	if w.sent == len(w.batch.control) {
-		return nil
+	if w.sent < len(w.batch.control) {
+		if err := writeAll(w.c.tr, append(w.bufs[:0], w.batch.control[w.sent:])); err != nil {
+			return err
+		}
 	}
-	return writeAll(w.c.tr, append(w.bufs[:0], w.batch.control[w.sent:]))
+	if w.batch.paid > 0 {
+		w.giveCredit(w.batch.paid)
+	}
+	return nil
+}
+
+// giveCredit tells the engine that the transport took so many bytes.
+func (w *writer) giveCredit(length int) {
+	if credit := w.window.drained(length, time.Now()); credit > 0 {
+		w.c.t.inbox.put(event{in: engine.Input{Kind: engine.InCredit, Conn: w.c.id, Length: credit}})
+	}
 }
 
 // groupLen is how many of the blocks are sent together, at least one.
@@ -86,9 +98,7 @@ func (w *writer) sendGroup(refs []blockRef) error {
 	if err := writeAll(w.c.tr, w.bufs); err != nil {
 		return err
 	}
-	if credit := w.window.drained(length, time.Now()); credit > 0 {
-		w.c.t.inbox.put(event{in: engine.Input{Kind: engine.InCredit, Conn: w.c.id, Length: credit}})
-	}
+	w.giveCredit(length)
 	return nil
 }
 

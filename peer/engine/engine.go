@@ -45,13 +45,11 @@ type Engine struct {
 	askers   []*conn // connections that wait for pieces of metadata, in turn
 	contacts contacts
 
-	// The deadlines, 0 for none: the ten-second tick, when the Grants said
-	// that bytes would be there again, and when an asker's pace lets it have more.
-	// That of the fetch is in there.
+	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
+	// that bytes would be there again. That of the fetch is in there.
 	tickAt     time.Duration
 	uploadAt   time.Duration
 	downloadAt time.Duration
-	metadataAt time.Duration
 
 	uploaded, downloaded, wasted int64
 	hashFails                    int
@@ -145,9 +143,6 @@ func (e *Engine) Advance(now time.Duration) {
 		e.serveMetadata(now)
 		e.serve(now)
 	}
-	if due(&e.metadataAt, now) {
-		e.serveMetadata(now)
-	}
 	if due(&e.fetch.at, now) {
 		e.metadataTimers(now)
 	}
@@ -173,7 +168,7 @@ func due(at *time.Duration, now time.Duration) bool {
 // NextTimeout is the earliest deadline the engine has: call Advance then.
 func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 	at = e.tickAt
-	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt, e.metadataAt, e.fetch.at} {
+	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt, e.fetch.at} {
 		at = earlier(at, d)
 	}
 	return at, true

@@ -44,8 +44,8 @@ const (
 	// bytes are in the assembly (the reader won the slot); if it did not, they
 	// are lost and the block must be asked for again.
 	InBlock
-	// InCredit: the connection's transport took Length bytes of blocks and
-	// can take as many more. A new connection starts with no credit. Conn,
+	// InCredit: the connection's transport took Length bytes of blocks, or of
+	// messages that were paid for, and can take as many more. A new connection starts with no credit. Conn,
 	// Length.
 	InCredit
 	// InVerified: piece Piece was hashed; OK says that it matched and is
@@ -105,7 +105,9 @@ type OutputKind uint8
 // The outputs. Each comment names the fields that it uses.
 const (
 	// OutMessage: send Message on Conn, in the order of the outputs. The
-	// payload is valid until the next call of Receive or Advance.
+	// payload is valid until the next call of Receive or Advance. Length is
+	// what it was paid from the connection's credit: 0 but for a piece of
+	// metadata (BEP 9).
 	OutMessage OutputKind = iota + 1
 	// OutHave: send "have Piece" on every connection that is up.
 	OutHave

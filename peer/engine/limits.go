@@ -174,13 +174,6 @@ const (
 	// doubled each time. Arbitrary.
 	metadataPauseFirst = 10 * time.Second
 	metadataPauseLast  = 5 * time.Minute
-
-	// A peer gets a piece of metadata each metadataPace, 256 KiB/s, after the
-	// first metadataBurst, half a MiB. Arbitrary: what a client keeps for a
-	// slow peer is not endless (Shoal's closes at a MiB), and these bytes have no
-	// credit that would say how fast they go.
-	metadataPace  = time.Second / 16
-	metadataBurst = 32
 )
 
 // The request window, in blocks (see window.go).

@@ -62,8 +62,7 @@ type metadataPeer struct {
 	demoted  int               // how often its copy had to go
 	unasked  int               // messages that answered nothing
 
-	wanted      []int32       // pieces that it asked for, first come first served
-	pacedAt     time.Duration // when what it was sent has been paid for by waiting
+	wanted      []int32 // pieces that it asked for, first come first served
 	numServed   int
 	numRejected int
 }

@@ -64,16 +64,13 @@ func (e *Engine) rejectMetadata(now time.Duration, c *conn, piece int) {
 }
 
 // serveMetadata sends what peers have asked for, one piece to each in turn, as
-// long as the Grants let it and at no more than each peer's pace: these are
-// messages, which have no credit, and a peer that does not read must not make
-// its transport's queue grow.
+// long as the Grants let it and each connection has credit: a peer that does
+// not read must not make its transport's queue grow.
 func (e *Engine) serveMetadata(now time.Duration) {
-	e.metadataAt = 0
-	waiting := 0 // askers in a row that have to wait for their pace
+	waiting := 0 // askers in a row that have to wait for credit
 	for waiting < len(e.askers) && e.uploadAt <= now {
 		c := e.askers[0]
-		if at := c.metadata.pacedAt - metadataBurst*metadataPace; at > now {
-			e.metadataAt = earlier(e.metadataAt, at)
+		if c.credit <= 0 {
 			e.nextAsker(true)
 			waiting++
 			continue
@@ -107,12 +104,17 @@ func (e *Engine) releaseMetadata(now time.Duration, c *conn) {
 	piece := int(p.wanted[0])
 	p.wanted = slices.Delete(p.wanted, 0, 1)
 	p.numServed++
-	p.pacedAt = max(p.pacedAt, now) + metadataPace
 	begin := piece * wire.MetadataPieceLen
 	end := min(begin+wire.MetadataPieceLen, len(e.cfg.Metadata))
-	e.sendMetadata(now, c, wire.MetadataMessage{
+	c.credit -= end - begin
+	c.lastSent = now
+	payload := wire.AppendMetadata(nil, wire.MetadataMessage{
 		Type: wire.MetadataData, Piece: piece,
 		TotalSize: int64(len(e.cfg.Metadata)), Data: e.cfg.Metadata[begin:end],
+	})
+	e.out.push(Output{
+		Kind: OutMessage, Conn: c.id, Length: end - begin,
+		Message: wire.Message{Type: wire.Extended, ExtID: p.id, Payload: payload},
 	})
 }
 

@@ -42,6 +42,8 @@ type testNode struct {
 
 	// tamper, if set, sees what is sent; false keeps it back.
 	tamper func(out *Output) bool
+	// stuck keeps the credit back that messages were paid from.
+	stuck bool
 	// private is what it takes the metadata for.
 	private bool
 
@@ -203,6 +205,9 @@ func (n *testNode) do(out Output) {
 		n.sent[messageKind(out.Message)]++
 		out.Message.Payload = bytes.Clone(out.Message.Payload)
 		n.send(out.Conn, Input{Kind: InMessage, Message: out.Message})
+		if out.Length > 0 && !n.stuck {
+			n.Receive(w.now, Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
+		}
 	case OutHave:
 		for id := ConnID(1); id <= w.nextID; id++ {
 			n.send(id, Input{Kind: InMessage, Message: wire.Message{Type: wire.Have, Index: uint32(out.Piece)}})

@@ -107,6 +107,9 @@ func (e *Engine) cancelledByPeer(now time.Duration, c *conn, m wire.Message) {
 func (e *Engine) credit(now time.Duration, c *conn, n int) {
 	c.credit += n
 	e.enterBacklog(c)
+	if len(e.askers) > 0 {
+		e.serveMetadata(now)
+	}
 	e.serve(now)
 }
 

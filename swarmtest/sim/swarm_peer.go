@@ -280,7 +280,7 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(p.conn(out.Conn), &out.Message)
+		p.send(p.conn(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
 	case engine.OutBlock:
 		p.sendBlock(p.conn(out.Conn), out)
 	case engine.OutHave:
