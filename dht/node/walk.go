@@ -221,9 +221,9 @@ func (w *walk) next() *candidate {
 }
 
 // closestAnswered is the stop rule: the eight closest candidates have answered,
-// and the closest of each set. Silent ones do not hold it up; their retries go on behind it.
-// BEP 42: "Non-compliant nodes also must not be considered to have sent a valid
-// response when checking the termination condition of a lookup."
+// and the closest of each set. Silent ones do not hold it up; their retries go
+// on behind it. BEP 42: "Non-compliant nodes also must not be considered to have
+// sent a valid response when checking the termination condition of a lookup."
 func (w *walk) closestAnswered() bool {
 	var answered tally
 	for i := range w.candidates {
