@@ -137,6 +137,9 @@ func TestMagnetSelectsFiles(t *testing.T) {
 		if r.code != want.code || !strings.Contains(r.stderr, want.text) {
 			t.Errorf("%s: exit %d\n%s", args, r.code, r.stderr)
 		}
+		if strings.Contains(r.stderr, "stopping: ") {
+			t.Errorf("%s: the end of what failed was cut short\n%s", args, r.stderr)
+		}
 	}
 }
 
