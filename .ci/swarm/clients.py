@@ -1,10 +1,13 @@
 """How Shoal and the clients and trackers of others are started.
 
-Every client uses one address of the lab and nothing but the torrent's trackers:
-DHT, peer exchange, local discovery and port mapping are off. Each has two
-functions: seed starts to upload the data below `parent`, and get starts to
-download into `folder` and returns a function that says whether it is done.
+Every client uses one address of the lab. Each has two functions: seed starts to
+upload the data below `parent`, and get starts to download into `folder` and
+returns a function that says whether it is done. What they download is a .torrent
+or a magnet link. They find each other by the torrent's trackers only, unless
+there is more in `finding`: DHT, peer exchange, local discovery and port mapping
+are off.
 """
+import dataclasses
 import json
 import os
 import re
@@ -25,11 +28,38 @@ def tracker_url(lab, scheme="http"):
 
 
 def create(lab, data, *flags, scheme="http"):
-    """Makes a torrent with Shoal, with the lab's tracker in it."""
-    torrent = lab.path("made.torrent")
-    process = lab.shoal("create", "--announce", tracker_url(lab, scheme), *flags, "-o", torrent, data)
+    """Makes a torrent with Shoal, with the lab's tracker in it, or none if scheme
+    is ""."""
+    torrent = lab.path(f"made-{len(lab.processes)}.torrent")
+    announce = ("--announce", tracker_url(lab, scheme)) if scheme else ()
+    process = lab.shoal("create", *announce, *flags, "-o", torrent, data)
     check(process.wait() == 0, "shoal create failed")
     return torrent
+
+
+def magnet(torrent, tracker="", peer=""):
+    """Returns a magnet link that names nothing but a torrent's info-hash, and a
+    tracker or the address of a peer."""
+    link = "magnet:?xt=urn:btih:" + info_hash(torrent)
+    if tracker:
+        link += "&tr=" + urllib.parse.quote(tracker, safe="")
+    if peer:
+        link += "&x.pe=" + peer
+    return link
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """How a client may find peers, beside the trackers of the torrent."""
+    dht: str = ""       # HOST:PORT of the node through which it joins the DHT; without, it does not
+    pex: bool = False   # peer exchange
+    address: str = ""   # the client's own; without, it takes one of the lab
+
+    def own_address(self, lab):
+        return self.address or lab.address()
+
+
+TRACKER_ONLY = Finding()
 
 
 def is_done(process):
@@ -50,12 +80,19 @@ class Shoal(Client):
     name = "Shoal"
 
     @staticmethod
-    def seed(lab, torrent, parent, *flags):
-        return lab.shoal("seed", "--bind", lab.address(), "--port", PORT, "--json", *flags, torrent, parent)
+    def finding_flags(finding):
+        flags = ["--dht-bootstrap", finding.dht] if finding.dht else ["--no-dht"]
+        return flags if finding.pex else [*flags, "--no-pex"]
 
-    @staticmethod
-    def get(lab, torrent, folder, *flags):
-        process = lab.shoal("get", "--bind", lab.address(), "--port", PORT, "--json", *flags, "-o", folder, torrent)
+    @classmethod
+    def seed(cls, lab, torrent, parent, *flags, finding=TRACKER_ONLY):
+        return lab.shoal("seed", "--bind", finding.own_address(lab), "--port", PORT, "--json",
+                         *cls.finding_flags(finding), *flags, torrent, parent)
+
+    @classmethod
+    def get(cls, lab, torrent, folder, *flags, finding=TRACKER_ONLY):
+        process = lab.shoal("get", "--bind", finding.own_address(lab), "--port", PORT, "--json",
+                            *cls.finding_flags(finding), *flags, "-o", folder, torrent)
         return lambda: is_done(process)
 
 
@@ -64,18 +101,23 @@ class Aria2(Client):
     programs = ("aria2c",)
 
     @classmethod
-    def start(cls, lab, torrent, folder, *flags):
-        return lab.start("aria2", "aria2c", "--no-conf", "--enable-dht=false", "--enable-dht6=false",
-                         "--bt-enable-lpd=false", "--enable-peer-exchange=false", "--file-allocation=none",
-                         f"--interface={lab.address()}", f"--listen-port={PORT}", f"--dir={folder}", *flags, torrent)
+    def start(cls, lab, torrent, folder, *flags, finding):
+        address = finding.own_address(lab)
+        dht = ["--enable-dht=false"]
+        if finding.dht:
+            dht = ["--enable-dht=true", f"--dht-entry-point={finding.dht}", f"--dht-listen-port={PORT}",
+                   f"--dht-file-path={lab.path(f'aria2-{address}.dht')}"]
+        return lab.start("aria2", "aria2c", "--no-conf", "--enable-dht6=false", "--bt-enable-lpd=false",
+                         f"--enable-peer-exchange={str(finding.pex).lower()}", "--file-allocation=none",
+                         f"--interface={address}", f"--listen-port={PORT}", f"--dir={folder}", *dht, *flags, torrent)
 
     @classmethod
-    def seed(cls, lab, torrent, parent):
-        return cls.start(lab, torrent, parent, "--bt-seed-unverified=true", "--seed-ratio=0")
+    def seed(cls, lab, torrent, parent, finding=TRACKER_ONLY):
+        return cls.start(lab, torrent, parent, "--bt-seed-unverified=true", "--seed-ratio=0", finding=finding)
 
     @classmethod
-    def get(cls, lab, torrent, folder):
-        process = cls.start(lab, torrent, folder, "--seed-time=0")
+    def get(cls, lab, torrent, folder, finding=TRACKER_ONLY):
+        process = cls.start(lab, torrent, folder, "--seed-time=0", finding=finding)
         return lambda: is_done(process)
 
 
@@ -83,9 +125,9 @@ class Aria2WithUDP(Aria2):
     """aria2 asks UDP trackers only with its DHT, which finds no other node here."""
 
     @classmethod
-    def start(cls, lab, torrent, folder, *flags):
+    def start(cls, lab, torrent, folder, *flags, finding):
         return super().start(lab, torrent, folder, "--enable-dht=true", f"--dht-listen-port={PORT}",
-                             f"--dht-file-path={lab.path('aria2.dht')}", *flags)
+                             f"--dht-file-path={lab.path('aria2.dht')}", *flags, finding=finding)
 
 
 class Libtorrent(Client):
@@ -94,16 +136,22 @@ class Libtorrent(Client):
     SCRIPT = os.path.join(os.path.dirname(__file__), "libtorrent_client.py")
 
     @classmethod
-    def start(cls, lab, what, torrent, folder):
-        return lab.start("libtorrent", sys.executable, cls.SCRIPT, what, torrent, folder, f"{lab.address()}:{PORT}")
+    def start(cls, lab, what, torrent, folder, *flags, finding):
+        flags = [*flags, "--pex"] if finding.pex else [*flags]
+        if finding.dht:
+            flags += ["--dht", finding.dht]
+        return lab.start("libtorrent", sys.executable, cls.SCRIPT, *flags, what, torrent, folder,
+                         host_port(finding.own_address(lab)))
 
     @classmethod
-    def seed(cls, lab, torrent, parent):
-        return cls.start(lab, "seed", torrent, parent)
+    def seed(cls, lab, torrent, parent, *flags, finding=TRACKER_ONLY):
+        process = cls.start(lab, "seed", torrent, parent, *flags, finding=finding)
+        lab.wait_until(lambda: " resumed\n" in process.stdout(), "libtorrent seeds")  # it listens before
+        return process
 
     @classmethod
-    def get(cls, lab, torrent, folder):
-        process = cls.start(lab, "get", torrent, folder)
+    def get(cls, lab, torrent, folder, *flags, finding=TRACKER_ONLY):
+        process = cls.start(lab, "get", torrent, folder, *flags, finding=finding)
         return lambda: is_done(process)
 
 
@@ -114,12 +162,12 @@ class Transmission(Client):
     programs = ("transmission-daemon",)
     RPC_PORT = 9091
 
-    def __init__(self, lab, torrent, folder):
-        self.address = lab.address()
+    def __init__(self, lab, torrent, folder, finding):
+        self.address = finding.own_address(lab)
         self.session = ""  # the token against cross-site requests that it demands
         settings = {
             "bind-address-ipv4": self.address, "bind-address-ipv6": "::1", "peer-port": PORT,
-            "dht-enabled": False, "lpd-enabled": False, "pex-enabled": False, "utp-enabled": False,
+            "dht-enabled": bool(finding.dht), "lpd-enabled": False, "pex-enabled": finding.pex, "utp-enabled": False,
             "port-forwarding-enabled": False, "download-dir": folder, "rename-partial-files": False,
             "rpc-enabled": True, "rpc-bind-address": self.address, "rpc-port": self.RPC_PORT,
             "rpc-whitelist-enabled": False, "rpc-host-whitelist-enabled": False,
@@ -127,6 +175,9 @@ class Transmission(Client):
         configuration = lab.make_folder(f"transmission-{self.address}")
         with open(os.path.join(configuration, "settings.json"), "w", encoding="utf-8") as file:
             json.dump(settings, file)
+        if finding.dht:
+            with open(os.path.join(configuration, "dht.bootstrap"), "w", encoding="ascii") as file:
+                file.write(finding.dht.replace(":", " ") + "\n")
         self.process = lab.start("transmission", "transmission-daemon", "--foreground", "--config-dir", configuration)
         wait_for_port(lab, self.process, self.address, self.RPC_PORT)
         self.call("torrent-add", filename=torrent)
@@ -156,12 +207,12 @@ class Transmission(Client):
         return True
 
     @classmethod
-    def seed(cls, lab, torrent, parent):
-        return cls(lab, torrent, parent).process
+    def seed(cls, lab, torrent, parent, finding=TRACKER_ONLY):
+        return cls(lab, torrent, parent, finding).process
 
     @classmethod
-    def get(cls, lab, torrent, folder):
-        return cls(lab, torrent, folder).is_complete
+    def get(cls, lab, torrent, folder, finding=TRACKER_ONLY):
+        return cls(lab, torrent, folder, finding).is_complete
 
 
 class Rtorrent(Client):
@@ -169,15 +220,15 @@ class Rtorrent(Client):
     programs = ("rtorrent",)
 
     @staticmethod
-    def start(lab, torrent, folder):
+    def start(lab, torrent, folder, finding):
         """Returns the path of the file that it makes when the download is complete."""
-        address = lab.address()
+        address = finding.own_address(lab)
         session = lab.make_folder(f"rtorrent-{address}")
         configuration, mark = os.path.join(session, "rc"), os.path.join(session, "done")
         with open(configuration, "w", encoding="utf-8") as file:
             file.write(f"""system.daemon.set = true
 dht.mode.set = disable
-protocol.pex.set = no
+protocol.pex.set = {"yes" if finding.pex else "no"}
 method.set_key = event.download.finished,mark,"execute=touch,{mark}"
 """)
         lab.start("rtorrent", "rtorrent", "-n", "-o", f"import={configuration}", "-d", folder, "-s", session,
@@ -185,12 +236,12 @@ method.set_key = event.download.finished,mark,"execute=touch,{mark}"
         return mark
 
     @classmethod
-    def seed(cls, lab, torrent, parent):
-        cls.start(lab, torrent, parent)
+    def seed(cls, lab, torrent, parent, finding=TRACKER_ONLY):
+        cls.start(lab, torrent, parent, finding)
 
     @classmethod
-    def get(cls, lab, torrent, folder):
-        mark = cls.start(lab, torrent, folder)
+    def get(cls, lab, torrent, folder, finding=TRACKER_ONLY):
+        mark = cls.start(lab, torrent, folder, finding)
         return lambda: os.path.exists(mark)
 
 
@@ -220,6 +271,10 @@ class Opentracker:
         process = lab.start("opentracker", "opentracker", "-i", lab.tracker_address, "-p", TRACKER_PORT, "-P", TRACKER_PORT,
                             "-d", folder, "-u", "nobody", "-w", "whitelist")
         wait_for_port(lab, process, lab.tracker_address, TRACKER_PORT)
+
+
+def host_port(address, port=PORT):
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def wait_for_port(lab, process, address, port):

@@ -11,9 +11,10 @@ import time
 TIMEOUT = 180
 
 
-# How many addresses a lab has: enough for every process of a scenario. Several
-# clients refuse 127.0.0.1 as a peer.
-ADDRESSES = 20
+# How many addresses of either family a lab has: enough for every process of a
+# scenario, and for every node of a DHT. Several clients refuse 127.0.0.1 as a
+# peer.
+ADDRESSES = 100
 
 
 class Failed(Exception):
@@ -77,7 +78,8 @@ class Process:
     def tail(self):
         status = "running" if self.popen.poll() is None else f"ended with {self.popen.returncode}"
         lines = (self.stdout() + self.stderr()).splitlines()[-6:]
-        return "\n".join([f"    | {self.name} ({status}): {' '.join(self.argv)}"] + [f"    |   {line[:300]}" for line in lines])
+        argv = " ".join(self.argv).encode(errors="replace").decode()  # an argument can have any bytes
+        return "\n".join([f"    | {self.name} ({status}): {argv}"] + [f"    |   {line[:300]}" for line in lines])
 
 
 def read(path):
@@ -88,7 +90,8 @@ def read(path):
 class Lab:
     """The world of one scenario. `shared` is the folder of all labs: the
     program under test is there, and data that several scenarios use. A lab has
-    the addresses 10.77.block.*, so that several labs can be at work at once."""
+    the addresses 10.77.block.* and fd77:block+1::*, so that several labs can be at
+    work at once."""
 
     def __init__(self, shared, block):
         self.shared, self.block = shared, block
@@ -119,9 +122,15 @@ class Lab:
 
     def address(self):
         """Returns an address that nobody in this lab has yet."""
+        return f"10.77.{self.block}.{self.next_number()}"
+
+    def address6(self):
+        return f"fd77:{self.block + 1}::{self.next_number():x}"
+
+    def next_number(self):
         self.num_addresses += 1
         check(self.num_addresses <= ADDRESSES, "a lab has no more addresses")
-        return f"10.77.{self.block}.{self.num_addresses}"
+        return self.num_addresses
 
     def start(self, name, *argv, **environment):
         """Starts a program. The name becomes unique by a number."""

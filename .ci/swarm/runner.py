@@ -40,7 +40,7 @@ LABS = 3
 
 def make_network():
     """Gives the loopback device of our namespace the addresses of the labs."""
-    addresses = "".join(f"address add 10.77.{block}.{last}/32 dev lo\n"
+    addresses = "".join(f"address add 10.77.{block}.{last}/32 dev lo\naddress add fd77:{block + 1}::{last:x}/128 dev lo nodad\n"
                         for block in range(LABS) for last in range(1, ADDRESSES + 1))
     subprocess.run(["ip", "-batch", "-"], input="link set lo up\n" + addresses, text=True, check=True)
 

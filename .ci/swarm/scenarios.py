@@ -1,7 +1,10 @@
 """The list of all scenarios."""
-from swarm import bench, exchange, resume, trouble, twelve
+from swarm import bench, dht, exchange, magnets, pex, resume, trouble, twelve
 
-ALL = [*exchange.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS, *trouble.SCENARIOS]
+ALL = [
+    *dht.SCENARIOS, *exchange.SCENARIOS, *magnets.SCENARIOS, *pex.SCENARIOS, *twelve.SCENARIOS, *resume.SCENARIOS,
+    *trouble.SCENARIOS,
+]
 
 # What --bench runs in place of them.
 BENCH = bench.SCENARIOS
