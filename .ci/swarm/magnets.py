@@ -76,7 +76,7 @@ def wait_for_all(lab, downloads):
 
 def by_tracker(lab, seeder, leecher, data_class):
     data = data_class(lab)
-    tracker_for(leecher).start(lab, data.torrent)
+    clients.ShoalTracker.start(lab, data.torrent)
     link = clients.magnet(data.torrent, tracker=clients.tracker_url(lab))
     # A .torrent without a tracker is no use to a seeder, so it gets one that is
     # else the same.
@@ -84,12 +84,6 @@ def by_tracker(lab, seeder, leecher, data_class):
     seeder.seed(lab, torrent, data.parent)
     clients.wait_for_seeds(lab, torrent, 1)
     return wait_for_all(lab, [Download(lab, leecher, data, link)])
-
-
-def tracker_for(leecher):
-    """Shoal's tracker names no seed to a seed, and aria2 announces that it has
-    nothing left to download while it does not know the metadata."""
-    return clients.Opentracker if leecher is clients.Aria2 else clients.ShoalTracker
 
 
 def by_address(lab, seeder, leecher):
@@ -117,7 +111,7 @@ def both_ways(others):
 
 def tracker_scenarios(name, data_class, pairs):
     for seeder, leecher in pairs:
-        programs = ("libtorrent", *seeder.programs, *leecher.programs, *tracker_for(leecher).programs)
+        programs = ("libtorrent", *seeder.programs, *leecher.programs)
         yield Scenario(f"magnet: {seeder.name} -> {leecher.name}, {name}", by_tracker, seeder, leecher, data_class,
                        programs=programs)
 

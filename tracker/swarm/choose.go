@@ -44,17 +44,22 @@ func (s *Swarms) choose(t *torrent, req *tracker.Request, own4, own6 int, dst *P
 	want := s.numWant(req.NumWant)
 	ip := req.Addr.Addr()
 	if ip.Is6() && !ip.Is4In6() {
-		want -= s.v6.appendPeers(s.cfg.Rand, &t.v6, req.IsSeed(), own6, want, &dst.V6, &dst.IDs6)
+		want -= s.v6.appendPeers(s.cfg.Rand, &t.v6, leechersOnly(req), own6, want, &dst.V6, &dst.IDs6)
 		if !req.SameFamily {
-			s.v4.appendPeers(s.cfg.Rand, &t.v4, req.IsSeed(), none, want, &dst.V4, &dst.IDs4)
+			s.v4.appendPeers(s.cfg.Rand, &t.v4, leechersOnly(req), none, want, &dst.V4, &dst.IDs4)
 		}
 		return
 	}
-	want -= s.v4.appendPeers(s.cfg.Rand, &t.v4, req.IsSeed(), own4, want, &dst.V4, &dst.IDs4)
+	want -= s.v4.appendPeers(s.cfg.Rand, &t.v4, leechersOnly(req), own4, want, &dst.V4, &dst.IDs4)
 	if !req.SameFamily {
-		s.v6.appendPeers(s.cfg.Rand, &t.v6, req.IsSeed(), none, want, &dst.V6, &dst.IDs6)
+		s.v6.appendPeers(s.cfg.Rand, &t.v6, leechersOnly(req), none, want, &dst.V6, &dst.IDs6)
 	}
 }
+
+// leechersOnly reports whether seeds are of no use to the announcer. aria2 has
+// nothing left to download, by its word, while a magnet link is all it has, so
+// whoever has just started may get seeds.
+func leechersOnly(req *tracker.Request) bool { return req.IsSeed() && req.Event != tracker.Started }
 
 func (s *Swarms) numWant(asked int) int {
 	if asked < 0 {

@@ -106,13 +106,13 @@ func checkPeers(t *testing.T, m *model, req *tracker.Request, peers *Peers) {
 	seen := map[netip.AddrPort]bool{}
 	for _, a := range peers.AppendTo(nil) {
 		left, ok := m.left[modelKey{req.InfoHash, a}]
-		if !ok || a == req.Addr || seen[a] || left == 0 && req.IsSeed() {
+		if !ok || a == req.Addr || seen[a] || left == 0 && leechersOnly(req) {
 			t.Fatalf("%+v got %s: in swarm %v, left %d, twice %v", req, a, ok, left, seen[a])
 		}
 		seen[a] = true
 	}
 	others := m.scrape(req.InfoHash).Incomplete
-	if !req.IsSeed() {
+	if !leechersOnly(req) {
 		others += m.scrape(req.InfoHash).Complete
 		if req.Addr.Port() != 0 {
 			others--

@@ -135,7 +135,7 @@ type Reply struct {
 //
 // A peer with Stopped is removed and gets no peers. A peer with port 0 or
 // without an address is answered but never stored, since nobody could connect
-// to it. A seed gets leechers only. Nobody gets itself. An announcer gets
+// to it. A seed gets leechers only, but for its first announce. Nobody gets itself. An announcer gets
 // peers of its own address family first: it announces "for each local IP
 // address" (BEP 7), so the other family's peers are only a filler.
 func (s *Swarms) Announce(now time.Duration, req *tracker.Request, dst *Peers) Reply {
