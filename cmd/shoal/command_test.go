@@ -157,6 +157,7 @@ var usageErrors = []struct{ args, want string }{
 	{"dht announce x", `say where the peer listens: --port N`},
 	{"dht announce --port 65536 x", `--port 65536 is not between 1 and 65535`},
 	{"dht scrape a b", `name one torrent`},
+	{"dht scrape magnet:?xs=urn:btpk:8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e", `names a key, not a torrent`},
 	{"dht sample --count -1", `--count -1 is negative`},
 	{"dht sample a b", `name one node as HOST:PORT, or none`},
 	{"dht sample --bootstrap 127.0.0.1:1 127.0.0.1:1", `leave out --bootstrap and --state`},
@@ -196,6 +197,12 @@ func TestUsageErrors(t *testing.T) {
 	}
 	if r := shoal(t, "get", ""); r.code != exitUsage || !strings.Contains(r.stderr, "get: an argument is empty (see") {
 		t.Errorf("an empty argument: exit %d, %s", r.code, r.stderr)
+	}
+	for _, args := range [][]string{{"put", "--key-file", "", "x"}, {"get", "--key", "", "x"}} {
+		r := shoal(t, append([]string{"dht"}, args...)...)
+		if want := args[1] + "\" flag: it is empty (see"; r.code != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("dht %q: exit %d, %s", args, r.code, r.stderr)
+		}
 	}
 	for _, c := range withSubs(commands()) {
 		if !covered[c.name] {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
@@ -65,7 +66,8 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 
 // mustNotBeFile fails if no folder can be made at dir.
 func mustNotBeFile(dir string) error {
-	if stat, err := os.Stat(dir); err == nil && !stat.IsDir() {
+	stat, err := os.Stat(dir)
+	if errors.Is(err, syscall.ENOTDIR) || err == nil && !stat.IsDir() {
 		return fmt.Errorf("%s is not a folder; choose another one with -o", dir)
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ type dhtGetRun struct {
 }
 
 func (r *dhtGetRun) flags(fs *pflag.FlagSet) {
-	fs.StringVar(&r.key, "key", "", "get the mutable value of the public key `KEY`")
+	fs.Var((*neededText)(&r.key), "key", "get the mutable value of the public key `KEY`")
 	fs.StringVar(&r.salt, "salt", "", "the value's salt is `TEXT`")
 	fs.BoolVar(&r.raw, "raw", false, "write the bencoded value to stdout, byte for byte")
 	r.dhtOnce.flags(fs)
@@ -237,4 +238,19 @@ func (o *optionalInt) Set(text string) (err error) {
 	o.n, err = strconv.ParseInt(text, 10, 64)
 	o.set = true
 	return err
+}
+
+// neededText is a text that cannot be empty, such as "$KEY" with a variable that
+// is not set: a pflag.Value.
+type neededText string
+
+func (t *neededText) Type() string   { return "string" }
+func (t *neededText) String() string { return string(*t) }
+
+func (t *neededText) Set(text string) error {
+	if text == "" {
+		return errors.New("it is empty")
+	}
+	*t = neededText(text)
+	return nil
 }

@@ -29,6 +29,9 @@ func loadDHTTorrent(ctx context.Context, args []string) (dhtTorrent, error) {
 	}
 	if isMagnet(args[0]) {
 		m, err := metainfo.ParseMagnet(args[0])
+		if err == nil && m.Mutable != nil {
+			err = usagef("a mutable magnet link (urn:btpk) names a key, not a torrent; \"shoal dht get --key\" prints what is stored under it")
+		}
 		return dhtTorrent{infoHash: m.InfoHash}, err
 	}
 	if h, err := metainfo.ParseInfoHash(args[0]); err == nil {

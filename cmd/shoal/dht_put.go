@@ -43,7 +43,7 @@ type dhtPutRun struct {
 
 func (r *dhtPutRun) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.bencode, "bencode", false, "VALUE is bencoded, as in li1ei2ee")
-	fs.StringVar(&r.keyFile, "key-file", "", "sign the value by the private key in `FILE`, which is made if it is missing")
+	fs.Var((*neededText)(&r.keyFile), "key-file", "sign the value by the private key in `FILE`, which is made if it is missing")
 	fs.StringVar(&r.salt, "salt", "", "`TEXT` tells several values of one key apart")
 	fs.Var(&r.seq, "seq", "the value's sequence number (default: one more than that of the stored value)")
 	fs.Var(&r.cas, "cas", "replace the stored value only where its sequence number is this one")

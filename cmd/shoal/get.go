@@ -348,7 +348,7 @@ func (r *getRun) verdict(s *session) error {
 	case gaveUp == 0:
 		return nil
 	case nothing:
-		return notFoundf("nobody had anything for %s within %v", count(gaveUp, "torrent"), r.timeout)
+		return notFoundf("nobody had anything for %s within %v; try again later, or name somebody who has it with --peer HOST:PORT", count(gaveUp, "torrent"), r.timeout)
 	}
 	return mismatchf("%s incomplete: nothing arrived for %v; the same command goes on from here", count(gaveUp, "torrent"), r.timeout)
 }
@@ -405,7 +405,7 @@ func (t *transfer) path() string {
 // downloadTime is how long the download took, or has taken so far.
 func (t *transfer) downloadTime() time.Duration {
 	switch {
-	case t.torrent == nil:
+	case t.begun.IsZero(): // a magnet link may never come that far
 		return 0
 	case t.finished.IsZero():
 		return time.Since(t.begun)

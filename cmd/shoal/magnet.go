@@ -75,9 +75,16 @@ func (s *session) fail(t *transfer, err error) {
 	if len(s.transfers) > 1 {
 		s.display.note("%s: %s", t.name(), oneLine(err.Error()))
 	}
-	if t.torrent != nil {
-		s.tasks.Go(func() { t.torrent.Stop(s.working) })
+	if t.torrent == nil {
+		return
 	}
+	// Also if the session is about to end because of it: its trackers are still
+	// to be told. When close has told all others, this one has had its time.
+	s.tasks.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		t.torrent.Stop(ctx)
+	})
 }
 
 // takeOver hands the transfer what a step left behind that was cut short, so

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -20,6 +22,9 @@ func saveTorrent(dir string, meta *metainfo.Metainfo) error {
 	path := savedPath(dir, meta.InfoHash)
 	if old, err := metainfo.Load(path); err == nil && old.InfoHash == meta.InfoHash {
 		return nil
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s is something else; move it away", path)
 	}
 	b, err := meta.Encode()
 	if err != nil {

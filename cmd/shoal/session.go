@@ -371,12 +371,12 @@ func (s *session) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	s.endTasks()
-	s.tasks.Wait()
 	if s.client != nil {
 		if err := s.client.Close(ctx); err != nil {
 			s.e.logf("stopping: %s", printable(err.Error()))
 		}
 	}
+	s.tasks.Wait()
 	s.closeDHT(ctx)
 	for _, line := range s.notes.take() {
 		s.e.logf("%s", line)

@@ -95,8 +95,8 @@ const (
 	OutConverged
 	// OutDone: the lookup is over. Lookup, Result.
 	OutDone
-	// OutReady: the node has joined: a lookup of its own id has ended and the
-	// table is not empty. Once.
+	// OutReady: the node has joined: a lookup of its own id has converged and
+	// the table is not empty. Once.
 	OutReady
 	// OutIdentity: enough nodes agree on our external address that the id was
 	// changed to fit it (BEP 42). Addr has the address, port 0; NodeID tells

@@ -171,6 +171,9 @@ func (l *lookup) walkConverged(now time.Duration) {
 		l.n.out(Output{Kind: OutConverged, Lookup: l.id, Result: l.result()})
 	}
 	l.converged = true
+	if l.id == joinLookup {
+		l.n.becomeReady()
+	}
 }
 
 func (l *lookup) walkDone(now time.Duration) {

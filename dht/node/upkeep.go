@@ -57,13 +57,19 @@ func (n *Node) lookupEnded(now time.Duration, l *lookup) {
 		n.selfAt = now + retryJoin
 		return
 	}
-	if !n.ready {
-		n.ready = true
-		n.out(Output{Kind: OutReady})
-	}
+	n.becomeReady()
 	if n.filling < min(n.numBuckets(), maxRefreshed) {
 		n.filling++
 		n.refresh(now, n.filling-1)
+	}
+}
+
+// becomeReady tells that the node has joined. It does not wait for the retries of
+// silent nodes, which take seconds.
+func (n *Node) becomeReady() {
+	if !n.ready && !n.isEmpty() {
+		n.ready = true
+		n.out(Output{Kind: OutReady})
 	}
 }
 
