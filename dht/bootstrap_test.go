@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/dht/krpc"
+	"github.com/shoal-bt/shoal/dht/node"
 )
 
 // A name that cannot be resolved is tried again, ever more seldom, and the
@@ -72,6 +74,32 @@ func TestResolverHangs(t *testing.T) {
 		}
 		if took := elapsed(func() { closeServer(t, s) }); took > 0 {
 			t.Errorf("closed after %v", took)
+		}
+	})
+}
+
+// A lookup does not end for want of somebody to ask while a name is resolved,
+// and does not wait until the node has joined either.
+func TestLookupWaitsForBootstrapNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := newEther()
+		net.fakeServer(t, 0, Config{Bootstrap: []string{}})
+		const resolving = 700 * time.Millisecond
+		cfg, _ := Config{Bootstrap: []string{"node0:6881"}}.withDefaults()
+		s := start(cfg, []socket{net.socket(fakeAddr(1))}, func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			time.Sleep(resolving)
+			return net.resolve(ctx, network, host)
+		})
+		defer closeServer(t, s)
+		req := node.Request{Method: krpc.GetPeers, Target: krpc.ID{1}}
+		ctx, cancel := context.WithTimeout(t.Context(), resolving/2)
+		defer cancel()
+		if _, err := s.Lookup(ctx, req, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("cancelled while the name is resolved: %v", err)
+		}
+		result, err := s.Lookup(t.Context(), req, nil)
+		if err != nil || len(result.Closest) != 1 || result.Closest[0].Addr != fakeAddr(0) {
+			t.Errorf("found %v, %v; want the bootstrap node", result.Closest, err)
 		}
 	})
 }

@@ -30,13 +30,17 @@ func (r *Refused) Error() string {
 // Lookup walks to the nodes closest to req.Target, and waits for the end of
 // the walk and of the storing that req may ask for. Each answer with something
 // in it goes to found, which may be nil, as soon as it arrives, on the caller's
-// goroutine. A lookup before Ready starts from the bootstrap nodes that are
-// known by then, and may find nothing for want of them.
+// goroutine. A lookup before Ready starts from the saved or bootstrap nodes that
+// are known by then; it waits for the first of these, whose names may have to be
+// resolved.
 //
 // The end of ctx cancels the lookup, with its error; what found was given
 // until then is good. The Server bounds how many lookups run at a time; more
 // wait here.
 func (s *Server) Lookup(ctx context.Context, req node.Request, found func(from netip.AddrPort, r node.Reply)) (node.Result, error) {
+	if err := s.awaitStart(ctx); err != nil {
+		return node.Result{}, fmt.Errorf("look up %v: %w", req.Target, err)
+	}
 	if err := s.lookupSlots.take(ctx, s.life); err != nil {
 		return node.Result{}, fmt.Errorf("look up %v: %w", req.Target, err)
 	}
@@ -51,6 +55,19 @@ func (s *Server) Lookup(ctx context.Context, req node.Request, found func(from n
 		return node.Result{}, fmt.Errorf("look up %v: %w", req.Target, err)
 	}
 	return *result, nil
+}
+
+// awaitStart waits until a lookup has somebody to ask.
+func (s *Server) awaitStart(ctx context.Context) error {
+	select {
+	case <-s.told:
+	case <-s.ready: // somebody has come to us
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.life.Done():
+		return ErrClosed
+	}
+	return nil
 }
 
 // walker is a lookup on its way: the loop adds what is found, and the caller

@@ -34,6 +34,8 @@ type Server struct {
 	arrived chan arrival                 // from the readers, who have two batches each
 	hosts   chan string                  // to be resolved
 	ready   chan struct{}                // closed when the node has joined
+	told    chan struct{}                // closed when the node has been told where to begin, or will not be
+	telling sync.Once                    // closes told
 	save    chan struct{}                // asks for the state to be saved soon
 
 	lookupSlots, querySlots slots
@@ -91,7 +93,7 @@ func start(cfg Config, sockets []socket, resolve resolveFunc) *Server {
 	s := &Server{
 		cfg: cfg, start: time.Now(), resolve: resolve,
 		calls: make(chan func(time.Duration)), arrived: make(chan arrival), hosts: make(chan string, maxWaitingHosts),
-		ready: make(chan struct{}), save: make(chan struct{}, 1), closed: make(chan struct{}),
+		ready: make(chan struct{}), told: make(chan struct{}), save: make(chan struct{}, 1), closed: make(chan struct{}),
 		lookupSlots: newSlots(cfg.MaxLookups), querySlots: newSlots(node.MaxAsking),
 	}
 	s.life, s.end = context.WithCancel(context.Background())
@@ -100,6 +102,9 @@ func start(cfg Config, sockets []socket, resolve resolveFunc) *Server {
 	}
 	saved := s.restoreState()
 	s.loop.init(s, saved)
+	if len(saved.nodes) > 0 || len(cfg.Bootstrap) == 0 {
+		s.closeTold()
+	}
 	s.tasks.Go(s.loop.run)
 	for _, e := range s.endpoints {
 		s.tasks.Go(func() { s.read(e) })
@@ -176,7 +181,13 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 func (s *Server) AddNodes(addrs []netip.AddrPort) {
 	addrs = slices.Clone(addrs[:min(len(addrs), maxAddNodes)]) // the caller may change his
 	s.do(func(now time.Duration) { s.loop.receive(now, node.Input{Kind: node.InNodes, Addrs: addrs}) })
+	if len(addrs) > 0 {
+		s.closeTold()
+	}
 }
+
+// closeTold lets the lookups begin that wait for somebody to ask.
+func (s *Server) closeTold() { s.telling.Do(func() { close(s.told) }) }
 
 // do has the loop call f, and returns before it does. It fails only when the
 // Server is closed.
