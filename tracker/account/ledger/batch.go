@@ -154,3 +154,6 @@ func (l *Ledger) mergeOldest() {
 	l.setIdle(p)
 	l.stats.Merged++
 }
+
+// InFlight reports whether the last Drain's batch waits for its Ack.
+func (l *Ledger) InFlight() bool { return l.inFlight != nil }
