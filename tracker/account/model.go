@@ -168,6 +168,13 @@ type FindingReport struct {
 	Verdict    string
 }
 
+// Settings are what every command must agree on.
+type Settings struct {
+	// URL is the address under which users reach the tracker, as ParseBase
+	// reads it, and Source the mark of its torrents.
+	URL, Source string
+}
+
 // Tables are what the announce path needs of a Store, at one moment.
 type Tables struct {
 	Revision int64

@@ -86,6 +86,10 @@ type Store interface {
 	PromoteTorrent(ctx context.Context, h metainfo.InfoHash, p ledger.Promotion) error
 	PromoteSite(ctx context.Context, p ledger.Promotion) error
 
+	// Settings returns what SetSettings has set; the zero Settings before.
+	Settings(context.Context) (Settings, error)
+	SetSettings(ctx context.Context, s Settings) error
+
 	// Findings returns the review list, latest first: the open entries, or
 	// all. A finding of the same kind, user and torrent as an open one adds
 	// to it. Review closes an entry.

@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		"Invites":           testInvites,
 		"Torrents":          testTorrents,
 		"Promotions":        testPromotions,
+		"Settings":          testSettings,
 		"Revision":          testRevision,
 		"FlushAdds":         testFlushAdds,
 		"FlushOnce":         testFlushOnce,
@@ -221,6 +222,17 @@ func testPromotions(t *testing.T, h *harness) {
 	h.equal(tables.Site, double)
 	h.must(h.PromoteSite(t.Context(), ledger.Promotion{}))
 	h.equal(h.load().Site, ledger.Promotion{})
+}
+
+func testSettings(t *testing.T, h *harness) {
+	for _, want := range []account.Settings{{}, {URL: "http://tracker.example", Source: "S"}} {
+		if want != (account.Settings{}) {
+			h.must(h.SetSettings(t.Context(), want))
+		}
+		got, err := h.Settings(t.Context())
+		h.must(err)
+		h.equal(got, want)
+	}
 }
 
 func testRevision(t *testing.T, h *harness) {

@@ -70,6 +70,20 @@ func (st *Store) PromoteSite(ctx context.Context, p ledger.Promotion) error {
 	return st.alter(ctx, "promotion", "UPDATE site SET up_percent = ?, down_percent = ?, promoted_from = ?, promoted_until = ?", promotionValues(p)...)
 }
 
+// Settings returns the settings. See account.Store.
+func (st *Store) Settings(ctx context.Context) (s account.Settings, err error) {
+	err = st.read.QueryRowContext(ctx, "SELECT url, source FROM site").Scan(&s.URL, &s.Source)
+	return s, explain(err, "settings")
+}
+
+// SetSettings changes the settings. See account.Store.
+func (st *Store) SetSettings(ctx context.Context, s account.Settings) error {
+	return st.change(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "UPDATE site SET url = ?, source = ?", s.URL, s.Source)
+		return explain(err, "settings")
+	})
+}
+
 // Findings returns the review list. See account.Store.
 func (st *Store) Findings(ctx context.Context, all bool) (findings []account.FindingReport, err error) {
 	err = eachRow(ctx, st.read, func(rows *sql.Rows) error {

@@ -115,9 +115,11 @@ CREATE TABLE flush (
 CREATE TABLE site (
     id             INTEGER PRIMARY KEY CHECK (id = 1),
     revision       INTEGER NOT NULL,
+    url            TEXT    NOT NULL,
+    source         TEXT    NOT NULL,
     up_percent     INTEGER NOT NULL,
     down_percent   INTEGER NOT NULL,
     promoted_from  INTEGER NOT NULL,
     promoted_until INTEGER NOT NULL
 ) STRICT;
-INSERT INTO site VALUES (1, 1, 0, 0, 0, 0);
+INSERT INTO site VALUES (1, 1, '', '', 0, 0, 0, 0);
