@@ -270,3 +270,46 @@ func BenchmarkAnnounce(b *testing.B) {
 	}
 	b.ReportAllocs()
 }
+
+// A network delays, repeats and reorders the announces of clients whose counters
+// rise. As long as nothing takes a minute, what counts is each client's last
+// word, however it came about.
+func TestUnreliableNetwork(t *testing.T) {
+	type packet struct {
+		at time.Duration
+		a  Announce
+	}
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		var packets []packet
+		said := map[UserID]int64{}
+		var clients [4]Announce
+		for i := range clients {
+			clients[i] = Announce{User: UserID(i%2 + 1), Torrent: 1, PeerID: peerID(byte(i)), Left: 5, Rate: NormalRate}
+			packets = append(packets, packet{epoch, clients[i]})
+		}
+		now := epoch + time.Minute
+		for range 100 {
+			now += time.Duration(rng.IntN(20)) * time.Second
+			a := &clients[rng.IntN(len(clients))]
+			by := rng.Int64N(1000)
+			a.Uploaded += by
+			said[a.User] += by
+			for range 1 + rng.IntN(3) {
+				packets = append(packets, packet{now + time.Duration(rng.IntN(25))*time.Second, *a})
+			}
+		}
+		slices.SortStableFunc(packets, func(a, b packet) int { return cmp.Compare(a.at, b.at) })
+		l, db := newLedger(t, Config{}), newDatabase()
+		for _, p := range packets {
+			l.Announce(p.at, &p.a)
+			flush(rng, l, db, rng.IntN(3))
+		}
+		flush(rng, l, db, 1000)
+		for user, want := range said {
+			if got := db.sums[pair{user, 1}].Totals.Uploaded; got != want {
+				t.Fatalf("seed %d: user %d has %d, his clients said %d", seed, user, got, want)
+			}
+		}
+	}
+}
