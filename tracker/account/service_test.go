@@ -287,6 +287,31 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// Silent sessions end, those of before the start too.
+func TestSessionsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		for n := range byte(2) {
+			key := ledger.SessionKey{User: 1, Torrent: 1, PeerID: metainfo.PeerID{n}}
+			at := time.Duration(time.Now().UnixNano()) - time.Duration(n+1)*45*time.Minute
+			store.sessions[key] = ledger.Session{SessionKey: key, At: at}
+		}
+		s := newService(t, Config{Store: store})
+		if got := s.Stats().Ledger.Sessions; got != 1 {
+			t.Errorf("%d sessions at the start", got)
+		}
+		stop := running(t, s)
+		time.Sleep(16 * time.Minute)
+		synctest.Wait()
+		if got := s.Stats().Ledger.Sessions; got != 0 {
+			t.Errorf("%d sessions after an hour", got)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestStopWithoutDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeStore()
@@ -396,6 +421,30 @@ func TestAnnounceLog(t *testing.T) {
 			t.Errorf("%v, %v", uploaded, err)
 		}
 	})
+}
+
+// Entries that could not be written wait, up to a bound.
+func TestAnnounceLogAway(t *testing.T) {
+	w, err := announcelog.NewWriter(announcelog.Config{Path: filepath.Join(t.TempDir(), "log")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	s := newService(t, Config{Store: newFakeStore(), Log: w})
+	for range 3 {
+		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.None), nil)
+		if err := s.writeLog(); err == nil {
+			t.Error("a closed file is written")
+		}
+	}
+	if got := len(s.logWaiting); got != 3*announcelog.EntryLen {
+		t.Errorf("%d bytes wait", got)
+	}
+	s.logWaiting = make([]byte, maxLogWaiting)
+	wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.None), nil)
+	if st := s.Stats(); st.LostLogEntries != 1 || len(s.logWaiting) != maxLogWaiting {
+		t.Errorf("%+v, %d bytes wait", st, len(s.logWaiting))
+	}
 }
 
 // Clients announce at once while sums are written and tables are read again.

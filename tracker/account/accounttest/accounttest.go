@@ -379,6 +379,11 @@ func testSessions(t *testing.T, h *harness) {
 	h.equal(sessions, []ledger.Session{b, c, a})
 	h.equal(until, []time.Duration{0, 6, 0})
 	a.Uploaded, a.Left, a.At = 100, 0, 40
+	earlier := delta(1, 2)
+	earlier.SeededUntil = 0
+	h.flush(account.RunID{2}, &ledger.Batch{Seq: 1, Deltas: []ledger.Delta{earlier}})
+	_, until = read(0)
+	h.equal(until, []time.Duration{0, 6, 0})
 	h.flush(account.RunID{1}, &ledger.Batch{Seq: 2, Sessions: []ledger.Session{a}, Ended: []ledger.SessionKey{c.SessionKey, session(9, 9, 9).SessionKey}})
 	sessions, _ = read(0)
 	h.equal(sessions, []ledger.Session{b, a})

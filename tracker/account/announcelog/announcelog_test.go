@@ -86,6 +86,9 @@ func TestTornEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 		w = newWriter(t, Config{Path: path})
+		if _, numDamaged := readFile(t, path); numDamaged != 0 {
+			t.Errorf("cut at %d: the torn end is still there", cut)
+		}
 		appendEntries(t, w, 2, 3)
 		w.Close()
 		switch {
@@ -111,6 +114,10 @@ func TestDamage(t *testing.T) {
 		os.WriteFile(path, b, 0o600)
 		wantEntries(t, path, 1, 0, 2)
 	}
+	strange := entry(1)
+	strange.Event = 9
+	os.WriteFile(path, AppendEntry(bytes.Clone(whole), strange), 0o600)
+	wantEntries(t, path, 1, 0, 1, 2)
 	os.WriteFile(path, whole[:len(whole)-1], 0o600)
 	wantEntries(t, path, 1, 0, 1)
 }

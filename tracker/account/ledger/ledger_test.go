@@ -102,6 +102,9 @@ func TestAnnounces(t *testing.T) {
 		"absurd speed is not credited, and the next is": {
 			[]step{{0, of(1, 0, 0, 5, tracker.Started), Opened}, {m, of(1, 1<<50, 0, 5, tracker.None), Absurd}, {m, of(1, 1<<50+5, 0, 5, tracker.None), Counted}},
 			Delta{Totals: Totals{5, 0}, RawUploaded: 5}},
+		"so is an absurd download": {
+			[]step{{0, of(1, 0, 0, 5, tracker.Started), Opened}, {m, of(1, 5, 1<<50, 5, tracker.None), Absurd}, {m, of(1, 6, 1<<50+1, 5, tracker.None), Counted}},
+			Delta{Totals: Totals{1, 1}, RawUploaded: 1, RawDownloaded: 1}},
 		"counters saturate": {
 			[]step{{0, of(1, 0, 0, 5, tracker.Started), Opened}, {m, of(1, math.MaxInt64, math.MaxInt64, 5, tracker.None), Absurd}, {2 * m, of(1, math.MinInt64, -1, math.MinInt64, tracker.None), Restarted}},
 			Delta{}},
@@ -309,6 +312,52 @@ func TestIdleAnnouncesAreNotStored(t *testing.T) {
 	}
 	l.Announce(epoch+10*time.Minute, of(1, 0, 0, 0, tracker.None))
 	if sum := drainAll(l); sum.SeedTime != 10*time.Minute {
+		t.Errorf("%+v", sum)
+	}
+	// What was not stored of them is at the end.
+	l.Announce(epoch+15*time.Minute, of(1, 0, 0, 0, tracker.None))
+	l.Expire(epoch + 3*time.Hour)
+	if sum := drainAll(l); sum.SeedTime != 5*time.Minute {
+		t.Errorf("%+v", sum)
+	}
+}
+
+// A client that stops and begins again before a flush is still there after it.
+func TestStopAndStart(t *testing.T) {
+	l := newLedger(t, Config{})
+	l.Announce(epoch, of(1, 0, 0, 5, tracker.Started))
+	drainAll(l)
+	l.Announce(epoch+time.Minute, of(1, 9, 0, 5, tracker.Stopped))
+	l.Announce(epoch+2*time.Minute, of(1, 0, 0, 5, tracker.Started))
+	if b := l.Drain(); len(b.Ended) != 0 || len(b.Sessions) != 1 || b.Deltas[0].Totals.Uploaded != 9 {
+		t.Errorf("%+v", b)
+	}
+	l.Ack()
+	l.Announce(epoch+3*time.Minute, of(1, 0, 0, 5, tracker.Stopped))
+	if b := l.Drain(); len(b.Ended) != 1 || len(b.Sessions) != 0 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// The clock was put back by a day while the tracker did not run.
+func TestRestoreFromTheFuture(t *testing.T) {
+	l := newLedger(t, Config{})
+	l.Restore(epoch, Session{SessionKey: of(1, 0, 0, 0, 0).key(), At: epoch + 24*time.Hour}, epoch+24*time.Hour)
+	l.Announce(epoch+30*time.Minute, of(1, 5, 0, 0, tracker.None))
+	if sum := drainAll(l); sum.Totals.Uploaded != 5 || sum.SeedTime != 30*time.Minute {
+		t.Errorf("%+v", sum)
+	}
+	if l.Expire(epoch + 2*time.Hour); l.Stats().Sessions != 0 {
+		t.Error("the session lasts")
+	}
+}
+
+// What another client of the user has seeded before the restart counts once.
+func TestRestoreSeedTime(t *testing.T) {
+	l := newLedger(t, Config{})
+	l.Restore(epoch, Session{SessionKey: of(1, 0, 0, 0, 0).key(), At: epoch - 20*time.Minute}, epoch-5*time.Minute)
+	l.Announce(epoch+10*time.Minute, of(1, 0, 0, 0, tracker.None))
+	if sum := drainAll(l); sum.SeedTime != 15*time.Minute {
 		t.Errorf("%+v", sum)
 	}
 }
