@@ -52,6 +52,9 @@ func (a *announcement) Completed() <-chan struct{}  { return a.t.completed }
 func (a *announcement) NeedPeers() <-chan struct{}  { return a.needPeers }
 
 func (a *announcement) Progress() (uploaded, downloaded, left int64) {
+	// A private tracker credits what an announce says, and the last one says it
+	// for good: a snapshot of a moment ago would lose what was uploaded since.
+	a.t.ask(a.t.publish)
 	s := a.t.Stats()
 	if s.NumPieces == 0 {
 		s.Left = metainfo.BlockLen

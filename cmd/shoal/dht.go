@@ -144,9 +144,18 @@ func (f *dhtNetwork) check() error {
 	return nil
 }
 
-// defaultDHTState is where the state of this user's node is kept (XDG); empty
-// if there is no such folder.
+// defaultDHTState is where the state of this user's node is kept; empty if
+// there is no such folder.
 func defaultDHTState() string {
+	if dir := stateFolder(); dir != "" {
+		return filepath.Join(dir, "dht.state")
+	}
+	return ""
+}
+
+// stateFolder is where this user's state is kept (XDG); empty if there is no
+// such folder.
+func stateFolder() string {
 	dir := os.Getenv("XDG_STATE_HOME")
 	if !filepath.IsAbs(dir) { // "All paths [...] must be absolute", or are to be ignored
 		home, err := os.UserHomeDir()
@@ -155,7 +164,7 @@ func defaultDHTState() string {
 		}
 		dir = filepath.Join(home, ".local", "state")
 	}
-	return filepath.Join(dir, "shoal", "dht.state")
+	return filepath.Join(dir, "shoal")
 }
 
 // dhtOnce are the flags of a command that joins, asks and leaves.

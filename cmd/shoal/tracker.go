@@ -14,15 +14,16 @@ import (
 	"github.com/shoal-bt/shoal/tracker/server"
 )
 
-func trackerCommand() command {
+func trackerRunCommand() command {
 	return command{
-		name:    "tracker",
+		name:    "tracker run",
 		summary: "run a tracker",
-		usage:   "run [flags]",
+		usage:   "[flags]",
 		about: `
 The announce URL that torrents need is udp://HOST:PORT/announce, or
 http://HOST:PORT/announce for clients without UDP. Say for which torrents the
-tracker works: for all (--open), or for a list (--whitelist). It runs until
+tracker works: for all (--open), for a list (--whitelist), or for users with
+accounts (--private), who announce by HTTP to URLs of their own. It runs until
 Ctrl-C, and prints its counts each minute in which they change. A SIGHUP has it
 read the list again.`,
 		example: "shoal tracker run --http :6969 --whitelist torrents/",
@@ -51,6 +52,7 @@ type trackerRun struct {
 	interval  time.Duration
 	json      bool
 	quiet     bool
+	privateFlags
 }
 
 func (r *trackerRun) flags(fs *pflag.FlagSet) {
@@ -60,18 +62,21 @@ func (r *trackerRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.whitelist, "whitelist", "", "track the torrents in `FILE|DIR` only: a file of info-hashes, one a line, or a folder of .torrent files")
 	fs.StringVar(&r.state, "state", "", "keep the peers over a restart, in `FILE`")
 	fs.DurationVar(&r.interval, "interval", server.DefaultInterval, "tell peers to announce every `D`")
+	r.privateFlags.flags(fs)
 	fs.BoolVar(&r.json, "json", false, "print the counts as JSON objects, one a line")
 	fs.BoolVar(&r.quiet, "quiet", false, "print no counts")
 }
 
 func (r *trackerRun) check(args []string) error {
 	switch {
-	case len(args) != 1 || args[0] != "run":
-		return usagef("say what to do: \"shoal tracker run\"")
-	case r.open && r.whitelist != "":
-		return usagef("--open and --whitelist exclude each other")
-	case !r.open && r.whitelist == "":
-		return usagef("say for which torrents: --open for all, or --whitelist FILE|DIR")
+	case len(args) > 0:
+		return usagef("run takes no argument")
+	case r.numModes() > 1:
+		return usagef("--open, --whitelist and --private exclude each other")
+	case r.numModes() == 0:
+		return usagef("say for which torrents: --open for all, --whitelist FILE|DIR, or --private for those of the database")
+	case r.private && r.udp != sameAsHTTP && r.udp != noUDP:
+		return usagef("--udp is not for --private: over UDP most clients do not tell their key")
 	case r.interval < time.Second:
 		return usagef("--interval %v is less than a second", r.interval)
 	case r.interval > maxInterval:
@@ -82,7 +87,20 @@ func (r *trackerRun) check(args []string) error {
 			return err
 		}
 	}
+	if err := r.privateFlags.check(); err != nil {
+		return err
+	}
 	return checkHTTPFlag(r.http)
+}
+
+// numModes counts those that were chosen.
+func (r *trackerRun) numModes() (n int) {
+	for _, chosen := range []bool{r.open, r.whitelist != "", r.private} {
+		if chosen {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
@@ -91,7 +109,27 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	}
 	warnings := slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})
 	cfg := server.Config{Interval: r.interval, StateFile: r.state, Logger: slog.New(warnings)}
+	if !r.private {
+		return r.runWith(ctx, e, cfg)
+	}
+	accounts, err := r.startAccounts(ctx, r.interval, cfg.Logger)
+	if err != nil {
+		return err
+	}
+	cfg.Private = accounts
+	err = r.runWith(ctx, e, cfg)
+	if stopErr := accounts.stop(); stopErr != nil {
+		return stopErr
+	}
+	return err
+}
+
+// runWith serves until ctx ends.
+func (r *trackerRun) runWith(ctx context.Context, e *env, cfg server.Config) error {
 	tracked := "every torrent"
+	if r.private {
+		tracked = "the torrents of the database"
+	}
 	if r.whitelist != "" {
 		whitelist, err := server.LoadWhitelist(r.whitelist)
 		if err != nil {
@@ -112,7 +150,7 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 		defer signal.Stop(hangup)
 	}
 	if !r.quiet {
-		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, t.announceURLs())
+		e.logf("tracking %s on %s; announce to %s", tracked, t.addr, r.announceURLs(t))
 	}
 	e.tellListening("tracker", t.addr)
 	err = r.serve(ctx, e, t, hangup)
@@ -122,11 +160,18 @@ func (r *trackerRun) run(ctx context.Context, e *env, args []string) error {
 	return err
 }
 
+func (r *trackerRun) announceURLs(t *localTracker) string {
+	if r.private {
+		return "the URLs that \"shoal tracker user add\" prints"
+	}
+	return t.announceURLs()
+}
+
 func (r *trackerRun) listenUDP(ctx context.Context, t *localTracker) error {
-	switch r.udp {
-	case noUDP:
+	switch {
+	case r.udp == noUDP || r.private:
 		return nil
-	case sameAsHTTP:
+	case r.udp == sameAsHTTP:
 		return t.listenUDP(ctx, t.addr.String())
 	}
 	return t.listenUDP(ctx, r.udp)

@@ -66,7 +66,8 @@ type scratch struct {
 	body   []byte
 }
 
-// ServeHTTP answers /announce and /scrape, and for people and their tools /
+// ServeHTTP answers /announce and /scrape (on a private tracker behind a key,
+// as in /KEY/announce), and for people and their tools /
 // (text), /stats (JSON) and /healthz. A refusal is a bencoded "failure reason"
 // with status 200, which is all that clients read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -75,11 +76,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a tracker is asked by GET", http.StatusMethodNotAllowed)
 		return
 	}
-	switch r.URL.Path {
+	key, path := s.splitKey(r.URL.Path)
+	switch path {
 	case "/announce":
-		s.respond(w, r, s.announce)
+		s.respond(w, r, key, s.announce)
 	case "/scrape":
-		s.respond(w, r, s.scrape)
+		s.respond(w, r, key, s.scrape)
 	case "/":
 		s.servePage(w)
 	case "/stats":
@@ -102,13 +104,13 @@ func (s *Server) servePage(w http.ResponseWriter) {
 
 // respond writes what answer makes of the request: an answer, or the failure
 // reason that is the error's text.
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, answer func(*scratch, string, netip.Addr) error) {
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, answer func(*scratch, string, string, netip.Addr) error) {
 	sc := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(sc)
 	sc.body = sc.body[:0]
 	from, err := s.clientAddr(r)
 	if err == nil {
-		err = answer(sc, r.URL.RawQuery, from)
+		err = answer(sc, key, r.URL.RawQuery, from)
 	}
 	if err != nil {
 		s.counters.refused.Add(1)
@@ -121,7 +123,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, answer func(*sc
 }
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
-func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
+func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) error {
 	q := &sc.query
 	if err := q.parse(rawQuery); err != nil {
 		return err
@@ -133,6 +135,11 @@ func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
 		from = q.ip
 	}
 	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
+	if s.cfg.Private != nil {
+		if err := s.cfg.Private.Announce(key, &q.req); err != nil {
+			return err
+		}
+	}
 	sc.peers.Reset()
 	rep := s.store.announce(s.now(), &q.req, &sc.peers)
 	sc.body = s.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
@@ -142,7 +149,12 @@ func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
 
 // scrape answers one scrape into sc.body. Torrents that are not tracked are
 // left out.
-func (s *Server) scrape(sc *scratch, rawQuery string, _ netip.Addr) (err error) {
+func (s *Server) scrape(sc *scratch, key, rawQuery string, _ netip.Addr) (err error) {
+	if s.cfg.Private != nil {
+		if err := s.cfg.Private.Check(key); err != nil {
+			return err
+		}
+	}
 	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, s.cfg.MaxScrape); err != nil {
 		return err
 	}

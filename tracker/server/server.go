@@ -61,6 +61,8 @@ const expireEvery = 5 * time.Second
 type Config struct {
 	// Whitelist are the torrents that are tracked; nil means all.
 	Whitelist *Whitelist
+	// Private, if not nil, is asked about every announce and scrape.
+	Private Private
 	// Interval is how often peers are told to announce, MinInterval how
 	// often they may. A peer that is silent for two intervals leaves.
 	Interval, MinInterval time.Duration

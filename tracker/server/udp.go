@@ -62,8 +62,12 @@ func (l *UDPListener) Close() error {
 }
 
 // RunUDP serves UDP on l, which it closes, until ctx ends. It may run beside
-// Run, which sweeps out the silent peers of both.
+// Run, which sweeps out the silent peers of both. A private tracker does not
+// serve UDP.
 func (s *Server) RunUDP(ctx context.Context, l *UDPListener) error {
+	if s.cfg.Private != nil {
+		return errors.Join(errPrivateUDP, l.Close())
+	}
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	s.cfg.Logger.Info("tracker serves", "udp", l.Addr().String())
 	var serving errgroup.Group

@@ -1,0 +1,266 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shoal-bt/shoal/tracker/account/announcelog"
+	"github.com/shoal-bt/shoal/tracker/account/ledger"
+)
+
+// The times of a Service.
+const (
+	// DefaultFlushEvery is how long sums wait in memory, when all is well.
+	DefaultFlushEvery = 2 * time.Second
+	// flushTimeout bounds one batch. A database that is locked by hand gives
+	// up sooner by itself.
+	flushTimeout = 30 * time.Second
+	// stopTimeout bounds the last write. A service manager kills after 90
+	// seconds, usually.
+	stopTimeout = 20 * time.Second
+	// reloadEvery is how often the tables are read again although nothing has
+	// changed: hit-and-runs come about by the passing of time.
+	reloadEvery = 10 * time.Minute
+	// complainEvery is the least time between two lines on a database that
+	// stays away.
+	complainEvery = time.Minute
+)
+
+// maxLogWaiting bounds the entries of the announce log that wait in memory, in
+// bytes: 50,000 announces.
+const maxLogWaiting = 50_000 * announcelog.EntryLen
+
+// Config says how a Service behaves. Zero means default; the Store is
+// required.
+type Config struct {
+	Store  Store
+	Rules  ledger.Rules
+	Ledger ledger.Config
+	// FlushEvery is the time between two writes.
+	FlushEvery time.Duration
+	// Log gets every announce that counts, if not nil. The Service writes to
+	// it, and does not close it.
+	Log *announcelog.Writer
+	// Logger gets a line when the database goes and when it comes back, and
+	// never one for an announce. nil means silent.
+	Logger *slog.Logger
+}
+
+func (c *Config) setDefaults() {
+	if c.FlushEvery == 0 {
+		c.FlushEvery = DefaultFlushEvery
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Store == nil:
+		return errors.New("account: there is no Store")
+	case c.FlushEvery < 0:
+		return errors.New("account: the time between two writes is negative")
+	}
+	return nil
+}
+
+// Service answers announces from memory and keeps the Store up to date. It is
+// safe for concurrent use.
+type Service struct {
+	cfg   Config
+	begin time.Time
+	run   RunID
+
+	tables  atomic.Pointer[tables]
+	refused atomic.Uint64
+
+	mu         sync.Mutex // never held while the database or a file is asked
+	ledger     *ledger.Ledger
+	logWaiting []byte
+	logLost    uint64
+
+	// writing is held while the database is written or the tables are read,
+	// so that sums that are read are not on their way at the same time.
+	writing    sync.Mutex
+	reloadedAt time.Duration
+	flushError problem
+	loadError  problem
+	logError   problem
+}
+
+// New reads the tables and the sessions of the last run.
+func New(ctx context.Context, cfg Config) (*Service, error) {
+	cfg.setDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	l, err := ledger.New(cfg.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: cfg, begin: time.Now(), run: NewRunID(), ledger: l}
+	if err := s.Reload(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.restore(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Service) restore(ctx context.Context) error {
+	timeout := s.cfg.Ledger.Timeout
+	if timeout == 0 {
+		timeout = ledger.DefaultTimeout
+	}
+	now := s.now()
+	err := s.cfg.Store.Sessions(ctx, now-timeout, func(session ledger.Session, seededUntil time.Duration) error {
+		s.ledger.Restore(now, session, seededUntil)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("account: sessions: %w", err)
+	}
+	return nil
+}
+
+// now is the time since the Unix epoch, by a clock that does not jump while
+// the process runs.
+func (s *Service) now() time.Duration {
+	return time.Duration(s.begin.UnixNano()) + time.Since(s.begin)
+}
+
+// Run writes to the Store until ctx ends, and then once more. Stop the
+// servers that announce before. The error says what could not be written at
+// the end.
+func (s *Service) Run(ctx context.Context) error {
+	ticker := time.NewTicker(s.cfg.FlushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return s.stop(ctx)
+		case <-ticker.C:
+			s.tick(ctx)
+		}
+	}
+}
+
+// tick does what is due. An error is told, and tried again the next time.
+func (s *Service) tick(ctx context.Context) {
+	s.mu.Lock()
+	s.ledger.Expire(s.now())
+	s.mu.Unlock()
+	now := s.now()
+	s.tell(&s.flushError, now, s.flush(ctx), "the database does not take the sums; they wait in memory")
+	s.tell(&s.loadError, now, s.reloadIfChanged(ctx), "the tables could not be read again; changes of users and torrents wait")
+	s.tell(&s.logError, now, s.writeLog(), "the announce log is not written")
+}
+
+func (s *Service) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := s.flush(ctx)
+	if err != nil {
+		st := s.Stats()
+		err = fmt.Errorf("account: the last sums are not stored (%d deltas); the next announces bring them: %w", st.Ledger.Waiting, err)
+	}
+	return errors.Join(err, s.writeLog())
+}
+
+// flush stores all that waits.
+func (s *Service) flush(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	for {
+		s.mu.Lock()
+		batch := s.ledger.Drain()
+		s.mu.Unlock()
+		if batch == nil {
+			return nil
+		}
+		if err := s.store(ctx, batch); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.ledger.Ack()
+		s.mu.Unlock()
+	}
+}
+
+func (s *Service) store(ctx context.Context, batch *ledger.Batch) error {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return s.cfg.Store.Flush(ctx, s.run, batch)
+}
+
+// writeLog appends what waits to the announce log.
+func (s *Service) writeLog() error {
+	if s.cfg.Log == nil {
+		return nil
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	entries := s.logWaiting
+	s.logWaiting = nil
+	s.mu.Unlock()
+	err := s.cfg.Log.Append(entries)
+	if err != nil {
+		s.mu.Lock()
+		s.logWaiting = append(entries, s.logWaiting...)
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// problem is something that fails again and again.
+type problem struct {
+	lasts  bool
+	toldAt time.Duration
+}
+
+// tell logs the first failure, one a minute afterwards, and the end.
+func (s *Service) tell(p *problem, now time.Duration, err error, what string) {
+	switch {
+	case err == nil && p.lasts:
+		s.cfg.Logger.Info("account: it works again", "after", what)
+	case err != nil && (!p.lasts || now-p.toldAt >= complainEvery):
+		s.cfg.Logger.Warn("account: "+what, "error", err, "waiting", s.Stats().Ledger.Waiting)
+		p.toldAt = now
+	}
+	p.lasts = err != nil
+}
+
+// Stats is a snapshot of a Service.
+type Stats struct {
+	Users, Keys, Torrents int
+	Refused               uint64 // announces
+	Ledger                ledger.Stats
+	LostLogEntries        uint64
+}
+
+// Stats returns the counts of this moment.
+func (s *Service) Stats() Stats {
+	t := s.tables.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{
+		Users: len(t.users), Keys: len(t.keys), Torrents: len(t.torrents),
+		Refused: s.refused.Load(), Ledger: s.ledger.Stats(), LostLogEntries: s.logLost,
+	}
+}
+
+// LastRefusal returns why a user's announce was last refused, if it was in this
+// run.
+func (s *Service) LastRefusal(id ledger.UserID) (ledger.Refusal, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ledger.LastRefusal(id)
+}

@@ -1,0 +1,136 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// BusyTimeout is how long a write waits for another process's. Who holds the
+// database for longer, for example by hand, makes the tracker try again later.
+const BusyTimeout = 5 * time.Second
+
+// numReaders is arbitrary: commands and pages read now and then.
+const numReaders = 4
+
+// Store is an account.Store in a file.
+type Store struct {
+	path        string
+	write, read *sql.DB // one connection, and several
+	// Tests end the process here.
+	beforeCommit, afterCommit func()
+}
+
+// Create makes a new database at path, readable by its owner alone. It fails if
+// there is a file.
+func Create(ctx context.Context, path string) (*Store, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("database %s is there already; choose another name, or remove it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return open(ctx, path)
+}
+
+// Open opens the database at path, checks it, and brings older ones to today's
+// tables. It fails if there is none, if it is damaged, or if a newer Shoal made
+// it.
+func Open(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("database: %w; make one with \"shoal tracker init\"", err)
+	}
+	return open(ctx, path)
+}
+
+func open(ctx context.Context, path string) (*Store, error) {
+	st := &Store{path: path, write: connect(path, forWriting, 1), read: connect(path, forReading, numReaders)}
+	err := migrate(ctx, st.write)
+	if err == nil {
+		err = st.quickCheck(ctx)
+	}
+	if err != nil {
+		st.Close()
+		return nil, fmt.Errorf("database %s: %w", path, err)
+	}
+	return st, nil
+}
+
+// The options of connections that write and that read beside them. Every commit
+// reaches the disk (synchronous FULL): there is one every few seconds. Those
+// for a backup leave the file as it is.
+const (
+	forWriting = "_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	forReading = "_pragma=query_only(1)"
+	forBackups = "mode=ro"
+)
+
+// connect prepares connections, which open the file when they are used.
+func connect(path, options string, most int) *sql.DB {
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options +
+		"&_pragma=busy_timeout(" + strconv.FormatInt(BusyTimeout.Milliseconds(), 10) + ")"
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		panic(err) // the driver is not linked in
+	}
+	db.SetMaxOpenConns(most)
+	return db
+}
+
+// Close closes the database.
+func (st *Store) Close() error { return errors.Join(st.read.Close(), st.write.Close()) }
+
+// Check reads the whole database and tells what is damaged.
+func (st *Store) Check(ctx context.Context) error {
+	return pragmaCheck(ctx, st.read, "integrity_check")
+}
+
+// quickCheck leaves out what takes long, whether indexes fit their tables.
+func (st *Store) quickCheck(ctx context.Context) error {
+	return pragmaCheck(ctx, st.read, "quick_check")
+}
+
+func pragmaCheck(ctx context.Context, db *sql.DB, pragma string) error {
+	var text string
+	if err := db.QueryRowContext(ctx, "PRAGMA "+pragma+"(1)").Scan(&text); err != nil {
+		return err
+	}
+	if text != "ok" {
+		return fmt.Errorf("it is damaged (%s); restore a backup", text)
+	}
+	return nil
+}
+
+// change runs a transaction that writes.
+func (st *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := st.write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	defer tx.Rollback() // in vain after the commit
+	if err := do(tx); err != nil {
+		return err
+	}
+	if st.beforeCommit != nil {
+		st.beforeCommit()
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if st.afterCommit != nil {
+		st.afterCommit()
+	}
+	return nil
+}
