@@ -136,19 +136,18 @@ func (r *dhtRun) serve(ctx context.Context, e *env, s *dht.Server, metrics *metr
 	last := newSnapshot(start, start, s)
 	ready := s.Ready()
 	for {
-		now := time.Now()
 		select {
 		case <-ctx.Done():
-			view.show(last, newSnapshot(start, now, s))
+			view.show(last, newSnapshot(start, time.Now(), s))
 			return ctx.Err()
 		case err := <-metrics.failed():
 			metrics.failed() <- err
 			return nil // stop returns it
 		case <-ready:
 			ready = nil
-			view.joined(newSnapshot(start, now, s))
+			view.joined(newSnapshot(start, time.Now(), s))
 			e.tellListening("joined", s.Addrs()[0])
-		case now = <-ticker.C:
+		case now := <-ticker.C:
 			next := newSnapshot(start, now, s)
 			view.show(last, next)
 			last = next
