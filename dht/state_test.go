@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -214,6 +215,28 @@ func TestStateKept(t *testing.T) {
 	})
 	if got, err := readState(path); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// What is no file is neither set aside nor replaced: for root, that could be
+// /dev/null.
+func TestStateIsNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "null")
+	if err := os.Symlink(os.DevNull, path); err != nil {
+		t.Skip(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		net := newEther()
+		net.fakeServer(t, 0, Config{Bootstrap: []string{}})
+		cfg, _ := Config{StateFile: path, Bootstrap: []string{"node0:6881"}}.withDefaults()
+		s := start(cfg, []socket{net.socket(fakeAddr(1))}, net.resolve)
+		<-s.Ready()
+		if err := s.Close(t.Context()); err == nil || !strings.Contains(err.Error(), "is not a file") {
+			t.Errorf("closed with %v", err)
+		}
+	})
+	if target, err := os.Readlink(path); target != os.DevNull {
+		t.Errorf("it became %q, %v", target, err)
 	}
 }
 

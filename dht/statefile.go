@@ -89,7 +89,20 @@ func (s *Server) restoreState() state {
 	return saved
 }
 
+// mustBeFile fails if there is something at path that is no file: a pipe would
+// be read for ever, and /dev/null, of all things, renamed or replaced if the user
+// may do so.
+func mustBeFile(path string) error {
+	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a file but a folder, a device or a pipe", path)
+	}
+	return nil
+}
+
 func readState(path string) (state, error) {
+	if err := mustBeFile(path); err != nil {
+		return state{}, err
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return state{}, err
@@ -107,6 +120,9 @@ func readState(path string) (state, error) {
 // the same time do not mix their bytes; the last one stays. It is readable by
 // its owner alone, because it tells who this node talked to.
 func writeFile(path string, content []byte) (err error) {
+	if err := mustBeFile(path); err != nil {
+		return err
+	}
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/netip"
@@ -60,6 +61,25 @@ func TestDHTRunAndItsState(t *testing.T) {
 	}
 	if after, err := os.Stat(state); err != nil || !os.SameFile(after, saved) {
 		t.Errorf("the state file was written anew, or %v", err)
+	}
+}
+
+// The last snapshot is of the end, not of when the one before was due.
+func TestDHTRunEndsWithItsLastMoment(t *testing.T) {
+	first := runningNode(t)
+	second := runningNode(t, "--bootstrap", first.addr(t, "dht"), "--json")
+	addr := second.addr(t, "joined")
+	joined := time.Now()
+	for range 20 {
+		mustSucceed(t, "dht", "find-node", "--addr", "127.0.0.1", "--bootstrap", addr, aHash)
+	}
+	passed := time.Since(joined)
+	r := second.stop()
+	var last struct {
+		Uptime float64 `json:"uptime_seconds"`
+	}
+	if err := json.Unmarshal([]byte(r.stdout), &last); err != nil || last.Uptime < passed.Seconds() {
+		t.Errorf("it was up for %v and says (%v)\n%s", passed, err, r.stdout)
 	}
 }
 

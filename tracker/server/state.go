@@ -33,6 +33,10 @@ var errStateFile = errors.New("it is damaged, or no state file of this version")
 // none.
 func (s *Server) loadState() error {
 	path := s.cfg.StateFile
+	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
+		// For root, the renaming below could be that of /dev/null.
+		return fmt.Errorf("tracker: state file: %s is not a file but a folder, a device or a pipe", path)
+	}
 	file, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

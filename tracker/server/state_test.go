@@ -118,6 +118,13 @@ func TestDamagedStateFile(t *testing.T) {
 	if _, err := New(Config{StateFile: folder}); err == nil {
 		t.Error("a folder was read as a file")
 	}
+	device := filepath.Join(folder, "null")
+	if err := os.Symlink(os.DevNull, device); err == nil {
+		_, err := New(Config{StateFile: device})
+		if target, _ := os.Readlink(device); err == nil || target != os.DevNull {
+			t.Errorf("a device was read as a file (%v), and is %q now", err, target)
+		}
+	}
 	lost := newServer(t, Config{StateFile: filepath.Join(folder, "no", "such")})
 	if err := lost.saveState(); err == nil {
 		t.Error("it was saved in a folder that is not there")
