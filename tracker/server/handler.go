@@ -64,6 +64,12 @@ type scratch struct {
 	peers  swarm.Peers
 	hashes []metainfo.InfoHash
 	body   []byte
+
+	// What the front needs besides: the response, and the time of its Date, in
+	// seconds since 1970, with its text.
+	response []byte
+	dateSec  int64
+	date     []byte
 }
 
 // ServeHTTP answers /announce and /scrape, and for people and their tools /
@@ -77,9 +83,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/announce":
-		s.respond(w, r, s.announce)
+		s.respond(w, r, false)
 	case "/scrape":
-		s.respond(w, r, s.scrape)
+		s.respond(w, r, true)
 	case "/":
 		s.servePage(w)
 	case "/stats":
@@ -100,24 +106,35 @@ func (s *Server) servePage(w http.ResponseWriter) {
 		st.Torrents, st.Seeds, st.Leechers, st.Announces, st.Scrapes, st.Refused, time.Duration(st.UptimeSec)*time.Second)
 }
 
-// respond writes what answer makes of the request: an answer, or the failure
-// reason that is the error's text.
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, answer func(*scratch, string, netip.Addr) error) {
+// contentType is bytes, to whoever looks with a browser.
+const contentType = "text/plain; charset=iso-8859-1"
+
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, isScrape bool) {
 	sc := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(sc)
-	sc.body = sc.body[:0]
 	from, err := s.clientAddr(r)
-	if err == nil {
-		err = answer(sc, r.URL.RawQuery, from)
+	s.answer(sc, isScrape, r.URL.RawQuery, from, err)
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
+	w.Write(sc.body)
+}
+
+// answer makes sc.body the answer to an announce or a scrape or, if err is one
+// or there is an error, the failure reason that is its text.
+func (s *Server) answer(sc *scratch, isScrape bool, rawQuery string, from netip.Addr, err error) {
+	sc.body = sc.body[:0]
+	switch {
+	case err != nil:
+	case isScrape:
+		err = s.scrape(sc, rawQuery)
+	default:
+		err = s.announce(sc, rawQuery, from)
 	}
 	if err != nil {
 		s.counters.refused.Add(1)
 		sc.body = appendFailure(sc.body[:0], err.Error())
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=iso-8859-1") // bytes, to whoever looks with a browser
-	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
-	w.Write(sc.body)
 }
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
@@ -129,8 +146,10 @@ func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
 	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(q.req.InfoHash) {
 		return errNotTracked
 	}
-	if q.ip.IsValid() && contains(s.cfg.TrustedIP, from) {
-		from = q.ip
+	if q.ip != "" && contains(s.cfg.TrustedIP, from) {
+		if ip := parseIP(q.ip); ip.IsValid() {
+			from = ip
+		}
 	}
 	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
 	sc.peers.Reset()
@@ -142,7 +161,7 @@ func (s *Server) announce(sc *scratch, rawQuery string, from netip.Addr) error {
 
 // scrape answers one scrape into sc.body. Torrents that are not tracked are
 // left out.
-func (s *Server) scrape(sc *scratch, rawQuery string, _ netip.Addr) (err error) {
+func (s *Server) scrape(sc *scratch, rawQuery string) (err error) {
 	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, s.cfg.MaxScrape); err != nil {
 		return err
 	}
