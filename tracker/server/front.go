@@ -309,7 +309,6 @@ func (f *front) handOver(c *connection, early []byte) {
 	f.mu.Lock()
 	delete(f.waiting, c)
 	f.mu.Unlock()
-	c.SetDeadline(time.Time{})
 	select {
 	case f.odd.conns <- c:
 	case <-f.odd.closed:

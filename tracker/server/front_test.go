@@ -160,11 +160,17 @@ func TestFrontAnswersLikeNetHTTP(t *testing.T) {
 			if !strings.HasPrefix(want, "HTTP/1.") && len(c.raw) > 100 {
 				t.Fatalf("net/http answers %q", want)
 			}
-			if got := exchange(t, dialRun(t, cfg), c.raw, len(c.raw)+1); got != want {
+			ln := listenTCP(t)
+			conn := dialTCP(t, ln)
+			io.WriteString(conn, c.raw) // before it is accepted
+			runOn(t, ln, cfg)
+			if got := exchange(t, conn, "", 1); got != want {
 				t.Errorf("in one piece\n %q, want\n %q", got, want)
 			}
 			for _, pieceLen := range []int{1, 7, 300} {
-				if got := exchange(t, dialRun(t, cfg), c.raw, pieceLen); got != want {
+				ln := listenTCP(t)
+				runOn(t, ln, cfg)
+				if got := exchange(t, dialTCP(t, ln), c.raw, pieceLen); got != want {
 					t.Errorf("in pieces of %d bytes\n %q, want\n %q", pieceLen, got, want)
 				}
 			}
@@ -197,8 +203,8 @@ func dialNetHTTP(t *testing.T, cfg Config) net.Conn {
 	return dialTCP(t, ln)
 }
 
-func dialRun(t *testing.T, cfg Config) net.Conn {
-	ln := listenTCP(t)
+// runOn runs a Server until the test ends.
+func runOn(t *testing.T, ln net.Listener, cfg Config) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	s := newServer(t, cfg)
@@ -209,7 +215,6 @@ func dialRun(t *testing.T, cfg Config) net.Conn {
 			t.Error(err)
 		}
 	})
-	return dialTCP(t, ln)
 }
 
 // readAnswer reads one response and its body.
@@ -241,6 +246,21 @@ func lifetime(conn net.Conn) time.Duration {
 	begin := time.Now()
 	io.Copy(io.Discard, conn)
 	return time.Since(begin)
+}
+
+// A connection that brings its first request with it stays, if it may.
+func TestConnectionsAreKept(t *testing.T) {
+	ln := listenTCP(t)
+	conn := dialTCP(t, ln)
+	defer conn.Close()
+	io.WriteString(conn, rawRequest(announceLine))
+	runOn(t, ln, Config{})
+	r := bufio.NewReader(conn)
+	readAnswer(t, r)
+	for _, line := range []string{announceLine, "GET /healthz HTTP/1.1", announceLine} { // the second makes it net/http's
+		io.WriteString(conn, rawRequest(line))
+		readAnswer(t, r)
+	}
 }
 
 func TestSilentClientsAreCutOff(t *testing.T) {
