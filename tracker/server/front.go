@@ -4,23 +4,12 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/http"
 	"net/netip"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-	"unsafe"
 )
-
-// maxSimpleLen bounds a simple request, in bytes. An announce has 400, and what
-// proxies add seldom fills the rest. It is what a client that waits costs.
-const maxSimpleLen = 2048
-
-// deadlineSlack is how much shorter than idleTimeout a client may be waited
-// for, so that not every request sets a timer.
-const deadlineSlack = time.Second
 
 // retryAccept is how long to wait when the system has no more descriptors or
 // memory for a connection. It is arbitrary: some will be closed by then.
@@ -28,7 +17,8 @@ const retryAccept = 50 * time.Millisecond
 
 // front accepts connections and answers the simple requests on them. A
 // connection with any other request, or a part of one, goes to net/http for
-// good, with what was read of it.
+// good, with what was read of it; net/http then gives it headerTimeout anew, so
+// a slow client has twice that at most.
 type front struct {
 	server *Server
 	odd    *oddListener
@@ -212,156 +202,3 @@ func (f *front) stop(deadline time.Time) {
 	f.mu.Unlock()
 	f.serving.Wait()
 }
-
-// visit is the memory of a connection while it is served here.
-type visit struct {
-	buf      [maxSimpleLen]byte
-	len      int // bytes in buf
-	request  simpleRequest
-	deadline time.Time // what the connection's was set to
-}
-
-// serve answers the simple requests of a connection.
-func (f *front) serve(c *connection) {
-	defer f.serving.Done()
-	if len(c.unsent) > 0 {
-		f.finish(c)
-		return
-	}
-	v := f.visits.Get().(*visit)
-	defer f.visits.Put(v)
-	v.len, v.deadline = 0, time.Time{}
-	if f.converse(c, v) {
-		f.handOver(c, v.buf[:v.len])
-	} else {
-		c.Close()
-	}
-}
-
-// finish ends a connection whose client takes its answer slowly.
-func (f *front) finish(c *connection) {
-	defer c.Close()
-	if c.SetDeadline(time.Now().Add(requestTimeout)); !f.stopping.Load() {
-		c.Write(c.unsent)
-	}
-}
-
-// converse reads and answers until the connection is to be closed, or until a
-// request is odd. Then v.buf has what there is of it.
-func (f *front) converse(c *connection, v *visit) (odd bool) {
-	timeout := headerTimeout
-	for {
-		if v.setDeadline(c, timeout); f.stopping.Load() {
-			return false
-		}
-		n, err := c.Read(v.buf[:])
-		if err != nil || n == 0 {
-			return false
-		}
-		v.len = n
-		for v.len > 0 {
-			done, err := f.answerOne(c, v)
-			if err != nil {
-				return false
-			}
-			if !done {
-				return true
-			}
-			if v.request.close {
-				return false
-			}
-		}
-		timeout = idleTimeout
-	}
-}
-
-// setDeadline gives a client the time to ask, and to take the answer.
-func (v *visit) setDeadline(c *connection, timeout time.Duration) {
-	deadline := time.Now().Add(timeout)
-	if deadline.Sub(v.deadline) > deadlineSlack {
-		v.deadline = deadline
-		c.SetDeadline(deadline)
-	}
-}
-
-// answerOne answers the request at the front of v.buf and removes it; done is
-// false if it is odd.
-func (f *front) answerOne(c *connection, v *visit) (done bool, err error) {
-	requestLen := v.request.parse(asString(v.buf[:v.len]))
-	if requestLen == 0 {
-		return false, nil
-	}
-	sc := f.server.scratch.Get().(*scratch)
-	defer f.server.scratch.Put(sc)
-	f.server.respondSimple(sc, &v.request, c.from)
-	v.len = copy(v.buf[:], v.buf[requestLen:v.len])
-	_, err = c.Write(sc.response)
-	return true, err
-}
-
-// asString is b as a string, without a copy. It is good until b changes, and
-// nothing of a request is kept as a string.
-func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
-
-// handOver has net/http go on with a connection of which early was read.
-func (f *front) handOver(c *connection, early []byte) {
-	c.early = append([]byte(nil), early...)
-	f.mu.Lock()
-	delete(f.waiting, c)
-	f.mu.Unlock()
-	select {
-	case f.odd.conns <- c:
-	case <-f.odd.closed:
-		c.Close()
-	}
-}
-
-// respondSimple makes sc.response the response to r, as net/http would write
-// it.
-func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
-	from, err := s.asker(remote, r.forwarded)
-	s.answer(sc, r.scrape, r.query, from, err)
-	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
-	b = strconv.AppendInt(b, int64(len(sc.body)), 10)
-	b = append(b, "\r\nContent-Type: "+contentType+"\r\nDate: "...)
-	b = sc.appendDate(b, time.Now())
-	if r.close {
-		b = append(b, "\r\nConnection: close"...)
-	}
-	b = append(b, "\r\n\r\n"...)
-	sc.response = append(b, sc.body...)
-}
-
-// appendDate appends now as HTTP writes it, which changes once a second.
-func (sc *scratch) appendDate(b []byte, now time.Time) []byte {
-	if sec := now.Unix(); sec != sc.dateSec {
-		sc.dateSec = sec
-		sc.date = now.UTC().AppendFormat(sc.date[:0], http.TimeFormat)
-	}
-	return append(b, sc.date...)
-}
-
-// oddListener is where net/http finds the connections that the front leaves to
-// it.
-type oddListener struct {
-	addr   net.Addr
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *oddListener) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conns:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *oddListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *oddListener) Addr() net.Addr { return l.addr }

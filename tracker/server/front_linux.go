@@ -34,6 +34,7 @@ func (f *front) acceptAll(ctx context.Context, ln net.Listener) error {
 		return err
 	}
 	defer ln.Close()
+	defer file.Close()
 	defer context.AfterFunc(ctx, func() { file.Close() })()
 	raw, err := file.SyscallConn()
 	if err != nil {

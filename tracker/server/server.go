@@ -51,8 +51,8 @@ const (
 	stopTimeout = time.Second
 )
 
-// maxHeaderLen bounds a request's line and header, in bytes: 8 KiB, of which
-// net/http adds 4 KiB by itself. An announce is 400 bytes, a scrape of
+// maxHeaderLen bounds a request's line and header, in bytes, where the front
+// leaves it to net/http: 8 KiB, of which net/http adds 4 KiB by itself. An announce is 400 bytes, a scrape of
 // 100 torrents 7 KiB.
 const maxHeaderLen = 8<<10 - 4<<10
 
@@ -127,7 +127,7 @@ func (c *Config) validate() error {
 }
 
 // Server is a tracker. It is an http.Handler, safe for concurrent use; Run
-// also serves it.
+// serves it, faster than net/http would.
 type Server struct {
 	cfg      Config
 	begin    time.Time

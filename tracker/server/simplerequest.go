@@ -1,6 +1,13 @@
 package server
 
-import "strings"
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+)
 
 // simpleRequest is a request that the front answers itself. Its strings are
 // parts of what was parsed.
@@ -148,4 +155,33 @@ func isSimpleHost(s string) bool {
 
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// asString is b as a string, without a copy. It is good until b changes, and
+// nothing of a request is kept as a string.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// respondSimple makes sc.response the response to r, as net/http would write
+// it.
+func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
+	from, err := s.asker(remote, r.forwarded)
+	s.answer(sc, r.scrape, r.query, from, err)
+	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(sc.body)), 10)
+	b = append(b, "\r\nContent-Type: "+contentType+"\r\nDate: "...)
+	b = sc.appendDate(b, time.Now())
+	if r.close {
+		b = append(b, "\r\nConnection: close"...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	sc.response = append(b, sc.body...)
+}
+
+// appendDate appends now as HTTP writes it, which changes once a second.
+func (sc *scratch) appendDate(b []byte, now time.Time) []byte {
+	if sec := now.Unix(); sec != sc.dateSec {
+		sc.dateSec = sec
+		sc.date = now.UTC().AppendFormat(sc.date[:0], http.TimeFormat)
+	}
+	return append(b, sc.date...)
 }
