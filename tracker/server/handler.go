@@ -64,6 +64,12 @@ type scratch struct {
 	peers  swarm.Peers
 	hashes []metainfo.InfoHash
 	body   []byte
+
+	// What the front needs besides: the response, and the time of its Date, in
+	// seconds since 1970, with its text.
+	response []byte
+	dateSec  int64
+	date     []byte
 }
 
 // ServeHTTP answers /announce and /scrape (on a private tracker behind a key,
@@ -79,9 +85,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, path := s.splitKey(r.URL.Path)
 	switch path {
 	case "/announce":
-		s.respond(w, r, key, s.announce)
+		s.respond(w, r, key, false)
 	case "/scrape":
-		s.respond(w, r, key, s.scrape)
+		s.respond(w, r, key, true)
 	case "/":
 		s.servePage(w)
 	case "/stats":
@@ -102,24 +108,35 @@ func (s *Server) servePage(w http.ResponseWriter) {
 		st.Torrents, st.Seeds, st.Leechers, st.Announces, st.Scrapes, st.Refused, time.Duration(st.UptimeSec)*time.Second)
 }
 
-// respond writes what answer makes of the request: an answer, or the failure
-// reason that is the error's text.
-func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, answer func(*scratch, string, string, netip.Addr) error) {
+// contentType is bytes, to whoever looks with a browser.
+const contentType = "text/plain; charset=iso-8859-1"
+
+func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, isScrape bool) {
 	sc := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(sc)
-	sc.body = sc.body[:0]
 	from, err := s.clientAddr(r)
-	if err == nil {
-		err = answer(sc, key, r.URL.RawQuery, from)
+	s.answer(sc, key, isScrape, r.URL.RawQuery, from, err)
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
+	w.Write(sc.body)
+}
+
+// answer makes sc.body the answer to an announce or a scrape or, if err is one
+// or there is an error, the failure reason that is its text.
+func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string, from netip.Addr, err error) {
+	sc.body = sc.body[:0]
+	switch {
+	case err != nil:
+	case isScrape:
+		err = s.scrape(sc, key, rawQuery)
+	default:
+		err = s.announce(sc, key, rawQuery, from)
 	}
 	if err != nil {
 		s.counters.refused.Add(1)
 		sc.body = appendFailure(sc.body[:0], err.Error())
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=iso-8859-1") // bytes, to whoever looks with a browser
-	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
-	w.Write(sc.body)
 }
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
@@ -131,8 +148,10 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(q.req.InfoHash) {
 		return errNotTracked
 	}
-	if q.ip.IsValid() && contains(s.cfg.TrustedIP, from) {
-		from = q.ip
+	if q.ip != "" && contains(s.cfg.TrustedIP, from) {
+		if ip := parseIP(q.ip); ip.IsValid() {
+			from = ip
+		}
 	}
 	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
 	if s.cfg.Private != nil {
@@ -149,7 +168,7 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 
 // scrape answers one scrape into sc.body. Torrents that are not tracked are
 // left out.
-func (s *Server) scrape(sc *scratch, key, rawQuery string, _ netip.Addr) (err error) {
+func (s *Server) scrape(sc *scratch, key, rawQuery string) (err error) {
 	if s.cfg.Private != nil {
 		if err := s.cfg.Private.Check(key); err != nil {
 			return err

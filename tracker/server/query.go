@@ -36,7 +36,7 @@ var (
 // announceQuery is the query of an announce.
 type announceQuery struct {
 	req     tracker.Request // its Addr without the address
-	ip      netip.Addr      // of the ip parameter; invalid if there is none or it is a name
+	ip      string          // the ip parameter as it came: see parseIP
 	hasHash bool
 	hasID   bool
 	hasPort bool
@@ -104,7 +104,7 @@ func (q *announceQuery) set(key, value string) (err error) {
 		key, _ := strconv.ParseUint(value, 16, 32) // BEP 7 leaves its form open; ours is this
 		r.Key = uint32(key)
 	case "ip":
-		q.ip = parseIP(value)
+		q.ip = value
 	}
 	return err
 }
@@ -181,7 +181,7 @@ func parseNumWant(s string) int {
 }
 
 // parseIP reads the ip parameter: an address, whose colons may be escaped.
-// Names are not looked up.
+// The result is invalid for anything else; names are not looked up.
 func parseIP(s string) netip.Addr {
 	ip, err := netip.ParseAddr(strings.NewReplacer("%3A", ":", "%3a", ":").Replace(s))
 	if err != nil || ip.IsUnspecified() || ip.IsMulticast() {

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
@@ -113,21 +112,7 @@ func (b *udpBatch) len() int { return b.num }
 
 // packet returns the packet at i and its sender.
 func (b *udpBatch) packet(i int) ([]byte, netip.AddrPort) {
-	return b.requests[i][:b.in[i].len], b.sender(i)
-}
-
-// sender reads an address as the kernel writes it: the port in network byte
-// order, whatever that of the machine.
-func (b *udpBatch) sender(i int) netip.AddrPort {
-	name := &b.names[i]
-	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&name.Port))[:])
-	switch name.Family {
-	case unix.AF_INET:
-		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(name)).Addr), port)
-	case unix.AF_INET6:
-		return netip.AddrPortFrom(netip.AddrFrom16(name.Addr), port)
-	}
-	return netip.AddrPort{}
+	return b.requests[i][:b.in[i].len], addrPortOf(&b.names[i])
 }
 
 // room is where the answer to the packet at i goes.

@@ -1,0 +1,187 @@
+package server
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+)
+
+// simpleRequest is a request that the front answers itself. Its strings are
+// parts of what was parsed.
+type simpleRequest struct {
+	scrape    bool // else it is an announce
+	query     string
+	close     bool     // the client wants the connection to be closed
+	forwarded []string // the values of X-Forwarded-For
+	hosts     int
+}
+
+const lineEnd = "\r\n"
+
+// parse reads a simple request from the front of s and returns its length in
+// bytes, or 0 if there is none: a whole HTTP/1.1 GET of /announce or /scrape
+// with a query, without a body, and with nothing odd in its header. All else is
+// left to net/http, so that odd requests are understood in one place only. What
+// parse takes, net/http would have taken, and read in the same way
+// (FuzzSimpleRequest).
+func (r *simpleRequest) parse(s string) int {
+	*r = simpleRequest{forwarded: r.forwarded[:0]}
+	line, rest, ok := strings.Cut(s, lineEnd)
+	if !ok || !r.parseRequestLine(line) {
+		return 0
+	}
+	for {
+		if line, rest, ok = strings.Cut(rest, lineEnd); !ok {
+			return 0
+		}
+		if line == "" {
+			break
+		}
+		if !r.parseField(line) {
+			return 0
+		}
+	}
+	// RFC 9112, 3.2: "A server MUST respond with a 400 (Bad Request) status
+	// code to any HTTP/1.1 request message that lacks a Host header field and
+	// to any request message that contains more than one".
+	if r.hosts != 1 {
+		return 0
+	}
+	return len(s) - len(rest)
+}
+
+func (r *simpleRequest) parseRequestLine(line string) bool {
+	target, ok := strings.CutSuffix(line, " HTTP/1.1")
+	if !ok {
+		return false
+	}
+	if r.query, ok = strings.CutPrefix(target, "GET /announce?"); ok {
+		return isPrintable(r.query, '!')
+	}
+	r.scrape = true
+	r.query, ok = strings.CutPrefix(target, "GET /scrape?")
+	return ok && isPrintable(r.query, '!')
+}
+
+// parseField reads a line of the header. Those that give the request a body,
+// or ask for another protocol, are odd.
+func (r *simpleRequest) parseField(line string) bool {
+	name, value, ok := strings.Cut(line, ":")
+	if !ok || !isSimpleName(name) || !isPrintable(value, ' ') {
+		return false
+	}
+	value = strings.Trim(value, " ")
+	switch len(name) { // most names need not be compared
+	case len("host"):
+		if isFolded(name, "host") {
+			r.hosts++
+			return isSimpleHost(value)
+		}
+	case len("connection"):
+		if isFolded(name, "connection") {
+			r.close = r.close || isFolded(value, "close")
+			return isFolded(value, "close") || isFolded(value, "keep-alive")
+		}
+	case len("x-forwarded-for"):
+		if isFolded(name, "x-forwarded-for") {
+			r.forwarded = append(r.forwarded, value)
+		}
+	case len("expect"):
+		return !isFolded(name, "expect")
+	case len("upgrade"): // and of trailer
+		return !isFolded(name, "upgrade") && !isFolded(name, "trailer")
+	case len("content-length"):
+		return !isFolded(name, "content-length")
+	case len("transfer-encoding"):
+		return !isFolded(name, "transfer-encoding")
+	}
+	return true
+}
+
+// isPrintable reports whether s has neither control characters nor other
+// characters below least. Bytes above 0x7f are none: some clients send the
+// info-hash raw.
+func isPrintable(s string, least byte) bool {
+	for i := range len(s) {
+		if s[i] < least || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// isFolded reports whether s is lower, but for the case of ASCII letters. It
+// is not strings.EqualFold, which takes the long s (U+017F) for an s.
+func isFolded(s, lower string) bool {
+	if len(s) != len(lower) {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// isSimpleName reports whether s is a name of a field as they usually are. RFC
+// 9110, 5.1, allows more.
+func isSimpleName(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && s[i] != '-' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isSimpleHost reports whether s is made as a name or an address, with or
+// without a port.
+func isSimpleHost(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && strings.IndexByte(".:-_[]", s[i]) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isAlnum(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// asString is b as a string, without a copy. It is good until b changes, and
+// nothing of a request is kept as a string.
+func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// respondSimple makes sc.response the response to r, as net/http would write
+// it.
+func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
+	from, err := s.asker(remote, r.forwarded)
+	s.answer(sc, "", r.scrape, r.query, from, err)
+	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(sc.body)), 10)
+	b = append(b, "\r\nContent-Type: "+contentType+"\r\nDate: "...)
+	b = sc.appendDate(b, time.Now())
+	if r.close {
+		b = append(b, "\r\nConnection: close"...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	sc.response = append(b, sc.body...)
+}
+
+// appendDate appends now as HTTP writes it, which changes once a second.
+func (sc *scratch) appendDate(b []byte, now time.Time) []byte {
+	if sec := now.Unix(); sec != sc.dateSec {
+		sc.dateSec = sec
+		sc.date = now.UTC().AppendFormat(sc.date[:0], http.TimeFormat)
+	}
+	return append(b, sc.date...)
+}
