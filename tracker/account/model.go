@@ -88,7 +88,7 @@ func (u *User) Validate() error {
 	case strings.ContainsFunc(u.Name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
 	}):
-		return fmt.Errorf("the name %q has characters other than letters, digits, and - _ .", u.Name)
+		return fmt.Errorf("the name %q has characters other than letters, digits, hyphens, underscores and dots", u.Name)
 	case u.Role > Admin || u.State > Disabled:
 		return errors.New("there is no such role or state")
 	}
