@@ -159,11 +159,7 @@ func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args
 	if err := mustBeNew(output); err != nil {
 		return err
 	}
-	settings, err := st.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	base, err := account.ParseBase(settings.URL)
+	base, err := announceBase(ctx, st)
 	if err != nil {
 		return err
 	}

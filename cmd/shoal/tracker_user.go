@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -99,6 +100,10 @@ func (r *trackerUser) add(ctx context.Context, e *env, st *sqlite.Store, args []
 	if err != nil {
 		return usagef("--role: %v", err)
 	}
+	base, err := announceBase(ctx, st)
+	if err != nil {
+		return err
+	}
 	key := account.NewKey()
 	u := account.User{Name: args[0], Role: role, Slots: r.slots, CreatedAt: time.Now()}
 	if r.invite == "" {
@@ -113,20 +118,21 @@ func (r *trackerUser) add(ctx context.Context, e *env, st *sqlite.Store, args []
 	if err != nil {
 		return err
 	}
-	return r.printKey(ctx, e, st, u.Name, key)
+	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)})
+}
+
+// announceBase is what announce URLs begin with. It is asked for before anything
+// is changed, because a key that cannot be printed is lost.
+func announceBase(ctx context.Context, st *sqlite.Store) (*url.URL, error) {
+	settings, err := st.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return account.ParseBase(settings.URL)
 }
 
 // printKey prints where a user announces.
-func (r *trackerUser) printKey(ctx context.Context, e *env, st *sqlite.Store, name string, key account.Key) error {
-	settings, err := st.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	base, err := account.ParseBase(settings.URL)
-	if err != nil {
-		return err
-	}
-	result := userKeyJSON{name, account.AnnounceURL(base, key)}
+func (r *trackerUser) printKey(e *env, result userKeyJSON) error {
 	if r.json {
 		return e.printJSON(result)
 	}
@@ -199,9 +205,13 @@ func (r *trackerUser) rotateKey(ctx context.Context, e *env, st *sqlite.Store, a
 	if err != nil {
 		return err
 	}
+	base, err := announceBase(ctx, st)
+	if err != nil {
+		return err
+	}
 	key := account.NewKey()
 	if err := st.RotateKey(ctx, u.ID, key.Hash()); err != nil {
 		return err
 	}
-	return r.printKey(ctx, e, st, u.Name, key)
+	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)})
 }

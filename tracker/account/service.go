@@ -157,10 +157,9 @@ func (s *Service) tick(ctx context.Context) {
 	s.mu.Lock()
 	s.ledger.Expire(s.now())
 	s.mu.Unlock()
-	now := s.now()
-	s.tell(&s.flushError, now, s.flush(ctx), "the database does not take the sums; they wait in memory")
-	s.tell(&s.loadError, now, s.reloadIfChanged(ctx), "the tables could not be read again; changes of users and torrents wait")
-	s.tell(&s.logError, now, s.writeLog(), "the announce log is not written")
+	s.tell(ctx, &s.flushError, s.flush(ctx), "the database does not take the sums; they wait in memory")
+	s.tell(ctx, &s.loadError, s.reloadIfChanged(ctx), "the tables could not be read again; changes of users and torrents wait")
+	s.tell(ctx, &s.logError, s.writeLog(), "the announce log is not written")
 }
 
 func (s *Service) stop(ctx context.Context) error {
@@ -226,9 +225,13 @@ type problem struct {
 	toldAt time.Duration
 }
 
-// tell logs the first failure, one a minute afterwards, and the end.
-func (s *Service) tell(p *problem, now time.Duration, err error, what string) {
+// tell logs the first failure, one a minute afterwards, and the end. What ctx
+// has interrupted is no failure.
+func (s *Service) tell(ctx context.Context, p *problem, err error, what string) {
+	now := s.now()
 	switch {
+	case ctx.Err() != nil:
+		return
 	case err == nil && p.lasts:
 		s.cfg.Logger.Info("account: it works again", "after", what)
 	case err != nil && (!p.lasts || now-p.toldAt >= complainEvery):
