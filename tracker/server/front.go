@@ -43,7 +43,7 @@ func newFront(s *Server, ln net.Listener) *front {
 		waiting: make(map[*connection]struct{}),
 		perAddr: make(map[netip.Prefix]int),
 	}
-	f.visits.New = func() any { return new(visit) }
+	f.visits.New = func() any { return &visit{request: simpleRequest{keyed: s.cfg.Private != nil}} }
 	return f
 }
 

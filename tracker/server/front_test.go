@@ -412,10 +412,16 @@ func TestAcceptingGoesOn(t *testing.T) {
 // same.
 func FuzzSimpleRequest(f *testing.F) {
 	for _, c := range frontCases {
-		f.Add(c.raw)
+		f.Add(c.raw, false)
 	}
-	f.Fuzz(func(t *testing.T, raw string) {
-		var got simpleRequest
+	f.Add(rawRequest("GET /0123456789abcdef"+announceOf(idA, 1, "")+" HTTP/1.1"), true)
+	f.Add(rawRequest("GET //scrape?info_hash="+hashA+" HTTP/1.1"), true)
+	open, private := newServer(f, Config{}), newServer(f, Config{Private: new(fakePrivate)})
+	f.Fuzz(func(t *testing.T, raw string, keyed bool) {
+		got, s := simpleRequest{keyed: keyed}, open
+		if keyed {
+			s = private
+		}
 		requestLen := got.parse(raw)
 		if requestLen == 0 {
 			return
@@ -429,7 +435,10 @@ func FuzzSimpleRequest(f *testing.F) {
 		if got.scrape {
 			path = "/scrape"
 		}
-		if want.Method != "GET" || want.URL.Path != path || want.URL.RawQuery != got.query || want.Close != got.close ||
+		if key, rest := s.splitKey(want.URL.Path); key != got.key || rest != path {
+			t.Fatalf("%+v, net/http %+v", got, want)
+		}
+		if want.Method != "GET" || want.URL.RawQuery != got.query || want.Close != got.close ||
 			!want.ProtoAtLeast(1, 1) || want.ContentLength != 0 || want.TransferEncoding != nil || want.Host == "" ||
 			!slices.Equal(want.Header.Values("X-Forwarded-For"), got.forwarded) {
 			t.Fatalf("%+v, net/http %+v", got, want)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/shoal-bt/shoal/tracker"
@@ -56,6 +58,34 @@ func TestPrivate(t *testing.T) {
 		of.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != http.StatusNotFound {
 			t.Errorf("%s: status %d", path, w.Code)
+		}
+	}
+}
+
+// The front answers announces with a key itself; in other modes a path with one
+// is no announce.
+func TestPrivateFront(t *testing.T) {
+	raw := rawRequest("GET /sesame" + announceOf(idA, 7, "") + " HTTP/1.1")
+	if n := new(simpleRequest).parse(raw); n != 0 {
+		t.Errorf("simple for %d bytes", n)
+	}
+	private := &fakePrivate{key: "sesame"}
+	s := newServer(t, Config{Private: private})
+	for _, c := range []struct {
+		raw     string
+		refused bool
+	}{
+		{raw, false},
+		{rawRequest("GET /wrong" + announceOf(idA, 7, "") + " HTTP/1.1"), true},
+		{rawRequest("GET " + announceOf(idA, 7, "") + " HTTP/1.1"), true},
+	} {
+		r, sc := simpleRequest{keyed: true}, new(scratch)
+		if n := r.parse(c.raw); n != len(c.raw) {
+			t.Errorf("%q: simple for %d bytes", c.raw, n)
+		}
+		s.respondSimple(sc, &r, netip.MustParseAddr("10.0.0.1"))
+		if strings.Contains(string(sc.body), errFakeKey.Error()) != c.refused {
+			t.Errorf("%q: %q", c.raw, sc.body)
 		}
 	}
 }

@@ -12,7 +12,12 @@ import (
 // simpleRequest is a request that the front answers itself. Its strings are
 // parts of what was parsed.
 type simpleRequest struct {
-	scrape    bool // else it is an announce
+	// keyed is set before parse: a key may stand in the path, as on a private
+	// tracker.
+	keyed bool
+
+	key       string // empty if there is none
+	scrape    bool   // else it is an announce
 	query     string
 	close     bool     // the client wants the connection to be closed
 	forwarded []string // the values of X-Forwarded-For
@@ -28,7 +33,7 @@ const lineEnd = "\r\n"
 // parse takes, net/http would have taken, and read in the same way
 // (FuzzSimpleRequest).
 func (r *simpleRequest) parse(s string) int {
-	*r = simpleRequest{forwarded: r.forwarded[:0]}
+	*r = simpleRequest{keyed: r.keyed, forwarded: r.forwarded[:0]}
 	line, rest, ok := strings.Cut(s, lineEnd)
 	if !ok || !r.parseRequestLine(line) {
 		return 0
@@ -58,12 +63,32 @@ func (r *simpleRequest) parseRequestLine(line string) bool {
 	if !ok {
 		return false
 	}
-	if r.query, ok = strings.CutPrefix(target, "GET /announce?"); ok {
+	if target, ok = strings.CutPrefix(target, "GET /"); !ok {
+		return false
+	}
+	if r.keyed {
+		r.key, target = cutSimpleKey(target)
+	}
+	if r.query, ok = strings.CutPrefix(target, "announce?"); ok {
 		return isPrintable(r.query, '!')
 	}
 	r.scrape = true
-	r.query, ok = strings.CutPrefix(target, "GET /scrape?")
+	r.query, ok = strings.CutPrefix(target, "scrape?")
 	return ok && isPrintable(r.query, '!')
+}
+
+// cutSimpleKey cuts off a key of letters and digits, as Server.splitKey does.
+func cutSimpleKey(target string) (key, rest string) {
+	for i := range len(target) {
+		switch {
+		case isAlnum(target[i]):
+		case target[i] == '/' && i > 0:
+			return target[:i], target[i+1:]
+		default:
+			return "", target
+		}
+	}
+	return "", target
 }
 
 // parseField reads a line of the header. Those that give the request a body,
@@ -165,7 +190,7 @@ func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 // it.
 func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
 	from, err := s.asker(remote, r.forwarded)
-	s.answer(sc, "", r.scrape, r.query, from, err)
+	s.answer(sc, r.key, r.scrape, r.query, from, err)
 	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(sc.body)), 10)
 	b = append(b, "\r\nContent-Type: "+contentType+"\r\nDate: "...)
