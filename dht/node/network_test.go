@@ -320,24 +320,3 @@ func heapBytes() int64 {
 	runtime.ReadMemStats(&stats)
 	return int64(stats.HeapAlloc)
 }
-
-// Whoever waits for a node to join does not wait for the retries of silent
-// nodes, which the join still makes.
-func TestReadyBeforeRetries(t *testing.T) {
-	w := newWorld(t, 1)
-	w.populate(60, false)
-	w.kill(0.3)
-	h := w.add(Config{}, publicAddr(5000, false))
-	start := w.now
-	w.receive(h, Input{Kind: InNodes, Addrs: []netip.AddrPort{w.alive().addr}})
-	w.run(time.Minute)
-	for i, out := range h.outs {
-		if out.Kind == OutReady {
-			if after := h.at[i] - start; after > 3*time.Second {
-				t.Errorf("ready after %v", after)
-			}
-			return
-		}
-	}
-	t.Error("never ready")
-}

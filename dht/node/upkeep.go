@@ -64,8 +64,8 @@ func (n *Node) lookupEnded(now time.Duration, l *lookup) {
 	}
 }
 
-// becomeReady tells that the node has joined. It does not wait for the retries of
-// silent nodes, which take seconds.
+// becomeReady tells that the node has joined. It does not wait for retries behind
+// the end of the join.
 func (n *Node) becomeReady() {
 	if !n.ready && !n.isEmpty() {
 		n.ready = true

@@ -132,7 +132,7 @@ func (w *walk) step(now time.Duration) {
 		return
 	}
 	w.send(now)
-	if !w.converged && (w.closestAnswered() || w.running == w.retries() && w.atEnd()) {
+	if !w.converged && (w.closestAnswered() || w.running == 0 && w.atEnd()) {
 		w.converge(now)
 		w.send(now)
 	}
@@ -247,18 +247,6 @@ func (w *walk) closestAnswered() bool {
 func (w *walk) atEnd() bool {
 	c := w.next()
 	return !w.maySend() || len(w.seeds) == 0 && (c == nil || c.tries > 0)
-}
-
-// retries returns how many of the queries that run are second ones to silent
-// nodes. Where there are fewer living nodes than a lookup is to end at, they must
-// not hold it up either.
-func (w *walk) retries() (count int) {
-	for i := range w.candidates {
-		if c := &w.candidates[i]; c.silent() {
-			count += int(c.running)
-		}
-	}
-	return count
 }
 
 func (w *walk) converge(now time.Duration) {
