@@ -1,4 +1,4 @@
-package dht_test
+package dht
 
 import (
 	"bytes"
@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/net/ipv4"
-
-	"github.com/shoal-bt/shoal/dht"
 )
 
 // BenchmarkServeGetPeers counts the queries that a node answers through its
@@ -20,14 +18,14 @@ import (
 func BenchmarkServeGetPeers(b *testing.B) {
 	others := startNetwork(b, loopback4, 16)
 	b.Run("shoal", func(b *testing.B) {
-		s := startShoal(b, dht.Config{Bind: loopback4, MaxReplies: -1}, others[0].Addrs()[0])
+		s := startShoal(b, Config{Bind: loopback4, MaxReplies: -1}, others[0].Addrs()[0])
 		awaitNodes(b, func() int { return s.Stats().IPv4.NumNodes }, 8)
 		benchmarkGetPeers(b, s.Addrs()[0])
 	})
 	b.Run("anacrolix", func(b *testing.B) {
 		s := startAnacrolix(b, loopback4, others[0].Addrs()[0])
 		awaitNodes(b, s.NumNodes, 8)
-		benchmarkGetPeers(b, addrOf(s))
+		benchmarkGetPeers(b, theirAddr(s))
 	})
 }
 

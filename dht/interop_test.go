@@ -1,7 +1,6 @@
-package dht_test
+package dht
 
 import (
-	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	anacrolix "github.com/anacrolix/dht/v2"
 	"github.com/anacrolix/dht/v2/bep44"
@@ -19,51 +17,26 @@ import (
 	"github.com/anacrolix/torrent/bencode"
 	"golang.org/x/time/rate"
 
-	"github.com/shoal-bt/shoal/dht"
 	"github.com/shoal-bt/shoal/dht/krpc"
 	"github.com/shoal-bt/shoal/dht/node"
 )
 
-// tooLong is when a test that waits for something gives up.
-const tooLong = 30 * time.Second
-
-var (
-	loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
-	loopback6 = netip.IPv6Loopback()
-)
-
-func testContext(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
-	tb.Cleanup(cancel)
-	return ctx
-}
-
 // startShoal starts a node that joins through others, and nobody else.
-func startShoal(tb testing.TB, cfg dht.Config, others ...netip.AddrPort) *dht.Server {
+func startShoal(tb testing.TB, cfg Config, others ...netip.AddrPort) *Server {
 	tb.Helper()
-	cfg.Bootstrap = []string{}
+	var bootstrap []string
 	for _, other := range others {
-		cfg.Bootstrap = append(cfg.Bootstrap, other.String())
+		bootstrap = append(bootstrap, other.String())
 	}
-	s, err := dht.New(cfg)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		if err := s.Close(testContext(tb)); err != nil {
-			tb.Errorf("close: %v", err)
-		}
-	})
-	return s
+	return newTestServer(tb, cfg, bootstrap...)
 }
 
 // startNetwork starts nodes that have joined through the first of them.
-func startNetwork(tb testing.TB, bind netip.Addr, count int) []*dht.Server {
+func startNetwork(tb testing.TB, bind netip.Addr, count int) []*Server {
 	tb.Helper()
-	servers := []*dht.Server{startShoal(tb, dht.Config{Bind: bind})}
+	servers := []*Server{startShoal(tb, Config{Bind: bind})}
 	for range count - 1 {
-		servers = append(servers, startShoal(tb, dht.Config{Bind: bind}, servers[0].Addrs()[0]))
+		servers = append(servers, startShoal(tb, Config{Bind: bind}, servers[0].Addrs()[0]))
 	}
 	for _, s := range servers {
 		awaitReady(tb, s)
@@ -125,7 +98,7 @@ func (p *peerStore) GetPeers(hash peer_store.InfoHash) []theirkrpc.NodeAddr {
 	return slices.Clone(p.peers[hash])
 }
 
-func addrOf(s *anacrolix.Server) netip.AddrPort {
+func theirAddr(s *anacrolix.Server) netip.AddrPort {
 	return s.Addr().(*net.UDPAddr).AddrPort()
 }
 
@@ -135,38 +108,22 @@ func awaitNodes(tb testing.TB, numNodes func() int, want int) {
 	eventually(tb, "enough nodes to be known", func() bool { return numNodes() >= want })
 }
 
-// eventually waits until something is so. The other make stores what it is
-// told after it has said so.
-func eventually(tb testing.TB, what string, isSo func() bool) {
-	tb.Helper()
-	ctx := testContext(tb)
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for !isSo() {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			tb.Fatalf("waited too long for %s", what)
-		}
-	}
-}
-
 // mixedNetwork is a network of both makes, whose nodes have joined through
 // some of the other.
 type mixedNetwork struct {
-	shoals     []*dht.Server
+	shoals     []*Server
 	anacrolixs []*anacrolix.Server
 }
 
 func startMixed(tb testing.TB, bind netip.Addr) *mixedNetwork {
 	tb.Helper()
-	root := startShoal(tb, dht.Config{Bind: bind})
-	net := &mixedNetwork{shoals: []*dht.Server{root}}
+	root := startShoal(tb, Config{Bind: bind})
+	net := &mixedNetwork{shoals: []*Server{root}}
 	for range 4 {
 		net.anacrolixs = append(net.anacrolixs, startAnacrolix(tb, bind, root.Addrs()[0]))
 	}
 	for i := range 3 {
-		s := startShoal(tb, dht.Config{Bind: bind}, addrOf(net.anacrolixs[i]))
+		s := startShoal(tb, Config{Bind: bind}, theirAddr(net.anacrolixs[i]))
 		awaitReady(tb, s)
 		net.shoals = append(net.shoals, s)
 	}
@@ -183,7 +140,7 @@ func (net *mixedNetwork) introduce(tb testing.TB) {
 		all = append(all, s.Addrs()[0])
 	}
 	for _, s := range net.anacrolixs {
-		all = append(all, addrOf(s))
+		all = append(all, theirAddr(s))
 	}
 	for i, s := range net.shoals {
 		others := slices.Delete(slices.Clone(all), i, i+1)
@@ -194,12 +151,12 @@ func (net *mixedNetwork) introduce(tb testing.TB) {
 	}
 }
 
-func numNodes(s *dht.Server) int {
+func numNodes(s *Server) int {
 	stats := s.Stats()
 	return stats.IPv4.NumNodes + stats.IPv6.NumNodes
 }
 
-func awaitReady(tb testing.TB, s *dht.Server) {
+func awaitReady(tb testing.TB, s *Server) {
 	tb.Helper()
 	select {
 	case <-s.Ready():
@@ -208,22 +165,8 @@ func awaitReady(tb testing.TB, s *dht.Server) {
 	}
 }
 
-// forEachFamily runs a test over IPv4 and over IPv6.
-func forEachFamily(t *testing.T, test func(t *testing.T, bind netip.Addr)) {
-	for name, bind := range map[string]netip.Addr{"IPv4": loopback4, "IPv6": loopback6} {
-		t.Run(name, func(t *testing.T) {
-			conn, err := net.ListenPacket("udp", netip.AddrPortFrom(bind, 0).String())
-			if err != nil {
-				t.Skipf("this machine has no %v: %v", bind, err)
-			}
-			conn.Close()
-			test(t, bind)
-		})
-	}
-}
-
 // shoalPeers are the peers that one of ours finds.
-func shoalPeers(tb testing.TB, s *dht.Server, hash krpc.ID) (peers []netip.AddrPort) {
+func shoalPeers(tb testing.TB, s *Server, hash krpc.ID) (peers []netip.AddrPort) {
 	tb.Helper()
 	_, err := s.Lookup(testContext(tb), node.Request{Method: krpc.GetPeers, Target: hash}, func(_ netip.AddrPort, r node.Reply) {
 		peers = append(peers, r.Peers...)
@@ -284,8 +227,8 @@ func TestInteropStorage(t *testing.T) {
 		store := startAnacrolix(t, bind)
 		hash := krpc.ID{7}
 		// Read-only nodes are in nobody's table and keep nothing.
-		first := startShoal(t, dht.Config{Bind: bind, ReadOnly: true}, addrOf(store))
-		second := startShoal(t, dht.Config{Bind: bind, ReadOnly: true}, addrOf(store))
+		first := startShoal(t, Config{Bind: bind, ReadOnly: true}, theirAddr(store))
+		second := startShoal(t, Config{Bind: bind, ReadOnly: true}, theirAddr(store))
 		awaitReady(t, first)
 		awaitReady(t, second)
 		req := node.Request{Method: krpc.GetPeers, Target: hash, Store: true, ImpliedPort: true}
@@ -296,7 +239,7 @@ func TestInteropStorage(t *testing.T) {
 			return slices.Contains(shoalPeers(t, second, hash), first.Addrs()[0])
 		})
 
-		ourStore := startShoal(t, dht.Config{Bind: bind})
+		ourStore := startShoal(t, Config{Bind: bind})
 		announcer, asker := startAnacrolix(t, bind, ourStore.Addrs()[0]), startAnacrolix(t, bind, ourStore.Addrs()[0])
 		anacrolixPeers(t, announcer, hash, 5003)
 		if peers := anacrolixPeers(t, asker, hash, 0); !slices.Contains(peers, netip.AddrPortFrom(bind, 5003)) {
@@ -379,7 +322,7 @@ func putTheirs(tb testing.TB, s *anacrolix.Server, item node.Item) {
 }
 
 // getOurs has one of ours look for an item.
-func getOurs(tb testing.TB, s *dht.Server, item node.Item) (found []node.Item) {
+func getOurs(tb testing.TB, s *Server, item node.Item) (found []node.Item) {
 	tb.Helper()
 	req := node.Request{Method: krpc.Get, Target: target(item), Item: &node.Item{Salt: item.Salt}}
 	_, err := s.Lookup(testContext(tb), req, func(_ netip.AddrPort, r node.Reply) {

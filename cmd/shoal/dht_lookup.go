@@ -15,6 +15,18 @@ import (
 	"github.com/shoal-bt/shoal/metainfo"
 )
 
+// withTorrent calls do with a node and the torrent that the only argument names.
+func (f *dhtOnce) withTorrent(ctx context.Context, e *env, args []string, do func(context.Context, *env, *dht.Server, metainfo.InfoHash) error) error {
+	t, err := loadDHTTorrent(ctx, args)
+	if err != nil {
+		return err
+	}
+	return f.withNode(ctx, e, func(ctx context.Context, s *dht.Server) error {
+		s.AddHosts(t.nodes)
+		return do(ctx, e, s, t.infoHash)
+	})
+}
+
 // dhtTorrent is what a command line names by INFOHASH, MAGNET or TORRENT.
 type dhtTorrent struct {
 	infoHash metainfo.InfoHash
@@ -158,14 +170,7 @@ func (r *dhtGetPeersRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	t, err := loadDHTTorrent(ctx, args)
-	if err != nil {
-		return err
-	}
-	return r.withNode(ctx, e, func(ctx context.Context, s *dht.Server) error {
-		s.AddHosts(t.nodes)
-		return r.find(ctx, e, s, t.infoHash)
-	})
+	return r.withTorrent(ctx, e, args, r.find)
 }
 
 func (r *dhtGetPeersRun) find(ctx context.Context, e *env, s *dht.Server, h metainfo.InfoHash) error {
@@ -277,14 +282,7 @@ func (r *dhtAnnounceRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	t, err := loadDHTTorrent(ctx, args)
-	if err != nil {
-		return err
-	}
-	return r.withNode(ctx, e, func(ctx context.Context, s *dht.Server) error {
-		s.AddHosts(t.nodes)
-		return r.announce(ctx, e, s, t.infoHash)
-	})
+	return r.withTorrent(ctx, e, args, r.announce)
 }
 
 func (r *dhtAnnounceRun) announce(ctx context.Context, e *env, s *dht.Server, h metainfo.InfoHash) error {
@@ -338,14 +336,7 @@ func (r *dhtScrapeRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	t, err := loadDHTTorrent(ctx, args)
-	if err != nil {
-		return err
-	}
-	return r.withNode(ctx, e, func(ctx context.Context, s *dht.Server) error {
-		s.AddHosts(t.nodes)
-		return r.scrape(ctx, e, s, t.infoHash)
-	})
+	return r.withTorrent(ctx, e, args, r.scrape)
 }
 
 func (r *dhtScrapeRun) scrape(ctx context.Context, e *env, s *dht.Server, h metainfo.InfoHash) error {
