@@ -61,7 +61,8 @@ func appendStateNodes(b []byte, nodes []krpc.Node, is6 bool) []byte {
 	countAt, count := len(b), 0
 	b = append(b, 0, 0)
 	for _, n := range nodes {
-		if n.Addr.Addr().Is6() == is6 && count < maxSavedNodes {
+		// An IPv4 address in IPv6's clothes is written as IPv4, so it counts as it.
+		if n.Addr.Addr().Unmap().Is6() == is6 && count < maxSavedNodes {
 			b = krpc.AppendNode(b, n)
 			count++
 		}
@@ -129,7 +130,7 @@ func (r *stateReader) nodes(nodes []krpc.Node, nodeLen int) []krpc.Node {
 	for ; len(all) > 0; all = all[nodeLen:] {
 		ip, _ := netip.AddrFromSlice(all[20 : nodeLen-2]) // 4 or 16 bytes
 		port := binary.BigEndian.Uint16(all[nodeLen-2:])
-		nodes = append(nodes, krpc.Node{ID: krpc.ID(all[:20]), Addr: netip.AddrPortFrom(ip, port)})
+		nodes = append(nodes, krpc.Node{ID: krpc.ID(all[:20]), Addr: netip.AddrPortFrom(ip.Unmap(), port)})
 	}
 	return nodes
 }
