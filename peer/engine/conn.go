@@ -255,7 +255,7 @@ func (e *Engine) readHas(c *Conn, has *bitfield.Set, kind wire.Type, payload []b
 // countWanted counts the pieces a peer has that we want and lack.
 func (e *Engine) countWanted(c *Conn) int32 {
 	if c.has.All() {
-		return int32(e.missing)
+		return int32(e.missing.Count())
 	}
 	n := int32(0)
 	for piece := range c.has.Members() {
@@ -267,7 +267,7 @@ func (e *Engine) countWanted(c *Conn) int32 {
 }
 
 // wants reports whether a piece is wanted and not there yet.
-func (e *Engine) wants(piece int) bool { return e.want.Has(piece) && !e.have.Has(piece) }
+func (e *Engine) wants(piece int) bool { return e.missing.Has(piece) }
 
 // peerHave handles "have".
 func (e *Engine) peerHave(now time.Duration, c *Conn, index uint32) {
@@ -337,7 +337,7 @@ func (e *Engine) updateInterest(now time.Duration, c *Conn) {
 // closeIfUseless closes a connection between two that have all they want:
 // there is nothing that either could ever send.
 func (e *Engine) closeIfUseless(c *Conn) {
-	if e.picker != nil && e.have.All() && c.seed {
+	if c.seed && e.picker != nil && e.have.All() {
 		e.close(c, "both are seeds")
 	}
 }

@@ -18,12 +18,12 @@ type Engine struct {
 	out       outputs
 
 	// The pieces. have and want are nil, and picker too, until the geometry
-	// is known. missing counts the wanted pieces that are not there yet.
+	// is known. missing are the wanted pieces that are not there yet.
 	geo       metainfo.Geometry
 	have      *bitfield.Set
 	want      *bitfield.Set
 	picker    *picker
-	missing   int
+	missing   bitfield.Set
 	left      int64 // bytes in the missing pieces
 	completed bool  // OutCompleted was said for the present selection
 
@@ -34,7 +34,8 @@ type Engine struct {
 	refill   bool       // blocks became free: look whether idle peers can fetch them
 	suspects []suspect
 
-	conns []*Conn // in the order in which they came up
+	conns    []*Conn       // in the order in which they came up
+	lastHave time.Duration // when all of them were sent one
 
 	book     book
 	bans     bans
@@ -219,7 +220,7 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
 		e.sendPEX(now, c)
-		if now-c.lastSent >= keepAliveAfter-rechokeEvery {
+		if now-max(c.lastSent, e.lastHave) >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
 	}

@@ -230,7 +230,7 @@ func (e *Engine) chooseScarce(c *Conn) *partial {
 	var shared *partial
 	for _, p := range e.partials {
 		switch {
-		case p.free == 0 || p.alone || e.picker.copies[p.piece] > 0:
+		case p.free == 0 || p.alone || e.picker.numCopies(p.piece) > 0:
 		case p.users == 0:
 			return p
 		case shared == nil:
