@@ -142,7 +142,7 @@ func (b *book) itself(addr netip.AddrPort) {
 
 // disconnected notes the end of a connection that we dialled. It is tried
 // again later: at once would be a hammer on who has no room for us.
-func (b *book) disconnected(now time.Duration, c *conn) {
+func (b *book) disconnected(now time.Duration, c *Conn) {
 	addr := c.addr
 	if c.incoming {
 		addr = c.listens
@@ -218,7 +218,7 @@ func (k *known) pause() time.Duration {
 
 // lacking reports whether peers are needed: for pieces, or for the metadata
 // that tells which there are.
-func (e *Engine) lacking() bool { return e.picker == nil || e.missing > 0 }
+func (e *Engine) lacking() bool { return e.picker == nil || e.missing.Count() > 0 }
 
 // hungry reports whether something is missing and few peers are there to bring
 // it.

@@ -58,22 +58,19 @@ func (e *Engine) passed(now time.Duration, p *partial, digests [][20]byte) {
 	e.praise(p)
 	e.closePiece(now, p)
 	e.have.Add(p.piece)
-	if e.want.Has(p.piece) {
-		e.missing--
+	if e.missing.Remove(p.piece) {
 		e.left -= int64(e.geo.PieceLen(p.piece))
 		e.lostInterestIn(now, p.piece)
 	}
 	e.out.push(Output{Kind: OutHave, Piece: p.piece})
-	for _, c := range e.conns {
-		c.lastSent = now
-	}
+	e.lastHave = now
 	e.checkCompleted(now)
 }
 
 // lostInterestIn counts a piece off at every peer that has it.
 func (e *Engine) lostInterestIn(now time.Duration, piece int) {
 	for _, c := range e.conns {
-		if c.has == nil || !c.has.Has(piece) || c.closing {
+		if !c.has.Has(piece) || c.closing {
 			continue
 		}
 		c.wanted--
@@ -83,7 +80,7 @@ func (e *Engine) lostInterestIn(now time.Duration, piece int) {
 
 // checkCompleted says once that everything wanted is there.
 func (e *Engine) checkCompleted(now time.Duration) {
-	if e.missing > 0 || e.completed || e.have == nil {
+	if e.missing.Count() > 0 || e.completed || e.have == nil {
 		return
 	}
 	e.completed = true
@@ -117,8 +114,8 @@ func (e *Engine) failed(now time.Duration, p *partial, digests [][20]byte) {
 // on parole: they get whole pieces alone until one passes.
 func (e *Engine) suspect(p *partial, digests [][20]byte) {
 	for _, g := range p.givers {
-		c := e.byID.get(g.conn)
-		if c == nil {
+		c := g.conn
+		if !c.live {
 			continue
 		}
 		c.parole = true
@@ -160,9 +157,7 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 		}
 	}
 	for _, g := range s.givers { // the others are cleared
-		if c := e.byID.get(g.conn); c != nil {
-			c.parole = false
-		}
+		g.conn.parole = false
 	}
 }
 
@@ -170,8 +165,8 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 // a strike off everybody who had a part.
 func (e *Engine) praise(p *partial) {
 	for _, g := range p.givers {
-		c := e.byID.get(g.conn)
-		if c == nil {
+		c := g.conn
+		if !c.live {
 			continue
 		}
 		c.strikes = max(0, c.strikes-1)

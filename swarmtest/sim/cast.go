@@ -19,7 +19,7 @@ type class struct {
 // listener is a receiver of a host's broadcasts.
 type listener struct {
 	host    *host
-	flow    uint32 // its number there
+	flow    *flow  // its end
 	latency uint32 // in microseconds
 }
 
@@ -65,12 +65,12 @@ func (k *Kernel) listen(h *host, f *flow) {
 	for len(k.listeners) <= int(f.dst) {
 		k.listeners = append(k.listeners, nil)
 	}
-	k.listeners[f.dst] = append(k.listeners[f.dst], listener{host: h, flow: f.number, latency: uint32(f.latency / time.Microsecond)})
+	k.listeners[f.dst] = append(k.listeners[f.dst], listener{host: h, flow: f, latency: uint32(f.latency / time.Microsecond)})
 }
 
-func (k *Kernel) unlisten(h *host, f *flow) {
+func (k *Kernel) unlisten(f *flow) {
 	all := k.listeners[f.dst]
-	i := slices.IndexFunc(all, func(l listener) bool { return l.host == h && l.flow == f.number })
+	i := slices.IndexFunc(all, func(l listener) bool { return l.flow == f })
 	if k.casting != nil && k.casting.To == f.dst {
 		all[i].host = nil // deliverCast, which is on its way along the list, removes it
 		return
@@ -87,16 +87,25 @@ func (k *Kernel) deliverCast(cast *Event) {
 	k.casting = cast
 	all, gone := k.listeners[cast.To], false
 	for i := range all {
-		if l := &all[i]; l.latency == cast.B {
-			k.deliver(l.host, &Event{
-				at: cast.at, order: cast.order, To: l.host.id, Flow: l.flow,
-				Kind: KindMessage, Sub: cast.Sub, size: cast.size, A: cast.A,
-			})
-			gone = gone || l.host == nil
+		l := &all[i]
+		if l.host != nil && l.latency == cast.B {
+			k.hear(l, cast)
 		}
+		gone = gone || l.host == nil
 	}
 	k.casting = nil
 	if gone {
 		k.listeners[cast.To] = slices.DeleteFunc(all, func(l listener) bool { return l.host == nil })
 	}
+}
+
+// hear hands a broadcast to one receiver.
+func (k *Kernel) hear(l *listener, cast *Event) {
+	h, f := l.host, l.flow
+	ev := Event{
+		at: cast.at, order: cast.order, To: h.id, Flow: f.number,
+		Kind: KindMessage, Sub: cast.Sub, size: cast.size, A: cast.A,
+	}
+	k.begin(h, &ev)
+	k.handMessage(h, f, &ev)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 const (
@@ -42,6 +43,8 @@ type flow struct {
 
 	cwnd int64 // of slow start, in bytes; 0 once it no longer binds
 	pace time.Duration
+
+	conn engine.Conn // what the engine of a swarm's peer knows of it
 }
 
 type flowState uint8
@@ -136,7 +139,7 @@ func (k *Kernel) closeFlow(h *host, f *flow) {
 		h.dropClass(k.classOf(f))
 	}
 	if f.heard {
-		k.unlisten(h, f)
+		k.unlisten(f)
 	}
 	f.state = closed
 	f.queue = chunks{}

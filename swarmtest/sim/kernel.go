@@ -28,6 +28,7 @@ type Kernel struct {
 	now     time.Duration
 	queue   queue
 	current *host // whose event is being handled
+	through *flow // on which the message or block came, or the block left, that is being handled
 
 	numEvents    uint64
 	thisInstant  int
@@ -249,9 +250,7 @@ func (k *Kernel) step() {
 
 // deliver handles an event of one host.
 func (k *Kernel) deliver(h *host, ev *Event) {
-	k.numEvents++
-	h.digest.add(ev)
-	k.current = h
+	k.begin(h, ev)
 	switch ev.Kind {
 	case kindUplink:
 		k.throughUplink(h, ev)
@@ -262,12 +261,19 @@ func (k *Kernel) deliver(h *host, ev *Event) {
 	case KindMessage:
 		k.deliverMessage(h, ev)
 	case kindAck:
-		k.takeAcks(h, ev)
+		k.takeAcks(h, h.flow(ev.Flow), ev.acks)
 	case kindPace:
 		k.paced(h)
 	default:
 		h.entity.Handle(k.now, *ev)
 	}
+}
+
+// begin notes that a host is handed an event.
+func (k *Kernel) begin(h *host, ev *Event) {
+	k.numEvents++
+	h.digest.add(ev)
+	k.current = h
 }
 
 // keep stores a payload until its event is handled.

@@ -163,6 +163,7 @@ func (k *Kernel) throughUplink(h *host, ev *Event) {
 	} else {
 		ev.Kind = KindLost
 	}
+	k.through = f
 	h.entity.Handle(k.now, *ev)
 	up.sending = nil
 	k.startUplink(h)
@@ -207,6 +208,7 @@ func (k *Kernel) deliverBlock(h *host, ev *Event) {
 	}
 	f.unacked++
 	h.down.blockBytes += int64(ev.C)
+	k.through = f
 	h.entity.Handle(k.now, *ev)
 	if f.unacked > 0 && ev.Sub == ackWanted && f.state == flowing {
 		k.push(h, k.now+f.latency, Event{To: f.dst, Kind: kindAck, Flow: f.remote, acks: f.takeUnacked()}, nil)
@@ -215,12 +217,11 @@ func (k *Kernel) deliverBlock(h *host, ev *Event) {
 
 // takeAcks makes room in the window of a flow for as many blocks as the receiver
 // took.
-func (k *Kernel) takeAcks(h *host, ev *Event) {
-	f := h.flow(ev.Flow)
-	if f == nil || ev.acks == 0 {
+func (k *Kernel) takeAcks(h *host, f *flow, acks uint16) {
+	if f == nil || acks == 0 {
 		return
 	}
-	f.inFlight -= int32(ev.acks)
+	f.inFlight -= int32(acks)
 	k.list(h, f)
 	k.startUplink(h)
 }
@@ -234,8 +235,14 @@ func (k *Kernel) deliverMessage(h *host, ev *Event) {
 		f.heard = true
 		k.listen(h, f)
 	}
-	k.takeAcks(h, ev)
+	k.takeAcks(h, f, ev.acks)
+	k.handMessage(h, f, ev)
+}
+
+// handMessage hands a message to the receiver.
+func (k *Kernel) handMessage(h *host, f *flow, ev *Event) {
 	k.chargeDown(h, int(ev.size))
+	k.through = f
 	h.entity.Handle(k.now, *ev)
 }
 

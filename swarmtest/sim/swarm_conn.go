@@ -8,8 +8,10 @@ import (
 	"github.com/shoal-bt/shoal/peer/engine"
 )
 
-// A connection is a flow at each of its two ends. The engine knows a flow by its
-// number.
+// A connection is a flow at each of its two ends.
+
+// flowOf is the flow that the engine means. It may be closed.
+func flowOf(c *engine.Conn) *flow { return c.Owner.(*flow) }
 
 // dial sends a dial on its way. The connection is up at the other peer after
 // the two halves of TCP's handshake, a round trip, and the dialler's BitTorrent handshake,
@@ -83,13 +85,13 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 		// The port of an incoming connection says nothing: any ephemeral one.
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+remote%16384))
 	}
-	conn := engine.ConnID(f.number)
+	f.conn.Owner = f
 	p.engine.Receive(now, engine.Input{
-		Kind: engine.InConnUp, Conn: conn, Addr: addr, PeerID: other.peerID,
+		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: other.peerID,
 		Fast: true, Extended: true, Incoming: incoming,
 	})
 	if f.state == flowing {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: conn, Length: sendCredit})
+		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})
 	}
 }
 
@@ -110,5 +112,5 @@ func (p *peer) closedByOther(now time.Duration, number uint32) {
 // goDown takes a connection from the peer and its engine.
 func (p *peer) goDown(now time.Duration, f *flow) {
 	p.kernel.closeFlow(&p.host, f)
-	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: engine.ConnID(f.number)})
+	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: &f.conn})
 }

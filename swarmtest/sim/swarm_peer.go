@@ -278,9 +278,9 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(p.flow(uint32(out.Conn)), &out.Message) // free of credit: there is no metadata to pay for
+		p.send(flowOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
 	case engine.OutBlock:
-		p.sendBlock(p.flow(uint32(out.Conn)), out)
+		p.sendBlock(flowOf(out.Conn), out)
 	case engine.OutHave:
 		p.kernel.broadcast(&p.host, message{len: haveLen, sub: uint8(wire.Have), a: uint32(out.Piece)})
 	case engine.OutOpen:
@@ -294,7 +294,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
-		if f := p.flow(uint32(out.Conn)); f != nil {
+		if f := flowOf(out.Conn); f.state == flowing {
 			p.close(now, f)
 		}
 	case engine.OutCompleted:
@@ -362,9 +362,6 @@ func (p *peer) verified(now time.Duration, piece int) {
 
 // send sends a message.
 func (p *peer) send(f *flow, m *wire.Message) {
-	if f == nil {
-		return
-	}
 	a, payload := m.Index, []byte(nil)
 	if m.Payload != nil {
 		a = uint32(m.ExtID)
@@ -398,30 +395,29 @@ func (p *peer) message(now time.Duration, ev Event) {
 	if payload := p.kernel.payloadOf(&ev); payload != nil {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: payload}
 	}
-	p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: engine.ConnID(ev.Flow), Message: m})
+	p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &p.kernel.through.conn, Message: m})
 }
 
 // sendBlock hands a block to the uplink.
 func (p *peer) sendBlock(f *flow, out *engine.Output) {
-	if f != nil {
-		p.kernel.send(&p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
-	}
+	p.kernel.send(&p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
 }
 
 // sentBlock gives the engine credit for what the uplink has sent.
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
-	p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: engine.ConnID(ev.Flow), Length: int(ev.C)})
+	p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &p.kernel.through.conn, Length: int(ev.C)})
 }
 
 // block hands a block that arrived to the engine.
 func (p *peer) block(now time.Duration, ev Event) {
 	p.received += int64(ev.C)
-	if p.flow(ev.Flow).toSeed {
+	f := p.kernel.through
+	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
 	}
 	p.engine.Receive(now, engine.Input{
-		Kind: engine.InBlock, Conn: engine.ConnID(ev.Flow), Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
+		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
 }
