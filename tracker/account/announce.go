@@ -28,7 +28,7 @@ func (s *Service) Announce(key string, req *tracker.Request) error {
 		err = s.announceAs(t, entry, req)
 	}
 	if err != nil {
-		s.refused.Add(1)
+		s.refused[kindOf(err)].Add(1)
 	}
 	return err
 }
