@@ -83,8 +83,10 @@ type Config struct {
 	// IPv4 address or IPv6 /64 (negative: without bound). Trusted proxies and
 	// this machine itself may have as many as there are.
 	MaxConns, MaxConnsPerAddr int
-	// TrustedProxies may say for whom they ask, by X-Forwarded-For.
+	// TrustedProxies may say for whom they ask, by the ProxyHeader. So may who
+	// comes by a Unix socket.
 	TrustedProxies []netip.Prefix
+	ProxyHeader    ProxyHeader
 	// TrustedIP are the networks whose peers may announce another address
 	// than their own by the ip parameter. From anyone else it is ignored, for
 	// it would point the whole swarm at a victim.
@@ -126,6 +128,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("tracker: the min interval %v is longer than the interval %v", c.MinInterval, c.Interval)
 	case c.MaxScrape < 0 || c.MaxConns < 0:
 		return errors.New("tracker: a bound is negative")
+	case int(c.ProxyHeader) >= len(proxyHeaderNames):
+		return errors.New("tracker: the ProxyHeader is none")
 	}
 	return nil
 }
@@ -138,6 +142,7 @@ type Server struct {
 	begin    time.Time
 	store    *store
 	counters counters
+	faults   faults
 	scratch  sync.Pool // of *scratch
 }
 
