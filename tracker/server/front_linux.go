@@ -26,7 +26,7 @@ const deferAcceptSec = 1
 // them.
 func (f *front) acceptAll(ctx context.Context, ln net.Listener) error {
 	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
+	if !ok || f.secure != nil {
 		return f.accept(ctx, ln)
 	}
 	file, err := tcp.File() // a copy of the descriptor, which can be waited for
