@@ -68,7 +68,13 @@ type peer struct {
 	leftAt      time.Duration
 	sent        int64 // bytes of blocks
 	received    int64
+	fromSeeds   int64 // of received, from peers that were seeds at the start
+
+	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
+
+// present reports whether the peer has joined and not left.
+func (p *peer) present() bool { return p.joined && !p.gone }
 
 func (w *swarm) addPeer(index int) {
 	p := &peer{swarm: w, index: index, cfg: &w.cfg.Peers[index]}
@@ -204,6 +210,9 @@ func (p *peer) join(now time.Duration) {
 	}
 	p.engine = e
 	p.assembly.init(w.cfg.Geometry)
+	if p.has = p.have(); p.has == nil {
+		p.has = bitfield.New(w.cfg.Geometry.NumPieces())
+	}
 	p.joined = true
 	w.kernel.Progress()
 	p.announce(now, tracker.Started)
@@ -350,6 +359,7 @@ func (p *peer) verified(now time.Duration, piece int) {
 		p.firstPiece = now
 	}
 	p.assembly.drop(piece)
+	p.has.Add(piece)
 	p.swarm.kernel.Progress()
 	p.engine.Receive(now, engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
@@ -419,6 +429,9 @@ func (p *peer) block(now time.Duration, ev Event) {
 	c := p.swarm.incoming(p, ev.Flow)
 	if c == nil {
 		return
+	}
+	if c.other.peer.cfg.Seed {
+		p.fromSeeds += int64(ev.C)
 	}
 	p.engine.Receive(now, engine.Input{
 		Kind: engine.InBlock, Conn: c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),

@@ -23,7 +23,7 @@ func (s *Server) asker(addr netip.Addr, forwarded []string) (netip.Addr, error) 
 	if !addr.IsValid() {
 		return addr, errUnknownAddr
 	}
-	if !contains(s.cfg.TrustedProxies, addr) {
+	if !contains(s.cfg().TrustedProxies, addr) {
 		return addr, nil
 	}
 	if len(forwarded) == 0 {
@@ -37,7 +37,7 @@ func (s *Server) asker(addr netip.Addr, forwarded []string) (netip.Addr, error) 
 			if addr, ok = parseHop(strings.TrimSpace(hop)); !ok {
 				return addr, errUnknownAddr
 			}
-			if !contains(s.cfg.TrustedProxies, addr) {
+			if !contains(s.cfg().TrustedProxies, addr) {
 				return addr, nil
 			}
 		}

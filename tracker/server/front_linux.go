@@ -80,7 +80,7 @@ type acceptor struct {
 }
 
 func newAcceptor(f *front, listener syscall.RawConn) *acceptor {
-	a := &acceptor{front: f, listener: listener, request: simpleRequest{keyed: f.server.cfg.Private != nil}}
+	a := &acceptor{front: f, listener: listener, request: simpleRequest{keyed: f.server.cfg().Private != nil}}
 	a.tryAccept = func(fd uintptr) bool {
 		a.nameLen = uint32(unsafe.Sizeof(a.name))
 		conn, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, fd, uintptr(unsafe.Pointer(&a.name)),

@@ -30,6 +30,7 @@ func (c addrConn) RemoteAddr() net.Addr {
 // frontOf is a Server that runs on pipes, and is stopped by the test's end.
 type frontOf struct {
 	t      *testing.T
+	s      *Server
 	ln     *pipeListener
 	cancel context.CancelFunc
 	ended  chan error
@@ -37,8 +38,8 @@ type frontOf struct {
 
 func runFront(t *testing.T, cfg Config) *frontOf {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &frontOf{t, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
 	s := newServer(t, cfg)
+	f := &frontOf{t, s, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
 	go func() { f.ended <- s.Run(ctx, f.ln) }()
 	return f
 }

@@ -141,27 +141,27 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
 func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) error {
-	q := &sc.query
+	q, cfg := &sc.query, s.cfg()
 	if err := q.parse(rawQuery); err != nil {
 		return err
 	}
-	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(q.req.InfoHash) {
-		return errNotTracked
+	if err := cfg.tracks(q.req.InfoHash); err != nil {
+		return err
 	}
-	if q.ip != "" && contains(s.cfg.TrustedIP, from) {
+	if q.ip != "" && contains(cfg.TrustedIP, from) {
 		if ip := parseIP(q.ip); ip.IsValid() {
 			from = ip
 		}
 	}
 	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
-	if s.cfg.Private != nil {
-		if err := s.cfg.Private.Announce(key, &q.req); err != nil {
+	if cfg.Private != nil {
+		if err := cfg.Private.Announce(key, &q.req); err != nil {
 			return err
 		}
 	}
 	sc.peers.Reset()
 	rep := s.store.announce(s.now(), &q.req, &sc.peers)
-	sc.body = s.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
+	sc.body = cfg.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
 	s.counters.announces.Add(1)
 	return nil
 }
@@ -169,17 +169,18 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 // scrape answers one scrape into sc.body. Torrents that are not tracked are
 // left out.
 func (s *Server) scrape(sc *scratch, key, rawQuery string) (err error) {
-	if s.cfg.Private != nil {
-		if err := s.cfg.Private.Check(key); err != nil {
+	cfg := s.cfg()
+	if cfg.Private != nil {
+		if err := cfg.Private.Check(key); err != nil {
 			return err
 		}
 	}
-	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, s.cfg.MaxScrape); err != nil {
+	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, cfg.MaxScrape); err != nil {
 		return err
 	}
 	sc.body = append(sc.body, "d5:filesd"...)
 	for _, h := range sc.hashes {
-		if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(h) {
+		if cfg.tracks(h) != nil {
 			continue
 		}
 		if st, ok := s.store.scrape(h); ok {

@@ -23,7 +23,7 @@ var errPrivateUDP = errors.New("tracker: a private tracker is reached by HTTP on
 // splitKey cuts the key off a path such as /KEY/announce. In other modes a path
 // has none.
 func (s *Server) splitKey(path string) (key, rest string) {
-	if s.cfg.Private == nil || len(path) == 0 {
+	if s.cfg().Private == nil || len(path) == 0 {
 		return "", path
 	}
 	i := strings.IndexByte(path[1:], '/')

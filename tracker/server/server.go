@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,8 +63,9 @@ const expireEvery = 5 * time.Second
 
 // Config says how a Server behaves. Zero means default.
 type Config struct {
-	// Whitelist are the torrents that are tracked; nil means all.
-	Whitelist *Whitelist
+	// Whitelist are the torrents that are tracked; nil means all. Those of
+	// Blacklist are not.
+	Whitelist, Blacklist *TorrentList
 	// Private, if not nil, is asked about every announce and scrape.
 	Private Private
 	// Interval is how often peers are told to announce, MinInterval how
@@ -131,7 +133,8 @@ func (c *Config) validate() error {
 // Server is a tracker. It is an http.Handler, safe for concurrent use; Run
 // serves it, faster than net/http would.
 type Server struct {
-	cfg      Config
+	live     atomic.Pointer[Config] // see Change
+	changing sync.Mutex
 	begin    time.Time
 	store    *store
 	counters counters
@@ -156,7 +159,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
 	}
-	s := &Server{cfg: cfg, begin: time.Now(), store: store}
+	s := &Server{begin: time.Now(), store: store}
+	s.live.Store(&cfg)
 	s.scratch.New = func() any { return new(scratch) }
 	if cfg.StateFile != "" {
 		if err := s.loadState(); err != nil {
@@ -189,7 +193,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHeaderLen,
 		ErrorLog:          log.New(io.Discard, "", 0), // it has a line for each bad client
 	}
-	s.cfg.Logger.Info("tracker serves", "http", ln.Addr().String())
+	s.cfg().Logger.Info("tracker serves", "http", ln.Addr().String())
 	front := newFront(s, ln)
 	var serving errgroup.Group
 	served := make(chan error, 1)
@@ -204,21 +208,21 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		hs.Close()
 	}
 	serving.Wait()
-	if s.cfg.StateFile != "" {
+	if s.cfg().StateFile != "" {
 		err = errors.Join(err, s.saveState())
 	}
-	s.cfg.Logger.Info("tracker stopped")
+	s.cfg().Logger.Info("tracker stopped")
 	return err
 }
 
 // saveIfKept saves the state while requests are served. A full disk is no
 // reason to stop that.
 func (s *Server) saveIfKept() {
-	if s.cfg.StateFile == "" {
+	if s.cfg().StateFile == "" {
 		return
 	}
 	if err := s.saveState(); err != nil {
-		s.cfg.Logger.Warn("tracker goes on without saving", "error", err)
+		s.cfg().Logger.Warn("tracker goes on without saving", "error", err)
 	}
 }
 

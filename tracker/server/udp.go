@@ -65,11 +65,11 @@ func (l *UDPListener) Close() error {
 // Run, which sweeps out the silent peers of both. A private tracker does not
 // serve UDP.
 func (s *Server) RunUDP(ctx context.Context, l *UDPListener) error {
-	if s.cfg.Private != nil {
+	if s.cfg().Private != nil {
 		return errors.Join(errPrivateUDP, l.Close())
 	}
 	defer context.AfterFunc(ctx, func() { l.Close() })()
-	s.cfg.Logger.Info("tracker serves", "udp", l.Addr().String())
+	s.cfg().Logger.Info("tracker serves", "udp", l.Addr().String())
 	var serving errgroup.Group
 	for i, handler := range newUDPHandlers(s, len(l.conns)) {
 		serving.Go(func() error {

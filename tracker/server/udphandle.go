@@ -21,13 +21,12 @@ const maxUDPRequest = 1536
 
 // udpHandler answers packets, one at a time. It allocates nothing.
 type udpHandler struct {
-	server  *Server
-	ids     connectionIDs
-	numWant int // for who does not say
-	wire    udp.AnnounceRequest
-	req     tracker.Request
-	peers   swarm.Peers
-	tally   udpTally
+	server *Server
+	ids    connectionIDs
+	wire   udp.AnnounceRequest
+	req    tracker.Request
+	peers  swarm.Peers
+	tally  udpTally
 }
 
 // udpTally is what a handler has counted since it last told the Server.
@@ -39,10 +38,7 @@ type udpTally struct {
 func newUDPHandlers(s *Server, n int) []*udpHandler {
 	handlers := make([]*udpHandler, n)
 	for i, ids := range newConnectionIDs(n) {
-		handlers[i] = &udpHandler{server: s, ids: ids, numWant: s.cfg.NumWant}
-		if s.cfg.NumWant == 0 {
-			handlers[i].numWant = swarm.DefaultNumWant
-		}
+		handlers[i] = &udpHandler{server: s, ids: ids}
 	}
 	return handlers
 }
@@ -97,22 +93,22 @@ func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byt
 		u.tally.malformed++
 		return dst
 	}
-	s := u.server
-	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(u.wire.InfoHash) {
-		return u.refuse(h, errNotTracked, dst)
+	cfg := u.server.cfg()
+	if err := cfg.tracks(u.wire.InfoHash); err != nil {
+		return u.refuse(h, err, dst)
 	}
-	if u.wire.IP != [4]byte{} && from.Is4() && contains(s.cfg.TrustedIP, from) {
+	if u.wire.IP != [4]byte{} && from.Is4() && contains(cfg.TrustedIP, from) {
 		from = netip.AddrFrom4(u.wire.IP)
 	}
-	u.translate(from)
+	u.translate(from, cfg.NumWant)
 	// The peers are written to where they belong.
 	at := len(dst) + udp.AnnounceResponseLen
 	u.peers.Reset()
 	u.peers.V4, u.peers.V6 = dst[at:at], dst[at:at]
-	rep := s.store.announce(now, &u.req, &u.peers)
+	rep := u.server.store.announce(now, &u.req, &u.peers)
 	u.tally.announces++
 	dst = udp.AppendAnnounceResponse(appendHeader(dst, h), udp.AnnounceResponse{
-		IntervalSec: uint32(s.cfg.Interval / time.Second),
+		IntervalSec: uint32(cfg.Interval / time.Second),
 		Leechers:    uint32(rep.Incomplete),
 		Seeders:     uint32(rep.Complete),
 	})
@@ -120,15 +116,18 @@ func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byt
 }
 
 // translate makes the request of the packet. A reply has peers of the
-// announcer's family only, and as many as fit.
-func (u *udpHandler) translate(from netip.Addr) {
+// announcer's family only, and as many as fit; who does not say how many gets
+// numWant, or swarm's number if that is 0.
+func (u *udpHandler) translate(from netip.Addr, numWant int) {
 	peerLen := compact.Len4
 	if !from.Is4() {
 		peerLen = compact.Len6
 	}
 	want := int(u.wire.NumWant)
 	if want < 0 {
-		want = u.numWant
+		if want = numWant; want == 0 {
+			want = swarm.DefaultNumWant
+		}
 	}
 	u.req = tracker.Request{
 		InfoHash: u.wire.InfoHash, PeerID: u.wire.PeerID,
@@ -143,6 +142,7 @@ func (u *udpHandler) translate(from netip.Addr) {
 // question; a torrent that is not tracked has zeros.
 func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 	u.tally.scrapes++
+	cfg := u.server.cfg()
 	dst = appendHeader(dst, h)
 	for range udp.MaxScrape {
 		hash, rest, ok := udp.ParseInfoHash(body)
@@ -151,7 +151,7 @@ func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 		}
 		body = rest
 		var stats tracker.ScrapeStats
-		if u.server.cfg.Whitelist == nil || u.server.cfg.Whitelist.Allows(hash) {
+		if cfg.tracks(hash) == nil {
 			stats, _ = u.server.store.scrape(hash)
 		}
 		dst = udp.AppendScrapeStats(dst, stats)
