@@ -88,6 +88,7 @@ type Conn struct {
 	chokedRequests int
 	upMeter        meter
 	uploaded       int64
+	lastSentBlock  time.Duration
 }
 
 // early is what a peer said of its pieces before we knew how many there are.

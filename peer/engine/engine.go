@@ -27,12 +27,15 @@ type Engine struct {
 	left      int64 // bytes in the missing pieces
 	completed bool  // OutCompleted was said for the present selection
 
-	partials []*partial // in the order in which they were opened
-	stalled  bool       // the store refuses writes
-	buffered int        // bytes of block memory taken from the Grants
-	starved  bool       // the Grants refused memory
-	refill   bool       // blocks became free: look whether idle peers can fetch them
-	suspects []suspect
+	partials  []*partial    // in the order in which they were opened
+	stalled   bool          // the store refuses writes
+	buffered  int           // bytes of block memory taken from the Grants
+	starved   bool          // the Grants refused memory
+	evictedAt time.Duration // when a connection last lost its place, 0 for never
+	calledAt  time.Duration // when addresses were last asked for
+	served    time.Duration // when a block last went out
+	refill    bool          // blocks became free: look whether idle peers can fetch them
+	suspects  []suspect
 
 	conns []*Conn // in the order in which they came up
 
@@ -267,7 +270,7 @@ func (e *Engine) refuse(now time.Duration, c *Conn) string {
 		}
 		e.close(twin, "connected already")
 	}
-	if len(e.conns) >= e.cfg.MaxPeers || !e.cfg.Grants.Connect(now) {
+	if len(e.conns) >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
 		return "too many connections"
 	}
 	return ""
