@@ -218,7 +218,7 @@ func (k *known) pause() time.Duration {
 
 // lacking reports whether peers are needed: for pieces, or for the metadata
 // that tells which there are.
-func (e *Engine) lacking() bool { return e.picker == nil || e.missing > 0 }
+func (e *Engine) lacking() bool { return e.picker == nil || e.missing.Count() > 0 }
 
 // hungry reports whether something is missing and few peers are there to bring
 // it.

@@ -122,12 +122,12 @@ func (e *end) comeUp(now time.Duration) {
 		// The port of an incoming connection says nothing: any ephemeral one.
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+e.index%16384))
 	}
-	p.engine.Receive(now, engine.Input{
+	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InConnUp, Conn: &e.conn, Addr: addr, PeerID: e.other.peer.peerID,
 		Fast: true, Extended: true, Incoming: incoming,
 	})
 	if !e.closed {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &e.conn, Length: sendCredit})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &e.conn, Length: sendCredit})
 	}
 }
 
@@ -198,5 +198,5 @@ func (e *end) goDown(now time.Duration) {
 	i := slices.Index(p.conns, e)
 	p.conns = slices.Delete(p.conns, i, i+1)
 	p.dropClass(e.latency)
-	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: &e.conn})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InConnDown, Conn: &e.conn})
 }

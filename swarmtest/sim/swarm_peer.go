@@ -144,7 +144,7 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 			p.announce(now, tracker.None)
 		}
 	case eventDialFailed:
-		p.engine.Receive(now, engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
 	case eventConnected:
 		p.swarm.connected(now, ev.A)
 	case eventClosed:
@@ -261,7 +261,7 @@ func (p *peer) drive(now time.Duration) {
 		return
 	}
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
-		p.do(now, &out)
+		p.do(now, out)
 		if p.gone {
 			return
 		}
@@ -327,7 +327,7 @@ func (p *peer) announce(now time.Duration, event tracker.Event) {
 }
 
 func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort) {
-	p.engine.Receive(now, engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
 }
 
 // completed notes the end of the download.
@@ -360,7 +360,7 @@ func (p *peer) verified(now time.Duration, piece int) {
 	p.assembly.drop(piece)
 	p.has.Add(piece)
 	p.swarm.kernel.Progress()
-	p.engine.Receive(now, engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
 
 // payloadMark in B says that C of a message is a payload. No message with a
@@ -403,7 +403,7 @@ func (p *peer) message(now time.Duration, ev Event) {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: p.swarm.drop(ev.C)}
 	}
 	if c := p.swarm.incoming(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &c.conn, Message: m})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InMessage, Conn: &c.conn, Message: m})
 	}
 }
 
@@ -418,7 +418,7 @@ func (p *peer) sendBlock(c *end, out *engine.Output) {
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
 	if c := p.swarm.outgoing(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &c.conn, Length: int(ev.C)})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &c.conn, Length: int(ev.C)})
 	}
 }
 
@@ -432,7 +432,7 @@ func (p *peer) block(now time.Duration, ev Event) {
 	if c.other.peer.cfg.Seed {
 		p.fromSeeds += int64(ev.C)
 	}
-	p.engine.Receive(now, engine.Input{
+	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InBlock, Conn: &c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
@@ -467,7 +467,7 @@ func (p *peer) deliverHave(now time.Duration, ev Event) {
 			continue
 		}
 		p.swarm.kernel.ChargeDown(to.peer.id, haveLen)
-		to.peer.engine.Receive(now, engine.Input{
+		to.peer.engine.Receive(now, &engine.Input{
 			Kind: engine.InMessage, Conn: &to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
 		})
 		to.peer.drive(now)
