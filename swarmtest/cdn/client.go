@@ -220,6 +220,7 @@ func (r *run) received(id int32) {
 func (r *run) complete(i int32) {
 	c := &r.clients[i]
 	c.complete = max(r.now, 1) // 0 would say that it did not
+	r.completed++
 	r.end(i, done)
 	if c.User == 0 || r.Browser.TTL == 0 {
 		return

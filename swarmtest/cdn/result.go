@@ -102,11 +102,7 @@ func newRun(c Config, seed uint64) *run {
 // also received.
 func (r *run) finish() {
 	if r.SampleEvery > 0 {
-		if last := r.look(); len(r.sampler.samples) == 0 || r.sampler.samples[len(r.sampler.samples)-1].At != last.At {
-			r.sampler.samples = append(r.sampler.samples, last)
-		} else {
-			r.sampler.samples[len(r.sampler.samples)-1] = last
-		}
+		r.lastSample()
 	}
 	for i := range r.servers {
 		r.servers[i].down++ // so that nobody else has his turn

@@ -59,14 +59,15 @@ type run struct {
 	requests []request
 	idle     []int32 // requests that can be used again
 
-	balance  *rand.Rand
-	turn     int // of round robin
-	dns      names
-	anycast  catchments
-	lastMove time.Duration // when something was last being sent, or nobody waited
-	waiting  int           // clients that have joined, and are not done
-	left     int           // clients that are not done
-	sampler  sampler
+	balance   *rand.Rand
+	turn      int // of round robin
+	dns       names
+	anycast   catchments
+	lastMove  time.Duration // when something was last being sent, or nobody waited
+	waiting   int           // clients that have joined, and are not done
+	left      int           // clients that are neither done nor gone
+	completed int
+	sampler   sampler
 
 	browserBytes            int64
 	retries, breaks, gaveUp int
