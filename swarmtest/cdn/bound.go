@@ -74,7 +74,7 @@ func (r *run) uplinks(ids []int32) (sum float64) {
 func (r *run) served() (demands []theory.Demand) {
 	for i := range r.clients {
 		if c := &r.clients[i]; c.phase == done && c.fromServers > 0 {
-			demands = append(demands, theory.Demand{At: c.Join.Seconds(), Len: float64(c.fromServers), Down: float64(c.Down)})
+			demands = append(demands, theory.Demand{At: c.Join.Seconds(), Len: float64(c.fromServers), Down: float64(r.down(c))})
 		}
 	}
 	return demands

@@ -245,14 +245,21 @@ func (r *run) countOut(q *request, numBytes int64) {
 	}
 }
 
-// release lets the next request in the queue have its turn.
+// release takes a request off those that a server serves.
 func (r *run) release(server int32) {
+	r.servers[server].serving--
+	r.admit(server)
+}
+
+// admit serves those that wait in the queue as far as there is room. A server that holds
+// is not ready for that: it is being admitted to already, or the requests of a connection are being
+// taken back, one by one.
+func (r *run) admit(server int32) {
 	s := &r.servers[server]
-	s.serving--
-	if s.releasing || s.down > 0 {
-		return // the loop below is under way, and goes on; or all is being taken back
+	if s.hold || s.down > 0 {
+		return
 	}
-	s.releasing = true
+	s.hold = true
 	for s.numQueued > 0 && s.serving < s.MaxRequests {
 		w := s.queue[s.head]
 		s.head++
@@ -265,7 +272,7 @@ func (r *run) release(server int32) {
 			r.serve(w.request)
 		}
 	}
-	s.releasing = false
+	s.hold = false
 }
 
 // arrived is when all of a response is with who asked for it.

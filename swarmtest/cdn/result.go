@@ -168,7 +168,7 @@ func (r *run) clientRow(i int) result.Peer {
 	return result.Peer{
 		Index: i, Class: class, Region: r.Regions[c.Region], ISP: r.ISPs[c.ISP], Content: c.Content,
 		Join: c.Join, FirstPiece: c.firstByte, Complete: c.complete, Leave: max(c.left, c.complete),
-		Down: c.fromServers, MessagesUp: c.headsUp, MessagesDown: c.headsDown, UpRate: c.Up, DownRate: c.Down,
+		Down: c.fromServers, MessagesUp: c.headsUp, MessagesDown: c.headsDown, UpRate: c.Up, DownRate: r.down(c),
 	}
 }
 

@@ -26,7 +26,7 @@ type server struct {
 	head      int
 	numQueued int
 	serving   int
-	releasing bool
+	hold      bool // see admit
 
 	fetching map[sliceID]int32 // fetches that others can wait for
 
