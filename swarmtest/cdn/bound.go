@@ -81,14 +81,18 @@ func (r *run) served() (demands []theory.Demand) {
 }
 
 // onceEach is one copy of each content that somebody got, from when it was
-// first asked for.
+// first asked for, perhaps by a client that left.
 func (r *run) onceEach() []theory.Demand {
 	demands := make([]theory.Demand, len(r.Contents))
+	for i := range demands {
+		demands[i].At = math.Inf(1)
+	}
 	for i := range r.clients {
 		c := &r.clients[i]
 		d := &demands[c.Content]
-		if at := c.Join.Seconds(); c.phase == done && (d.Len == 0 || at < d.At) {
-			*d = theory.Demand{At: at, Len: float64(r.Contents[c.Content].Len)}
+		d.At = min(d.At, c.Join.Seconds())
+		if c.phase == done {
+			d.Len = float64(r.Contents[c.Content].Len)
 		}
 	}
 	return slices.DeleteFunc(demands, func(d theory.Demand) bool { return d.Len == 0 })

@@ -130,7 +130,10 @@ func watch(c Config, seed uint64) (*Result, error) {
 	r.net.sent(w.before)
 	for n := uint64(0); ; n++ {
 		at, stop := r.nextTime()
-		if r.left == 0 || stop != "" || n > c.MaxEvents {
+		if r.left == 0 {
+			stop = "finished"
+		}
+		if stop != "" || n > c.MaxEvents {
 			r.finish()
 			return r.result(stop), w.err
 		}
@@ -193,8 +196,11 @@ func TestAnyRunKeepsTheRules(t *testing.T) {
 		reasons[reason]++
 	}
 	t.Log(reasons)
-	if reasons[""] < 1000 {
+	if reasons["finished"] < 1000 {
 		t.Errorf("runs ended as %v, most of them should come to their end", reasons)
+	}
+	if n := reasons["nothing left to happen"]; n > 0 {
+		t.Errorf("%d runs forgot clients", n)
 	}
 }
 

@@ -206,19 +206,17 @@ func (r *run) respond(id int32) {
 		r.sent(id)
 		return
 	}
-	flow := q.flow
-	if q.client != none {
-		c := &r.clients[q.client]
-		flow = c.flow
-		if !c.answered {
-			c.answered = true
-			c.firstByte = r.now + r.latency(c.Region, r.servers[q.server].Region)
-		}
-	} else {
-		flow = r.net.open(r.servers[q.server].uplink, r.servers[q.cache].downlink, fastest)
-		q.flow = flow
+	if q.client == none {
+		q.flow = r.net.open(r.servers[q.server].uplink, r.servers[q.cache].downlink, fastest)
+		r.net.send(q.flow, part{len: q.len, tag: id})
+		return
 	}
-	r.net.send(flow, part{len: q.len, tag: id})
+	c := &r.clients[q.client]
+	if !c.answered {
+		c.answered = true
+		c.firstByte = r.now + r.latency(c.Region, r.servers[q.server].Region)
+	}
+	r.net.send(c.flow, part{len: q.len, tag: id})
 }
 
 // sent is when the last byte of a response left the server.
