@@ -6,9 +6,6 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// figureIDs are the names of all figures that a report may have.
-var figureIDs = []string{"completion"}
-
 // Write puts the report of one run into a directory: run.json, peers.csv,
 // timeseries.csv, report.html, and the figures as PNG and SVG below figures. An older report there is
 // replaced, other files stay. A directory with files of these names that are not a report's is an error.
@@ -25,7 +22,18 @@ func Write(dir string, run *result.Run) error {
 	f.add(runFile, text)
 	f.add(peersFile, peersCSV(run))
 	f.add(timeseriesFile, timeseriesCSV(run))
+	figures := runFigures(run, summary)
+	if err := f.addPage(runPage(run, summary, figures)); err != nil {
+		return err
+	}
 	return f.write(dir)
+}
+
+// addPage adds report.html.
+func (f *files) addPage(p *page) error {
+	text, err := p.html()
+	f.add(htmlFile, text)
+	return err
 }
 
 // check refuses runs whose tables could not be told apart again.
