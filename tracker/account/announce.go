@@ -23,7 +23,7 @@ var (
 // database.
 func (s *Service) Announce(key string, req *tracker.Request) error {
 	t := s.tables.Load()
-	entry, err := t.byKey(key)
+	entry, err := s.entryOf(t, key)
 	if err == nil {
 		err = s.announceAs(t, entry, req)
 	}
@@ -36,7 +36,7 @@ func (s *Service) Announce(key string, req *tracker.Request) error {
 // Check refuses a request other than an announce, such as a scrape, that came
 // with a key.
 func (s *Service) Check(key string) error {
-	entry, err := s.tables.Load().byKey(key)
+	entry, err := s.entryOf(s.tables.Load(), key)
 	if err == nil && entry.user.State != Active {
 		err = ErrDisabled
 	}

@@ -78,6 +78,7 @@ type Service struct {
 	run   RunID
 
 	tables  atomic.Pointer[tables]
+	added   sync.Map                         // of AddKey: a StoredKey by its hash
 	refused [len(refusals) + 1]atomic.Uint64 // by kindOf
 
 	mu         sync.Mutex // never held while the database or a file is asked

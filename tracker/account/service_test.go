@@ -58,6 +58,8 @@ func (f *fakeStore) Load(context.Context) (t *Tables, err error) {
 	return t, err
 }
 
+func (f *fakeStore) AddKey(context.Context, StoredKey) error { return nil }
+
 func (f *fakeStore) Revision(context.Context) (revision int64, err error) {
 	err = f.locked(func() error { revision = f.tables.Revision; return nil })
 	return revision, err
@@ -213,6 +215,27 @@ func TestAuthenticate(t *testing.T) {
 	if isUser || isTorrent {
 		t.Error("found what is not there")
 	}
+}
+
+// A key that was just added is good before the tables are read again, and no
+// longer than the tables say.
+func TestAddKey(t *testing.T) {
+	store := newFakeStore()
+	s := newService(t, Config{Store: store})
+	key := annasKey.ForTorrent(metainfo.InfoHash{1})
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), ErrKey)
+	if err := s.AddKey(t.Context(), StoredKey{key.Hash(), 1, 1}); err != nil {
+		t.Fatal(err)
+	}
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), nil)
+	wantAnnounce(t, s, key, of(2, 0, 5, tracker.Started), ErrOtherKey)
+	if err := s.Check(key.Reveal()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Reload(t.Context()); err != nil { // the fake has not kept it
+		t.Fatal(err)
+	}
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.None), ErrKey)
 }
 
 // Refusals are counted by their kind, and other errors as what they are.

@@ -81,6 +81,7 @@ func (s *Service) reload(ctx context.Context) error {
 		return fmt.Errorf("account: hit-and-runs: %w", err)
 	}
 	s.tables.Store(newTables(loaded))
+	s.added.Clear() // they are in the tables
 	s.reloadedAt = now
 	s.setStored(loaded.Users, hitAndRuns)
 	return nil
