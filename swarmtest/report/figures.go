@@ -112,7 +112,7 @@ const logSpread = 15
 
 func (p *pictured) completion() *figure {
 	c := &chart.Chart{
-		ID: "completion", Title: "Share of downloads finished by download time",
+		ID: "completion", Title: "Share of downloads finished by download time", Tall: true, KeyBelow: true,
 		X: chart.Axis{Label: "time from joining to completion", Unit: chart.Seconds},
 		Y: chart.Axis{Label: "downloads finished", Unit: chart.Percent, Max: 1},
 	}
@@ -208,6 +208,10 @@ func downloadTimes(peers []*result.Peer, unfinished int) stats.ECDF {
 	return stats.NewECDF(took, len(took)+unfinished)
 }
 
+// maxJoinPart is the part of the bound within which all must have joined for
+// the two clocks to be nearly one.
+const maxJoinPart = 5
+
 // bounds marks the bounds of swarms whose downloaders join at about the same time. Otherwise
 // the bound, which counts from the start, says nothing about the time from joining.
 func (p *pictured) bounds(longest float64) (marks []chart.Mark) {
@@ -217,7 +221,7 @@ func (p *pictured) bounds(longest float64) (marks []chart.Mark) {
 			lastJoin = max(lastJoin, peer.Join)
 		}
 		bound := system.Bound.Seconds()
-		if isSwarm(system) && bound > 0 && bound <= longest && lastJoin.Seconds() <= bound/10 {
+		if isSwarm(system) && bound > 0 && bound <= longest && lastJoin.Seconds() <= bound/maxJoinPart {
 			marks = append(marks, chart.Mark{X: bound, Label: "bound " + seconds(system.Bound).time(), Style: p.styles[i]})
 		}
 	})

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
@@ -105,6 +106,12 @@ func (n Number) money(currency string) string {
 	}
 	return text
 }
+
+// numberUnit is a number before its unit.
+var numberUnit = regexp.MustCompile(`(\d) ((?:s|ms|min|h|d|bytes|[KMGTP]iB|times|copies|copy)\b|%)`)
+
+// unbroken keeps numbers and their units on one line.
+func unbroken(text string) string { return numberUnit.ReplaceAllString(text, "$1\u00a0$2") }
 
 // count writes a number of things.
 func count(n int) string { return chart.FormatNumber(float64(n)) }

@@ -15,7 +15,7 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 	sentences := s.Sentences()
 	p := &page{
 		Kicker: "Swarm laboratory · one run", Title: titleOf(s.Name, s.Title),
-		Facts: runFacts(s), Warnings: s.warnings(), Lead: sentences[:],
+		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
 		Main: systemsTable(s), Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
 	p.setScenario(run.Scenario)
@@ -80,28 +80,6 @@ func orNoReason(reason string) string {
 		return "no reason is given"
 	}
 	return reason
-}
-
-// metric is a row of the table of systems.
-type metric struct {
-	name   string
-	number func(*SystemSummary) Number
-	format func(Number) string
-}
-
-// metrics are what systems are compared by. Each is a number, and how it is
-// written.
-var metrics = []metric{
-	{name: "mean download time", number: func(s *SystemSummary) Number { return s.Downloads.Mean }, format: Number.time},
-	{name: "median", number: func(s *SystemSummary) Number { return s.Downloads.P50 }, format: Number.time},
-	{name: "95th percentile", number: func(s *SystemSummary) Number { return s.Downloads.P95 }, format: Number.time},
-	{name: "last completion", number: func(s *SystemSummary) Number { return s.Downloads.Last }, format: Number.time},
-	{name: "times the bound", number: func(s *SystemSummary) Number { return s.RatioToBound }, format: func(n Number) string { return n.fixed(2) }},
-	{name: "copies from the publisher", number: func(s *SystemSummary) Number { return s.OriginCopies }, format: func(n Number) string { return n.fixed(1) }},
-	{name: "offload", number: func(s *SystemSummary) Number { return s.Offload }, format: Number.percent},
-	{name: "uplink use", number: func(s *SystemSummary) Number { return s.UplinkUse }, format: Number.percent},
-	{name: "Jain’s index", number: func(s *SystemSummary) Number { return s.Jain }, format: func(n Number) string { return n.fixed(3) }},
-	{name: "cost", number: func(s *SystemSummary) Number { return s.Cost }, format: Number.plain},
 }
 
 // systemsTable has a column for each system.

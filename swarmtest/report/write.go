@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
@@ -23,17 +24,39 @@ func Write(dir string, run *result.Run) error {
 	f.add(peersFile, peersCSV(run))
 	f.add(timeseriesFile, timeseriesCSV(run))
 	figures := runFigures(run, summary)
-	if err := f.addPage(runPage(run, summary, figures)); err != nil {
+	if err := f.addPage(runPage(run, summary, figures), figures); err != nil {
 		return err
 	}
 	return f.write(dir)
 }
 
-// addPage adds report.html.
-func (f *files) addPage(p *page) error {
+// addPage adds report.html and the files of its figures.
+func (f *files) addPage(p *page, figures []*figure) error {
 	text, err := p.html()
+	if err != nil {
+		return err
+	}
 	f.add(htmlFile, text)
-	return err
+	for _, figure := range figures {
+		svg, png, err := chart.Images(figure.panels())
+		if err != nil {
+			return fmt.Errorf("report: figure %s: %w", figure.id, err)
+		}
+		f.add(figuresDir+"/"+figure.id+".svg", svg)
+		f.add(figuresDir+"/"+figure.id+".png", png)
+	}
+	return nil
+}
+
+// panels are all charts of the figure.
+func (f *figure) panels() (panels []chart.Panel) {
+	for _, c := range f.charts {
+		panels = append(panels, c)
+	}
+	for _, r := range f.rows {
+		panels = append(panels, r)
+	}
+	return panels
 }
 
 // check refuses runs whose tables could not be told apart again.

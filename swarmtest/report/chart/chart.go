@@ -9,9 +9,14 @@ type Chart struct {
 	// Title names the chart, Desc says in words what there is to see.
 	Title, Desc string
 	X, Y        Axis
-	Areas       []Area // stacked, the first at the bottom; with the same X
-	Curves      []Curve
-	Marks       []Mark
+	// Tall makes the chart higher, for one that stands beside text.
+	Tall bool
+	// KeyBelow puts the key of an image file to the bottom, where distributions leave
+	// room. (HTML has legends of its own.)
+	KeyBelow bool
+	Areas    []Area // stacked, the first at the bottom; with the same X
+	Curves   []Curve
+	Marks    []Mark
 }
 
 // Curve is a line through points in the order of X.
@@ -73,12 +78,13 @@ type Axis struct {
 // Unit is what an axis counts in.
 type Unit int
 
-// The units. Percent shows parts from 0 to 1; Seconds and Bytes are shown in the
+// The units. Percent shows parts from 0 to 1; Seconds, Bytes and Rate are shown in the
 // larger units that fit.
 const (
 	Plain Unit = iota
 	Seconds
 	Bytes
+	Rate // bytes/s
 	Percent
 )
 

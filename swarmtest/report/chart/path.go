@@ -9,7 +9,11 @@ type point struct{ x, y float64 }
 // first, the last, the lowest and the highest stay, and the line through these covers the same pixels as the line through all (M4: Jugel
 // et al., "M4: A Visualization-Oriented Time Series Data Aggregation", 2014).
 func thin(points []point, columnsPerUnit float64) []point {
-	column := func(p point) float64 { return math.Floor(p.x * columnsPerUnit) }
+	return thinBy(points, func(p point) int { return int(math.Floor(p.x * columnsPerUnit)) })
+}
+
+// thinBy is thin for columns that a function tells.
+func thinBy(points []point, column func(point) int) []point {
 	var kept []point
 	for i := 0; i < len(points); {
 		end := i + 1

@@ -13,6 +13,7 @@ import (
 const (
 	svgWidth     = 520.0
 	svgHeight    = 310.0
+	tallHeight   = 420.0
 	marginLeft   = 58.0
 	marginRight  = 18.0
 	marginTop    = 36.0
@@ -31,7 +32,7 @@ const NumStyles = 6
 const maxText = 60
 
 // dashes are the patterns of lines, by style.
-var dashes = [NumStyles]string{"", "8 4", "2 3.5", "10 3.5 2 3.5", "14 4", "5 2.5 1.5 2.5 1.5 2.5"}
+var dashes = [NumStyles]string{"", "8 4", "2.5 3", "10 3.5 2 3.5", "14 4", "5 2.5 1.5 2.5 1.5 2.5"}
 
 // hatchings are drawn over the colour of an area, in squares of 8 by 8 units.
 var hatchings = [NumStyles]string{
@@ -103,6 +104,9 @@ func (s *svg) line(class string, x1, y1, x2, y2 float64) {
 func (c *Chart) SVG() string {
 	r := c.resolved()
 	s := &svg{id: c.ID, height: svgHeight}
+	if c.Tall {
+		s.height = tallHeight
+	}
 	s.open(c.Title, c.Desc)
 	s.defs(r)
 	s.axes(r)
@@ -130,7 +134,7 @@ func (s *svg) defs(c *Chart) {
 	s.printf(`<defs><clipPath id="%s-c"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
 		s.id, num(marginLeft), num(marginTop), num(width), num(height))
 	s.printf(`<clipPath id="%s-w"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
-		s.id, num(marginLeft-4), num(marginTop-4), num(width+8), num(height+8))
+		s.id, num(marginLeft-1), num(marginTop-4), num(width+2), num(height+8))
 	for _, area := range c.Areas {
 		style := area.Style % NumStyles
 		s.printf(`<pattern id="%s-h%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="area%d" width="8" height="8"/>`, s.id, style, style)
@@ -266,20 +270,23 @@ func dashAttribute(style int) string {
 	return ` stroke-dasharray="` + dashes[style] + `"`
 }
 
-// marks draws the marks, each label a line below the one before, on the side of its mark that has more
-// room.
+// markRoom is what the label of a mark needs at most.
+const markRoom = 130.0
+
+// marks draws the marks, each label a line below the one before. It stands before its mark where there is
+// room: there no curve of a distribution has risen yet.
 func (s *svg) marks(c *Chart) {
 	for i, mark := range c.Marks {
 		if !finite(mark.X) {
 			continue
 		}
 		p := s.place(c, mark.X, c.Y.Min)
-		y := marginTop + 14 + float64(i)*markHeight
+		y := marginTop + 22 + float64(i)*markHeight
 		style := mark.Style % NumStyles
 		s.line(fmt.Sprintf("mark line%d", style), p.x, marginTop, p.x, p.y)
-		anchor, x := "start", p.x+6
-		if p.x > (marginLeft+svgWidth-marginRight)/2 {
-			anchor, x = "end", p.x-6
+		anchor, x := "end", p.x-6
+		if p.x < marginLeft+markRoom {
+			anchor, x = "start", p.x+6
 		}
 		s.text("markname", anchor, x, y, mark.Label)
 	}

@@ -23,6 +23,8 @@ type unitName struct {
 
 var timeUnits = []unitName{{1e-3, "ms"}, {1, "s"}, {60, "min"}, {3600, "h"}, {86400, "days"}}
 
+var rateUnits = []unitName{{1, "bytes/s"}, {1 << 10, "KiB/s"}, {1 << 20, "MiB/s"}, {1 << 30, "GiB/s"}, {1 << 40, "TiB/s"}}
+
 var byteUnits = []unitName{{1, "bytes"}, {1 << 10, "KiB"}, {1 << 20, "MiB"}, {1 << 30, "GiB"}, {1 << 40, "TiB"}, {1 << 50, "PiB"}}
 
 // unit is the largest unit of which the axis holds at least two.
@@ -34,6 +36,8 @@ func (a Axis) unit() unitName {
 		units = timeUnits
 	case Bytes:
 		units = byteUnits
+	case Rate:
+		units = rateUnits
 	case Percent:
 		return unitName{0.01, "%"}
 	}
@@ -118,13 +122,11 @@ var logTimes = []tick{
 
 func (a Axis) logTicks() []tick {
 	var ticks []tick
-	if a.Unit == Seconds {
-		for _, t := range logTimes {
-			if t.value >= a.Min*(1-1e-9) && t.value <= a.Max*(1+1e-9) {
-				ticks = append(ticks, t)
-			}
-		}
-		return thinned(ticks)
+	switch a.Unit {
+	case Seconds:
+		return thinned(a.within(logTimes))
+	case Bytes, Rate:
+		return thinned(a.within(binaryTicks(a.Unit)))
 	}
 	for power := math.Floor(math.Log10(a.Min)); power <= math.Log10(a.Max) && len(ticks) < 100; power++ {
 		for _, digit := range []float64{1, 2, 5} {
@@ -135,6 +137,30 @@ func (a Axis) logTicks() []tick {
 		}
 	}
 	return thinned(ticks)
+}
+
+// within returns the ticks that lie on the axis.
+func (a Axis) within(all []tick) (ticks []tick) {
+	for _, t := range all {
+		if t.value >= a.Min*(1-1e-9) && t.value <= a.Max*(1+1e-9) {
+			ticks = append(ticks, t)
+		}
+	}
+	return ticks
+}
+
+// binaryTicks are the powers of four as lengths or rates.
+func binaryTicks(unit Unit) (ticks []tick) {
+	names := byteUnits
+	if unit == Rate {
+		names = rateUnits
+	}
+	for _, u := range names {
+		for _, n := range []float64{1, 4, 16, 64, 256} {
+			ticks = append(ticks, tick{n * u.size, FormatNumber(n) + " " + u.name})
+		}
+	}
+	return ticks
 }
 
 // unitOfLog is the unit of the ticks of a logarithmic axis.
@@ -174,13 +200,15 @@ func FormatNumber(v float64) string {
 	switch magnitude := math.Abs(v); {
 	case !finite(v):
 		return "–"
+	case magnitude == 0:
+		return "0" // and not -0
 	case magnitude >= 1e15:
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	case magnitude >= 1000:
 		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
 	case magnitude >= 100:
 		return strconv.FormatFloat(v, 'f', 0, 64)
-	case magnitude != 0 && magnitude < 1e-4:
+	case magnitude < 1e-4:
 		return strconv.FormatFloat(v, 'g', 2, 64)
 	case magnitude < 1:
 		return trimmed(strconv.FormatFloat(v, 'f', 3-int(math.Floor(math.Log10(max(magnitude, 0.1)))+1), 64))
