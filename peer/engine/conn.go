@@ -88,6 +88,7 @@ type Conn struct {
 	chokedRequests int
 	upMeter        meter
 	uploaded       int64
+	lastSentBlock  time.Duration
 }
 
 // early is what a peer said of its pieces before we knew how many there are.
@@ -98,7 +99,7 @@ type early struct {
 }
 
 // begin sets a connection up as InConnUp says.
-func (c *Conn) begin(now time.Duration, in Input) {
+func (c *Conn) begin(now time.Duration, in *Input) {
 	// One peer has one address, in bans, in the line and in the book.
 	c.addr, c.peerID = netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), in.PeerID
 	c.fast, c.extended, c.dht, c.incoming = in.Fast, in.Extended, in.DHT, in.Incoming
@@ -126,7 +127,7 @@ func (c *Conn) hasNothing(numPieces int) { c.has.Init(numPieces, c.hasMemory[:])
 func (c *Conn) knowsHas() bool { return c.has.Len() > 0 }
 
 // message handles everything but blocks.
-func (e *Engine) message(now time.Duration, c *Conn, m wire.Message) {
+func (e *Engine) message(now time.Duration, c *Conn, m *wire.Message) {
 	c.lastHeard = now
 	switch m.Type {
 	case wire.Choke:
@@ -140,15 +141,15 @@ func (e *Engine) message(now time.Duration, c *Conn, m wire.Message) {
 	case wire.Have:
 		e.peerHave(now, c, m.Index)
 	case wire.Bitfield, wire.HaveAll, wire.HaveNone:
-		e.peerBitfield(now, c, m)
+		e.peerBitfield(now, c, *m)
 	case wire.Request:
-		e.requested(now, c, m)
+		e.requested(now, c, *m)
 	case wire.Cancel:
-		e.cancelledByPeer(now, c, m)
+		e.cancelledByPeer(now, c, *m)
 	case wire.Suggest, wire.Reject, wire.AllowedFast:
-		e.fastMessage(now, c, m)
+		e.fastMessage(now, c, *m)
 	case wire.Extended:
-		e.extendedMessage(now, c, m)
+		e.extendedMessage(now, c, *m)
 	case wire.Port:
 		e.peerNode(c, m.Index)
 	}

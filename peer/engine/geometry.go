@@ -40,7 +40,7 @@ func (e *Engine) setGeometry(geo metainfo.Geometry, have, want *bitfield.Set) er
 
 // learn handles the geometry of a torrent that began without: what the peers
 // said of their pieces before counts now.
-func (e *Engine) learn(now time.Duration, in Input) {
+func (e *Engine) learn(now time.Duration, in *Input) {
 	if e.picker != nil || e.setGeometry(in.Geometry, in.Have, in.Want) != nil || e.picker == nil {
 		return
 	}

@@ -40,7 +40,7 @@ func (e *Engine) verifyingPartial(piece int) *partial {
 }
 
 // verified handles the verdict on a piece.
-func (e *Engine) verified(now time.Duration, in Input) {
+func (e *Engine) verified(now time.Duration, in *Input) {
 	p := e.verifyingPartial(in.Piece)
 	if p == nil {
 		return // deselected meanwhile; the driver keeps what it stored

@@ -86,12 +86,12 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+remote%16384))
 	}
 	f.conn.Owner = f
-	p.engine.Receive(now, engine.Input{
+	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: other.peerID,
 		Fast: true, Extended: true, Incoming: incoming,
 	})
 	if f.state == flowing {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})
 	}
 }
 
@@ -112,5 +112,5 @@ func (p *peer) closedByOther(now time.Duration, number uint32) {
 // goDown takes a connection from the peer and its engine.
 func (p *peer) goDown(now time.Duration, f *flow) {
 	p.kernel.closeFlow(&p.host, f)
-	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: &f.conn})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InConnDown, Conn: &f.conn})
 }

@@ -151,7 +151,7 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 		p.accept(now, ev.from(), ev.A)
 	case eventDialFailed:
 		p.dropDial(ev.Flow)
-		p.engine.Receive(now, engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
+		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
 	case eventConnected:
 		p.connected(now, ev.Flow, ev.A)
 	case eventClosed:
@@ -251,7 +251,7 @@ func (p *peer) drive(now time.Duration) {
 		return
 	}
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
-		p.do(now, &out)
+		p.do(now, out)
 		if p.gone {
 			return
 		}
@@ -323,7 +323,7 @@ func (p *peer) announce(now time.Duration, event tracker.Event) {
 }
 
 func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort) {
-	p.engine.Receive(now, engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
 }
 
 // completed notes the end of the download.
@@ -357,7 +357,7 @@ func (p *peer) verified(now time.Duration, piece int) {
 	p.assembly.drop(piece)
 	p.has.Add(piece)
 	p.kernel.Progress()
-	p.engine.Receive(now, engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
 
 // send sends a message.
@@ -395,7 +395,7 @@ func (p *peer) message(now time.Duration, ev Event) {
 	if payload := p.kernel.payloadOf(&ev); payload != nil {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: payload}
 	}
-	p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &p.kernel.through.conn, Message: m})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InMessage, Conn: &p.kernel.through.conn, Message: m})
 }
 
 // sendBlock hands a block to the uplink.
@@ -406,7 +406,7 @@ func (p *peer) sendBlock(f *flow, out *engine.Output) {
 // sentBlock gives the engine credit for what the uplink has sent.
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
-	p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &p.kernel.through.conn, Length: int(ev.C)})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &p.kernel.through.conn, Length: int(ev.C)})
 }
 
 // block hands a block that arrived to the engine.
@@ -416,7 +416,7 @@ func (p *peer) block(now time.Duration, ev Event) {
 	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
 	}
-	p.engine.Receive(now, engine.Input{
+	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
