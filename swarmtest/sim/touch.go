@@ -18,17 +18,24 @@ func (k *Kernel) touchEvents(events []Event) {
 	var hosts [touchAhead]*host
 	var flows [touchAhead]*flow
 	for i := range events {
-		hosts[i] = k.hosts[events[i].To]
+		if ev := &events[i]; ev.Kind != kindCast { // they have touchListeners
+			hosts[i] = k.hosts[ev.To]
+		}
 	}
-	for i := range events {
-		h := hosts[i]
-		k.touched += uint64(h.digest) + uint64(h.up.lane) + uint64(len(h.flows))
+	for _, h := range hosts {
+		if h != nil {
+			k.touched += uint64(h.digest) + uint64(h.up.lane) + uint64(len(h.flows))
+		}
 	}
-	for i := range events {
-		flows[i] = hosts[i].flow(events[i].Flow)
+	for i, h := range hosts {
+		if h != nil {
+			flows[i] = h.flow(events[i].Flow)
+		}
 	}
-	for i := range events {
-		k.touch(hosts[i], flows[i])
+	for i, h := range hosts {
+		if h != nil {
+			k.touch(h, flows[i])
+		}
 	}
 }
 
