@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -101,6 +100,20 @@ func (d *decoder) checkISPs(s *Scenario) {
 	d.unique("isp", len(s.ISPs), func(i int) string { return s.ISPs[i].Name })
 	for i, isp := range s.ISPs {
 		d.regionExists(s, item("isp", i, "region"), isp.Region)
+	}
+	if len(s.ISPs) == 0 {
+		return
+	}
+	for _, r := range append(s.Regions, Region{}) {
+		share := 0.0
+		for _, isp := range s.ISPs {
+			if isp.Region == "" || isp.Region == r.Name {
+				share += isp.Share
+			}
+		}
+		if share == 0 && (r.Name != "" || len(s.Regions) == 0) {
+			d.failf("isp", "no [[isp]] with a share above 0 serves the region %q; add one, or take all out", r.Name)
+		}
 	}
 }
 
@@ -250,11 +263,3 @@ func (s *Scenario) systemOf(kind string) int {
 // OriginUp is the uplink of all servers of the origin together, Unlimited for
 // no limit.
 func (s *Scenario) OriginUp() int64 { return s.Origin.Up * int64(s.Origin.Count) }
-
-// LatencyBetween is the latency between two regions in the models Constant and Matrix.
-func (s *Scenario) LatencyBetween(a, b int) time.Duration {
-	if s.Network.Model == Matrix {
-		return s.Regions[a].Latency[b]
-	}
-	return s.Network.Latency
-}
