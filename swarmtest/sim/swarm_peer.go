@@ -16,7 +16,7 @@ import (
 // The events between peers and tracker.
 const (
 	eventJoin     = KindUser + iota // a peer starts
-	eventLeave                      // and ends
+	eventLeave                      // and ends; Sub: unfinished, or 0
 	eventTimer                      // the engine's deadline, or the tracker's sweep
 	eventAnnounce                   // to the tracker; A: the peer's position, Sub: tracker.Event
 	eventPeers                      // its reply; A: the payload
@@ -28,6 +28,10 @@ const (
 	eventHave       // to the sender itself: see broadcast
 	eventVerified   // A: piece
 )
+
+// unfinished is the Sub of an eventLeave that is for a peer which has not
+// completed by then.
+const unfinished = 1
 
 // haveLen is the length in bytes of a have message (BEP 3: its length prefix,
 // its type, and the piece index).
@@ -87,6 +91,9 @@ func (w *swarm) addPeer(index int) {
 	w.kernel.At(p.cfg.Join, Event{To: p.id, Kind: eventJoin})
 	if p.cfg.Leave > 0 {
 		w.kernel.At(max(p.cfg.Leave, p.cfg.Join), Event{To: p.id, Kind: eventLeave})
+	}
+	if p.cfg.GiveUp > 0 {
+		w.kernel.At(max(p.cfg.GiveUp, p.cfg.Join), Event{To: p.id, Kind: eventLeave, Sub: unfinished})
 	}
 }
 
@@ -150,7 +157,9 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 	case eventClosed:
 		p.swarm.closedByOther(now, p, ev.A)
 	case eventLeave:
-		p.leave(now)
+		if ev.Sub != unfinished || !p.complete {
+			p.leave(now)
+		}
 	}
 }
 
