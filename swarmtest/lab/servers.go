@@ -96,7 +96,7 @@ func (r *run) addServers(cfg *cdn.Config, sys *scenario.System) {
 		parent.Disk, parent.Push = sys.ParentDisk, false
 		cfg.Parents = r.spread(sys.Parents, cdn.Server{Up: sys.ParentUp, Down: sys.ParentDown, Cache: parent})
 		cfg.Routing = cdn.Routing{
-			Anycast: sys.Routing == scenario.Anycast, TTL: sys.DNSTTL, ClientSubnet: sys.ClientSubnet,
+			Anycast: sys.Routing == scenario.Anycast, TTL: sys.DNSTTL, ResolversPerISP: sys.Resolvers, ClientSubnet: sys.ClientSubnet,
 			MinShare: sys.MinShare, Detect: sys.Detect, Convergence: sys.Convergence,
 		}
 	}

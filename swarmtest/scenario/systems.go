@@ -34,6 +34,7 @@ type System struct {
 
 	Routing      string        `toml:"routing"`
 	DNSTTL       time.Duration `toml:"dns_ttl"`
+	Resolvers    int           `toml:"resolvers"`
 	ClientSubnet bool          `toml:"client_subnet"`
 	MinShare     int64         `toml:"min_share"`
 	Detect       time.Duration `toml:"detect"`
@@ -119,6 +120,7 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 
 	{name: "routing", kind: word, def: DNS, words: []string{DNS, Anycast}, when: only("kind", result.CDN), doc: "How clients come to an edge. `dns`: by an answer for the place of their resolver. `anycast`: by the nearest path, whatever the load."},
 	{name: "dns_ttl", kind: duration, def: "1m", min: 0.001, max: 7 * 24 * 3600, when: only("routing", DNS), doc: "How long a resolver keeps an answer."},
+	{name: "resolvers", kind: integer, def: int64(1), min: 1, max: maxServers, when: only("routing", DNS), doc: "How many resolvers each ISP has in each region; with no ISPs, the region has. All who ask one get its answer."},
 	{name: "client_subnet", kind: boolean, def: false, when: only("routing", DNS), doc: "Answers are for the place of the client (RFC 7871)."},
 	{name: "min_share", kind: rate, optional: true, min: 1, max: maxRate, special: "none", when: only("routing", DNS), doc: "Pass over an edge that has less than this left for each of its connections. Default: answers do not depend on load."},
 	{name: "detect", kind: duration, def: "10s", min: 0.001, max: 24 * 3600, when: only("routing", DNS), doc: "How long it takes until no answer is an edge that failed."},
