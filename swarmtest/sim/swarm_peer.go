@@ -54,7 +54,6 @@ type peer struct {
 	share    *quota.Share
 	assembly assembly
 	conns    []*end          // up, in the order in which they came up
-	byID     []*end          // the same by their names in the engine, nil for those that are closed
 	classes  []time.Duration // the latencies of conns, without repetition
 
 	timerAt   time.Duration // of the earliest timer event under way, 0 for none
@@ -289,9 +288,9 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(p.conn(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
+		p.send(endOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
 	case engine.OutBlock:
-		p.sendBlock(p.conn(out.Conn), out)
+		p.sendBlock(endOf(out.Conn), out)
 	case engine.OutHave:
 		p.broadcast(uint32(out.Piece))
 	case engine.OutOpen:
@@ -305,7 +304,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
-		if c := p.conn(out.Conn); c != nil {
+		if c := endOf(out.Conn); c != nil {
 			p.swarm.close(now, c)
 		}
 	case engine.OutCompleted:
@@ -404,7 +403,7 @@ func (p *peer) message(now time.Duration, ev Event) {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: p.swarm.drop(ev.C)}
 	}
 	if c := p.swarm.incoming(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: c.conn, Message: m})
+		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &c.conn, Message: m})
 	}
 }
 
@@ -419,7 +418,7 @@ func (p *peer) sendBlock(c *end, out *engine.Output) {
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
 	if c := p.swarm.outgoing(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: c.conn, Length: int(ev.C)})
+		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &c.conn, Length: int(ev.C)})
 	}
 }
 
@@ -434,7 +433,7 @@ func (p *peer) block(now time.Duration, ev Event) {
 		p.fromSeeds += int64(ev.C)
 	}
 	p.engine.Receive(now, engine.Input{
-		Kind: engine.InBlock, Conn: c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
+		Kind: engine.InBlock, Conn: &c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
 }
@@ -469,7 +468,7 @@ func (p *peer) deliverHave(now time.Duration, ev Event) {
 		}
 		p.swarm.kernel.ChargeDown(to.peer.id, haveLen)
 		to.peer.engine.Receive(now, engine.Input{
-			Kind: engine.InMessage, Conn: to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
+			Kind: engine.InMessage, Conn: &to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
 		})
 		to.peer.drive(now)
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -21,6 +22,7 @@ const retryAccept = 50 * time.Millisecond
 // a slow client has twice that at most.
 type front struct {
 	server *Server
+	secure *tls.Config // nil: what comes is not encrypted
 	odd    *oddListener
 	// slots has an element for each open connection, whoever serves it.
 	slots   chan struct{}
@@ -82,7 +84,7 @@ func (f *front) accept(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
-			f.begin(conn, connAddr(conn), nil, nil)
+			f.begin(f.secured(conn), connAddr(conn), nil, nil)
 			continue
 		case !isPassing(err):
 			return err
@@ -91,6 +93,15 @@ func (f *front) accept(ctx context.Context, ln net.Listener) error {
 		f.pause()
 	}
 	return net.ErrClosed
+}
+
+// secured is conn, or what is encrypted on it. The handshake is part of the
+// first read, and of its time.
+func (f *front) secured(conn net.Conn) net.Conn {
+	if f.secure == nil {
+		return conn
+	}
+	return tls.Server(conn, f.secure)
 }
 
 // takeSlot waits until a connection more may be open. It is false if f stops.

@@ -88,6 +88,7 @@ var frontCases = map[string]struct {
 	"a simple, then rubbish":      {rawRequest(announceLine) + "\x00\r\n\r\n", true},
 	"a proxy":                     {rawRequest(announceLine, "X-Forwarded-For: 8.8.8.8,  9.9.9.9", "x-forwarded-FOR:\t 127.0.0.1 ", closing), false},
 	"a proxy, with spaces":        {rawRequest(announceLine, "X-Forwarded-For: 8.8.8.8,  9.9.9.9", "x-forwarded-FOR:  127.0.0.1 ", closing), true},
+	"Forwarded":                   {rawRequest(announceLine, `Forwarded: for="[2001:db8::1]:1";by=x, for=9.9.9.9`, "forwarded: for=127.0.0.1", closing), true},
 	"a proxy that says nothing":   {rawRequest(announceLine, "X-Forwarded-For:"), true},
 	"no query":                    {rawRequest("GET /announce HTTP/1.1"), false},
 	"another page":                {rawRequest("GET /healthz HTTP/1.1"), false},
@@ -441,7 +442,8 @@ func FuzzSimpleRequest(f *testing.F) {
 		}
 		if want.Method != "GET" || want.URL.RawQuery != got.query || want.Close != got.close ||
 			!want.ProtoAtLeast(1, 1) || want.ContentLength != 0 || want.TransferEncoding != nil || want.Host == "" ||
-			!slices.Equal(want.Header.Values("X-Forwarded-For"), got.forwarded) {
+			!slices.Equal(want.Header.Values("X-Forwarded-For"), got.forwarded.xForwardedFor) ||
+			!slices.Equal(want.Header.Values("Forwarded"), got.forwarded.forwarded) {
 			t.Fatalf("%+v, net/http %+v", got, want)
 		}
 		for _, odd := range []string{"Expect", "Upgrade", "Trailer"} {

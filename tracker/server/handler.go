@@ -36,6 +36,8 @@ type Stats struct {
 	UDPBadIDs    uint64 `json:"udp_bad_connection_ids"`
 	UDPLateIDs   uint64 `json:"udp_late_connection_ids"`
 
+	Faults uint64 `json:"faults"` // requests that met a bug of the tracker
+
 	UptimeSec int64 `json:"uptime_seconds"`
 }
 
@@ -53,6 +55,8 @@ func (s *Server) Stats() Stats {
 		UDPMalformed: s.counters.udpMalformed.Load(),
 		UDPBadIDs:    s.counters.udpBadIDs.Load(),
 		UDPLateIDs:   s.counters.udpLateIDs.Load(),
+
+		Faults: s.faults.num.Load(),
 
 		UptimeSec: int64(s.now() / time.Second),
 	}
@@ -77,6 +81,12 @@ type scratch struct {
 // (text), /stats (JSON) and /healthz. A refusal is a bencoded "failure reason"
 // with status 200, which is all that clients read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.note(fault)
+			http.Error(w, errFault.Error(), http.StatusInternalServerError)
+		}
+	}()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "a tracker is asked by GET", http.StatusMethodNotAllowed)
@@ -125,6 +135,12 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, isS
 // answer makes sc.body the answer to an announce or a scrape or, if err is one
 // or there is an error, the failure reason that is its text.
 func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string, from netip.Addr, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.note(fault)
+			sc.body = appendFailure(sc.body[:0], errFault.Error())
+		}
+	}()
 	sc.body = sc.body[:0]
 	switch {
 	case err != nil:

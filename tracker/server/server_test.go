@@ -242,7 +242,7 @@ func TestPagesForPeople(t *testing.T) {
 	get(t, s, "10.0.0.1:1", announceOf(idA, 1, ""))
 	for target, want := range map[string]string{
 		"/":        "leechers  1\n",
-		"/stats":   `{"torrents":1,"seeds":0,"leechers":1,"ipv4_peers":1,"ipv6_peers":0,"announces":1,"scrapes":0,"refused":0,"udp_connects":0,"udp_malformed":0,"udp_bad_connection_ids":0,"udp_late_connection_ids":0,"uptime_seconds":0}`,
+		"/stats":   `{"torrents":1,"seeds":0,"leechers":1,"ipv4_peers":1,"ipv6_peers":0,"announces":1,"scrapes":0,"refused":0,"udp_connects":0,"udp_malformed":0,"udp_bad_connection_ids":0,"udp_late_connection_ids":0,"faults":0,"uptime_seconds":0}`,
 		"/healthz": "ok\n",
 	} {
 		if body := get(t, s, "10.0.0.1:1", target); !strings.Contains(body, want) {

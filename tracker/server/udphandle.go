@@ -26,6 +26,7 @@ type udpHandler struct {
 	wire   udp.AnnounceRequest
 	req    tracker.Request
 	peers  swarm.Peers
+	url    []byte // the path and the query of the announce's URL
 	tally  udpTally
 }
 
@@ -38,9 +39,24 @@ type udpTally struct {
 func newUDPHandlers(s *Server, n int) []*udpHandler {
 	handlers := make([]*udpHandler, n)
 	for i, ids := range newConnectionIDs(n) {
-		handlers[i] = &udpHandler{server: s, ids: ids}
+		handlers[i] = &udpHandler{server: s, ids: ids, url: make([]byte, 0, maxUDPRequest)}
 	}
 	return handlers
+}
+
+// answer is handle, but for packets that make it fail. Those get an error, if
+// it is no longer than they are: it is not known whether they had a good id.
+func (u *udpHandler) answer(now time.Duration, packet []byte, from netip.AddrPort, dst []byte) (reply []byte) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			u.server.note(fault)
+			reply = dst
+			if h, _, err := udp.ParseRequestHeader(packet); err == nil && len(packet) >= udp.ResponseHeaderLen+len(errFault.Error()) {
+				reply = u.refuse(h, errFault, dst)
+			}
+		}
+	}()
+	return u.handle(now, packet, from, dst)
 }
 
 // handle appends to dst, which has room for maxUDPReply bytes, the answer to a
@@ -88,8 +104,8 @@ func (u *udpHandler) refuse(h udp.RequestHeader, reason error, dst []byte) []byt
 }
 
 func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byte, from netip.Addr, dst []byte) []byte {
-	// The options behind it hold the URL's path, which no mode asks for yet.
-	if _, err := udp.ParseAnnounceRequest(body, &u.wire); err != nil {
+	options, err := udp.ParseAnnounceRequest(body, &u.wire)
+	if err != nil {
 		u.tally.malformed++
 		return dst
 	}
@@ -101,6 +117,11 @@ func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byt
 		from = netip.AddrFrom4(u.wire.IP)
 	}
 	u.translate(from, cfg.NumWant)
+	if cfg.Private != nil {
+		if err := u.askPrivate(cfg.Private, options); err != nil {
+			return u.refuse(h, err, dst)
+		}
+	}
 	// The peers are written to where they belong.
 	at := len(dst) + udp.AnnounceResponseLen
 	u.peers.Reset()
@@ -113,6 +134,18 @@ func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byt
 		Seeders:     uint32(rep.Complete),
 	})
 	return append(append(dst, u.peers.V4...), u.peers.V6...) // one of them is empty
+}
+
+// askPrivate asks about u.req with the key that the options have.
+func (u *udpHandler) askPrivate(private Private, options []byte) (err error) {
+	if u.url, err = udp.ParseURLData(u.url[:0], options); err != nil {
+		return errURLData
+	}
+	key := keyOfURL(asString(u.url))
+	if key == "" {
+		return errNoUDPKey
+	}
+	return private.Announce(key, &u.req)
 }
 
 // translate makes the request of the packet. A reply has peers of the
@@ -141,8 +174,11 @@ func (u *udpHandler) translate(from netip.Addr, numWant int) {
 // scrape answers for at most udp.MaxScrape torrents, in the order of the
 // question; a torrent that is not tracked has zeros.
 func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
-	u.tally.scrapes++
 	cfg := u.server.cfg()
+	if cfg.Private != nil {
+		return u.refuse(h, errUDPScrape, dst)
+	}
+	u.tally.scrapes++
 	dst = appendHeader(dst, h)
 	for range udp.MaxScrape {
 		hash, rest, ok := udp.ParseInfoHash(body)
