@@ -48,6 +48,8 @@ type Stats struct {
 	// Untracked counts announces that found no room for a session, and
 	// LostFindings findings that found none.
 	Untracked, LostFindings uint64
+	// Findings counts what was found, each occurrence, by FindingKind.
+	Findings [HiddenDownload + 1]uint64
 }
 
 // New returns an empty Ledger.
