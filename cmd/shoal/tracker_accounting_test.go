@@ -45,11 +45,11 @@ const drainSlack = 500 * time.Millisecond
 // countedTracker is a private tracker in a process of its own, which is killed
 // and started again.
 type countedTracker struct {
-	t       *testing.T
-	db      string
-	address string // the same at each start
-	process *process
-	torrent account.Torrent
+	t        *testing.T
+	db       string
+	address  string // the same at each start
+	process  *process
+	torrent  account.Torrent
 	answered atomic.Int64 // announces
 }
 
