@@ -244,7 +244,7 @@ func TestIdleConnection(t *testing.T) {
 		before := leech.Peers()
 		time.Sleep(time.Hour)
 		after := leech.Peers()
-		if len(before) != 1 || len(after) != 1 || before[0].Conn != after[0].Conn {
+		if len(before) != 1 || len(after) != 1 || before[0].Up != after[0].Up {
 			t.Errorf("before %+v\nafter %+v", before, after)
 		}
 	})

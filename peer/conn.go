@@ -23,13 +23,14 @@ var (
 // it, and the reader notices.
 type conn struct {
 	t    *Torrent
-	id   engine.ConnID
 	tr   transport
 	addr netip.AddrPort
 	log  *slog.Logger
 	out  *outQueue
 
-	// These belong to the loop.
+	// These belong to the loop; state is the engine's part, and everybody may
+	// name the connection by its address.
+	state  engine.Conn
 	staged sendBatch // what this turn of the loop wants sent
 	dirty  bool      // it is in the loop's list of connections with staged
 

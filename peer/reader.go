@@ -32,7 +32,7 @@ func (c *conn) read() error {
 		if err != nil {
 			return err
 		}
-		in := engine.Input{Kind: engine.InMessage, Conn: c.id, Message: m}
+		in := engine.Input{Kind: engine.InMessage, Conn: &c.state, Message: m}
 		if m.Type == wire.Piece {
 			in, err = r.block(m)
 		} else {
@@ -54,7 +54,7 @@ func (c *conn) read() error {
 func (r *reader) block(m wire.Message) (engine.Input, error) {
 	in := engine.Input{
 		Kind:   engine.InBlock,
-		Conn:   r.c.id,
+		Conn:   &r.c.state,
 		Piece:  int(m.Index),
 		Begin:  int(m.Begin),
 		Length: int(m.Length),

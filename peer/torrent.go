@@ -51,11 +51,10 @@ type Torrent struct {
 type loopState struct {
 	engine   *engine.Engine
 	share    *share
-	now      time.Duration // of this turn
-	events   []event       // of this turn
-	conns    map[engine.ConnID]*conn
-	lastID   engine.ConnID
-	dirty    []*conn // connections with something staged
+	now      time.Duration          // of this turn
+	events   []event                // of this turn
+	conns    map[*engine.Conn]*conn // those that are up
+	dirty    []*conn                // connections with something staged
 	scratch  []byte
 	dials    int // under way
 	jobs     int // with the disk workers
@@ -81,7 +80,7 @@ func newTorrent(c *Client, cfg TorrentConfig) (*Torrent, error) {
 		t.peerID = metainfo.NewPeerID()
 	}
 	t.dialing, t.endDialing = context.WithCancel(context.Background())
-	t.conns = make(map[engine.ConnID]*conn)
+	t.conns = make(map[*engine.Conn]*conn)
 	t.store = newStoreState()
 	t.now = c.now()
 	if err := t.newEngine(cfg); err != nil {
@@ -295,25 +294,23 @@ func (t *Torrent) connUp(c *conn, up engine.Input) {
 		}
 		return
 	}
-	t.lastID++
-	c.id = t.lastID
-	t.conns[c.id] = c
+	t.conns[&c.state] = c
 	c.log.Debug("connected", "incoming", up.Incoming, "id", up.PeerID)
 	t.tasks.Go(c.write)
 	t.tasks.Go(func() {
 		c.close(c.read())
 		t.inbox.put(event{do: func() { t.connDown(c) }})
 	})
-	up.Conn = c.id
+	up.Conn = &c.state
 	t.tell(up)
-	t.tell(engine.Input{Kind: engine.InCredit, Conn: c.id, Length: firstSendWindow})
+	t.tell(engine.Input{Kind: engine.InCredit, Conn: &c.state, Length: firstSendWindow})
 }
 
 // connDown forgets a connection whose reader has ended.
 func (t *Torrent) connDown(c *conn) {
-	delete(t.conns, c.id)
+	delete(t.conns, &c.state)
 	c.log.Debug("disconnected", "reason", c.reason)
-	t.tell(engine.Input{Kind: engine.InConnDown, Conn: c.id})
+	t.tell(engine.Input{Kind: engine.InConnDown, Conn: &c.state})
 }
 
 // AddPeers tells the torrent about addresses of peers.

@@ -66,7 +66,7 @@ func (w *writer) send() error {
 // giveCredit tells the engine that the transport took so many bytes.
 func (w *writer) giveCredit(length int) {
 	if credit := w.window.drained(length, time.Now()); credit > 0 {
-		w.c.t.inbox.put(event{in: engine.Input{Kind: engine.InCredit, Conn: w.c.id, Length: credit}})
+		w.c.t.inbox.put(event{in: engine.Input{Kind: engine.InCredit, Conn: &w.c.state, Length: credit}})
 	}
 }
 

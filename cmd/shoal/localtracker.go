@@ -15,7 +15,7 @@ import (
 type localTracker struct {
 	*server.Server
 	addr      netip.AddrPort    // where it listens
-	whitelist *server.Whitelist // nil: every torrent
+	whitelist *server.TorrentList // nil: every torrent
 	cancel    context.CancelFunc
 	served    chan error
 	udp       netip.AddrPort // where it listens for UDP; invalid if it does not

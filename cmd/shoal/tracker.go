@@ -131,10 +131,11 @@ func (r *trackerRun) runWith(ctx context.Context, e *env, cfg server.Config) err
 		tracked = "the torrents of the database"
 	}
 	if r.whitelist != "" {
-		whitelist, err := server.LoadWhitelist(r.whitelist)
+		whitelist, broken, err := server.LoadTorrentList(r.whitelist)
 		if err != nil {
 			return err
 		}
+		warnBroken(e, broken)
 		cfg.Whitelist, tracked = whitelist, count(whitelist.Len(), "torrent")
 	}
 	t, err := startTracker(ctx, r.http, cfg)
@@ -209,8 +210,10 @@ func (r *trackerRun) serve(ctx context.Context, e *env, t *localTracker, hangup 
 }
 
 // reload reads the whitelist again. One that cannot be read changes nothing.
-func (r *trackerRun) reload(e *env, whitelist *server.Whitelist) {
-	switch err := whitelist.Reload(); {
+func (r *trackerRun) reload(e *env, whitelist *server.TorrentList) {
+	broken, err := whitelist.Reload()
+	warnBroken(e, broken)
+	switch {
 	case err != nil:
 		e.logf("%s; still tracking the %s from before", oneLine(err.Error()), count(whitelist.Len(), "torrent"))
 	case !r.quiet:
@@ -225,5 +228,12 @@ func (r *trackerRun) printStats(e *env, s server.Stats) {
 	case !r.quiet:
 		e.logf("%s, %s, %s, %d announces (%d refused)", count(s.Torrents, "torrent"), count(s.Seeds, "seed"),
 			count(s.Leechers, "leecher"), s.Announces, s.Refused)
+	}
+}
+
+// warnBroken names the files of a folder that are no torrents.
+func warnBroken(e *env, broken []error) {
+	for _, err := range broken {
+		e.logf("skipped: %s", oneLine(err.Error()))
 	}
 }

@@ -6,6 +6,7 @@ package bitfield
 import (
 	"errors"
 	"iter"
+	"math"
 	"math/bits"
 )
 
@@ -21,12 +22,31 @@ var (
 // A Set is not safe for concurrent use.
 type Set struct {
 	bytes []byte
-	n     int
-	count int
+	n     int32
+	count int32
 }
 
 // New returns an empty set for n indices.
-func New(n int) *Set { return &Set{bytes: make([]byte, (n+7)/8), n: n} }
+func New(n int) *Set {
+	s := new(Set)
+	s.Init(n, nil)
+	return s
+}
+
+// Init makes s an empty set for n indices. It is for sets that are part of a
+// larger struct: they use memory, which may be part of it as well, if that has
+// room for (n+7)/8 bytes. Such a set must not be copied, but by Clone.
+func (s *Set) Init(n int, memory []byte) {
+	if n > math.MaxInt32 {
+		panic("bitfield: too many indices")
+	}
+	numBytes := (n + 7) / 8
+	if len(memory) < numBytes {
+		memory = make([]byte, numBytes)
+	}
+	*s = Set{bytes: memory[:numBytes:numBytes], n: int32(n)}
+	clear(s.bytes)
+}
 
 // NewFull returns the set of all n indices.
 func NewFull(n int) *Set {
@@ -39,23 +59,37 @@ func NewFull(n int) *Set {
 // errors are ErrLength and ErrSpare.
 func Parse(b []byte, n int) (*Set, error) {
 	if len(b) != (n+7)/8 {
-		return nil, ErrLength
+		return nil, ErrLength // before anything is allocated
 	}
-	if n%8 != 0 && b[len(b)-1]<<(n%8) != 0 {
-		return nil, ErrSpare
-	}
-	s := &Set{bytes: append([]byte(nil), b...), n: n}
-	for _, x := range b {
-		s.count += bits.OnesCount8(x)
+	s := New(n)
+	if err := s.SetBytes(b); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// SetBytes makes the members those in b, the payload of a bitfield message. If
+// it fails, with ErrLength or ErrSpare, the set is as it was.
+func (s *Set) SetBytes(b []byte) error {
+	if len(b) != len(s.bytes) {
+		return ErrLength
+	}
+	if s.n%8 != 0 && b[len(b)-1]<<(s.n%8) != 0 {
+		return ErrSpare
+	}
+	copy(s.bytes, b)
+	s.count = 0
+	for _, x := range b {
+		s.count += int32(bits.OnesCount8(x))
+	}
+	return nil
+}
+
 // Len is the number of indices the set ranges over, members or not.
-func (s *Set) Len() int { return s.n }
+func (s *Set) Len() int { return int(s.n) }
 
 // Count is the number of members.
-func (s *Set) Count() int { return s.count }
+func (s *Set) Count() int { return int(s.count) }
 
 // All reports whether every index is a member; a set of length 0 has them all.
 func (s *Set) All() bool { return s.count == s.n }
@@ -71,10 +105,11 @@ func (s *Set) Add(i int) bool {
 	if uint(i) >= uint(s.n) {
 		panic("bitfield: index out of range")
 	}
-	if s.Has(i) {
+	b, bit := &s.bytes[i>>3], byte(0x80>>(i&7))
+	if *b&bit != 0 {
 		return false
 	}
-	s.bytes[i>>3] |= 0x80 >> (i & 7)
+	*b |= bit
 	s.count++
 	return true
 }

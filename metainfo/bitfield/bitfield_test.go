@@ -21,6 +21,39 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestInit lays a set into memory that has room for it, exactly or more, and
+// into memory that has not.
+func TestInit(t *testing.T) {
+	for _, room := range []int{0, 1, 2, 3} {
+		memory := bytes.Repeat([]byte{0xff}, room)
+		var s Set
+		s.Init(12, memory)
+		if s.Len() != 12 || s.Count() != 0 || len(s.Bytes()) != 2 || s.Has(0) {
+			t.Fatalf("room %d: length %d, %d members, bytes %x", room, s.Len(), s.Count(), s.Bytes())
+		}
+		s.Add(11)
+		if inside := room >= 2; inside && memory[1] != 0x10 || !inside && bytes.Contains(memory, []byte{0x10}) {
+			t.Errorf("room %d: the memory is %x", room, memory)
+		}
+		if room == 3 && memory[2] != 0xff {
+			t.Errorf("the set wrote behind its end: %x", memory)
+		}
+	}
+}
+
+func TestSetBytes(t *testing.T) {
+	s := New(12)
+	s.Add(3)
+	for _, bad := range [][]byte{nil, {0xff}, {0xff, 0xff}, {0xff, 0xf0, 0}} {
+		if err := s.SetBytes(bad); err == nil || s.Count() != 1 || !s.Has(3) {
+			t.Errorf("%x: error %v, members %v", bad, err, slices.Collect(s.Members()))
+		}
+	}
+	if err := s.SetBytes([]byte{0x80, 0x10}); err != nil || s.Count() != 2 || !s.Has(0) || !s.Has(11) || s.Has(3) {
+		t.Errorf("error %v, members %v", err, slices.Collect(s.Members()))
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, test := range []struct {
 		bytes []byte

@@ -15,7 +15,7 @@ type bans struct {
 
 func (b *bans) len() int { return len(b.ips) + len(b.ids) }
 
-func (b *bans) has(c *conn) bool {
+func (b *bans) has(c *Conn) bool {
 	if c.addr.Addr().IsLoopback() {
 		_, banned := b.ids[c.peerID]
 		return banned

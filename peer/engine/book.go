@@ -142,7 +142,7 @@ func (b *book) itself(addr netip.AddrPort) {
 
 // disconnected notes the end of a connection that we dialled. It is tried
 // again later: at once would be a hammer on who has no room for us.
-func (b *book) disconnected(now time.Duration, c *conn) {
+func (b *book) disconnected(now time.Duration, c *Conn) {
 	addr := c.addr
 	if c.incoming {
 		addr = c.listens

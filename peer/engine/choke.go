@@ -74,7 +74,7 @@ func slotsFor(capacity int) int {
 // are three times as likely to start as the current optimistic unchoke as
 // anywhere else in the rotation." An address that comes back within an hour
 // gets the place it had: leaving and coming back must gain nothing.
-func (k *choker) enter(now time.Duration, c *conn, e *Engine) {
+func (k *choker) enter(now time.Duration, c *Conn, e *Engine) {
 	if was, ok := k.memory[c.placeKey()]; ok && now-was.left < rememberFor {
 		c.turn = was.turn
 		return
@@ -93,7 +93,7 @@ func (k *choker) enter(now time.Duration, c *conn, e *Engine) {
 
 // placeKey is what a place is kept for: the address, or where that stands for
 // the whole machine, the peer id.
-func (c *conn) placeKey() identity {
+func (c *Conn) placeKey() identity {
 	if c.addr.Addr().IsLoopback() {
 		return c.identity()
 	}
@@ -101,7 +101,7 @@ func (c *conn) placeKey() identity {
 }
 
 // leave remembers the place of a connection that ends.
-func (k *choker) leave(now time.Duration, c *conn) {
+func (k *choker) leave(now time.Duration, c *Conn) {
 	if c.unchoked {
 		k.toEnd(c)
 	}
@@ -117,13 +117,13 @@ func (k *choker) leave(now time.Duration, c *conn) {
 }
 
 // toEnd sends a connection to the end of the line.
-func (k *choker) toEnd(c *conn) {
+func (k *choker) toEnd(c *Conn) {
 	k.turns++
 	c.turn = k.turns
 }
 
 // peerInterest handles "interested" and "not interested".
-func (e *Engine) peerInterest(now time.Duration, c *conn, interested bool) {
+func (e *Engine) peerInterest(now time.Duration, c *Conn, interested bool) {
 	if c.peerInterested == interested {
 		return
 	}
@@ -146,7 +146,7 @@ func (e *Engine) peerInterest(now time.Duration, c *conn, interested bool) {
 // choked." That may be the peer itself: who takes turns with being interested
 // does not end up with a slot more than there are.
 func (e *Engine) chokeWorst(now time.Duration) {
-	var worst *conn
+	var worst *Conn
 	for _, c := range e.conns {
 		if c.unchoked && c.peerInterested && !c.optimistic &&
 			(worst == nil || c.down.rate(now) < worst.down.rate(now)) {
@@ -159,7 +159,7 @@ func (e *Engine) chokeWorst(now time.Duration) {
 }
 
 // choke ends a peer's turn.
-func (e *Engine) choke(now time.Duration, c *conn) {
+func (e *Engine) choke(now time.Duration, c *Conn) {
 	if c.unchoked {
 		e.choker.toEnd(c)
 	}
@@ -179,7 +179,7 @@ func (e *Engine) usedSlots() int {
 }
 
 // waiting reports whether c wants a slot and has none.
-func (c *conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.closing }
+func (c *Conn) waiting() bool { return c.peerInterested && !c.unchoked && !c.closing }
 
 // fillSlots gives free slots away at once, to who stands first in line. At the
 // next rechoke the fastest peers get theirs.
@@ -198,8 +198,8 @@ func (e *Engine) fillSlots(now time.Duration) {
 }
 
 // nextInLine returns the waiting peer that stands first in line, or nil.
-func (e *Engine) nextInLine() *conn {
-	var next *conn
+func (e *Engine) nextInLine() *Conn {
+	var next *Conn
 	for _, c := range e.conns {
 		if c.waiting() && (next == nil || c.turn < next.turn) {
 			next = c
@@ -210,7 +210,7 @@ func (e *Engine) nextInLine() *conn {
 
 // merit is the rate in bytes/s that a peer sends to us, by which a leecher
 // reciprocates. A seed has nobody to thank.
-func (e *Engine) merit(now time.Duration, c *conn) int {
+func (e *Engine) merit(now time.Duration, c *Conn) int {
 	if e.missing == 0 || c.snubbed {
 		return 0
 	}
@@ -249,12 +249,12 @@ func (e *Engine) rechoke(now time.Duration) {
 // reciprocate returns the interested peers that hold a slot for what they send
 // us, best first, and the rate above which one that is not interested is
 // unchoked as well. One slot in five, and at least one, is left to rotate.
-func (e *Engine) reciprocate(now time.Duration) (regular []*conn, threshold int) {
+func (e *Engine) reciprocate(now time.Duration) (regular []*Conn, threshold int) {
 	if e.missing == 0 {
 		return nil, math.MaxInt
 	}
 	type ranked struct {
-		c    *conn
+		c    *Conn
 		rate int
 	}
 	var list []ranked
@@ -281,7 +281,7 @@ func (e *Engine) reciprocate(now time.Duration) (regular []*conn, threshold int)
 // rotate ends the turns of those that had theirs, as far as others wait for
 // the n rotating slots.
 func (e *Engine) rotate(now time.Duration, n int) {
-	var holders []*conn
+	var holders []*Conn
 	waiting := 0
 	for _, c := range e.conns {
 		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
@@ -290,7 +290,7 @@ func (e *Engine) rotate(now time.Duration, n int) {
 			waiting++
 		}
 	}
-	slices.SortStableFunc(holders, func(a, b *conn) int { return cmp.Compare(a.unchokedAt, b.unchokedAt) })
+	slices.SortStableFunc(holders, func(a, b *Conn) int { return cmp.Compare(a.unchokedAt, b.unchokedAt) })
 	excess := len(holders) - n
 	waiting -= max(0, -excess) // these find a free slot
 	for _, c := range holders {
@@ -363,7 +363,7 @@ func (k *choker) adapt(filled, far, waiting bool, base int) {
 }
 
 func (e *Engine) anyWaiting() bool {
-	return slices.ContainsFunc(e.conns, (*conn).waiting)
+	return slices.ContainsFunc(e.conns, (*Conn).waiting)
 }
 
 // probeEvery is how often one more slot is tried on an uplink of unknown

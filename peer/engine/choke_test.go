@@ -15,11 +15,11 @@ import (
 // chokeWorld is an engine with interested peers; it adds up for how long each
 // address is unchoked.
 type chokeWorld struct {
-	t      *testing.T
-	e      *Engine
-	now    time.Duration
-	nextID ConnID
-	served map[netip.Addr]time.Duration
+	t        *testing.T
+	e        *Engine
+	now      time.Duration
+	numPeers int
+	served   map[netip.Addr]time.Duration
 }
 
 func newChokeWorld(t *testing.T, seed bool, cfg Config) *chokeWorld {
@@ -42,17 +42,17 @@ func newChokeWorld(t *testing.T, seed bool, cfg Config) *chokeWorld {
 }
 
 // join connects a peer from an address and makes it interested.
-func (w *chokeWorld) join(ip netip.Addr) ConnID {
-	w.nextID++
-	in := Input{Kind: InConnUp, Conn: w.nextID, Addr: netip.AddrPortFrom(ip, 6881), Incoming: true}
-	copy(in.PeerID[:], fmt.Sprint("peer", w.nextID))
+func (w *chokeWorld) join(ip netip.Addr) *Conn {
+	w.numPeers++
+	in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip, 6881), Incoming: true}
+	copy(in.PeerID[:], fmt.Sprint("peer", w.numPeers))
 	w.e.Receive(w.now, in)
-	w.say(w.nextID, wire.Interested)
-	return w.nextID
+	w.say(in.Conn, wire.Interested)
+	return in.Conn
 }
 
-func (w *chokeWorld) say(id ConnID, kind wire.Type) {
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: id, Message: wire.Message{Type: kind}})
+func (w *chokeWorld) say(c *Conn, kind wire.Type) {
+	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: kind}})
 	w.drain()
 }
 
@@ -113,15 +113,15 @@ func TestIdlePeersAreTreatedAlike(t *testing.T) {
 // whenever they are choked; they get no more than their share.
 func TestReconnectingGainsNothing(t *testing.T) {
 	w := newChokeWorld(t, true, Config{UploadSlots: 4})
-	ids := make([]ConnID, 20)
-	for i := range ids {
-		ids[i] = w.join(ip(i))
+	conns := make([]*Conn, 20)
+	for i := range conns {
+		conns[i] = w.join(ip(i))
 	}
 	w.run(1800*time.Second, func() {
 		for i := range 3 {
-			if c := w.e.byID.get(ids[i]); !c.unchoked && w.now%(5*time.Second) == 0 {
-				w.e.Receive(w.now, Input{Kind: InConnDown, Conn: ids[i]})
-				ids[i] = w.join(ip(i))
+			if c := conns[i]; !c.unchoked && w.now%(5*time.Second) == 0 {
+				w.e.Receive(w.now, Input{Kind: InConnDown, Conn: conns[i]})
+				conns[i] = w.join(ip(i))
 			}
 		}
 	})
@@ -147,15 +147,14 @@ func TestNewcomersStartInFrontThreeTimesAsOften(t *testing.T) {
 		w.e.choker.toEnd(w.e.conns[i])
 	}
 	for i := range runs {
-		id := w.join(ip(1000 + i))
-		c, first := w.e.byID.get(id), true
+		c, first := w.join(ip(1000+i)), true
 		for _, other := range w.e.conns {
 			first = first && (other == c || c.turn < other.turn)
 		}
 		if first {
 			front++
 		}
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
 	}
 	// 3 chances in 8, give or take five standard deviations.
 	if want := runs * 3 / (others + 3); front < want-155 || front > want+155 {
@@ -167,13 +166,13 @@ func TestNewcomersStartInFrontThreeTimesAsOften(t *testing.T) {
 // goes round among the others.
 func TestTitForTat(t *testing.T) {
 	w := newChokeWorld(t, false, Config{UploadSlots: 4})
-	ids := make([]ConnID, 12)
-	for i := range ids {
-		ids[i] = w.join(ip(i))
+	conns := make([]*Conn, 12)
+	for i := range conns {
+		conns[i] = w.join(ip(i))
 	}
 	w.run(900*time.Second, func() {
 		for i := range 5 { // peer 0 sends most, peer 5 and the rest nothing
-			w.e.byID.get(ids[i]).down.add(w.now, 1000*(5-i))
+			conns[i].down.add(w.now, 1000*(5-i))
 		}
 	})
 	for i := range 3 {
@@ -211,18 +210,18 @@ func TestSlotsAdapt(t *testing.T) {
 // send well and want nothing yet.
 func TestFasterUninterestedPeerTakesTheWorstSlot(t *testing.T) {
 	w := newChokeWorld(t, false, Config{UploadSlots: 3})
-	ids := []ConnID{w.join(ip(0)), w.join(ip(1)), w.join(ip(2)), w.join(ip(3))}
-	w.say(ids[3], wire.NotInterested)
+	conns := []*Conn{w.join(ip(0)), w.join(ip(1)), w.join(ip(2)), w.join(ip(3))}
+	w.say(conns[3], wire.NotInterested)
 	w.run(25*time.Second, func() {
 		for i, rate := range []int{500, 400, 0, 1000} {
-			w.e.byID.get(ids[i]).down.add(w.now, rate)
+			conns[i].down.add(w.now, rate)
 		}
 	})
-	if !w.e.byID.get(ids[3]).unchoked {
+	if !conns[3].unchoked {
 		t.Fatal("the fastest peer, not interested, is choked")
 	}
-	w.say(ids[3], wire.Interested)
-	if w.e.byID.get(ids[1]).unchoked || !w.e.byID.get(ids[0]).unchoked || !w.e.byID.get(ids[3]).unchoked {
+	w.say(conns[3], wire.Interested)
+	if conns[1].unchoked || !conns[0].unchoked || !conns[3].unchoked {
 		t.Error("it became interested: the slowest of the regular slots should be choked")
 	}
 }
@@ -231,8 +230,7 @@ func TestFasterUninterestedPeerTakesTheWorstSlot(t *testing.T) {
 func TestMemoryOfPlacesIsBounded(t *testing.T) {
 	w := newChokeWorld(t, true, Config{UploadSlots: 1})
 	for i := range maxRemembered + 500 {
-		id := w.join(ip(i))
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.join(ip(i))})
 		w.drain()
 	}
 	if n := len(w.e.choker.memory); n != maxRemembered || len(w.e.choker.memories) != n {

@@ -9,29 +9,42 @@ import (
 	"github.com/shoal-bt/shoal/peer/wire"
 )
 
-// conn is one connection: what we know of the peer, what we asked of it, and
-// what it asked of us.
-type conn struct {
-	id       ConnID
+// Conn is one connection of one engine: what the engine knows of the peer, what
+// it asked of it, and what was asked of us. The driver has a new one for each
+// connection, begins with InConnUp, and names the connection by it from then
+// on. So nothing is ever looked up, and the driver can make it a part of what
+// it keeps of the connection itself: both then lie side by side in memory.
+//
+// What comes first is what a have touches, for in a large swarm there are more
+// of them than of anything else, and what they wait for is memory.
+type Conn struct {
+	live           bool // it is among Engine.conns
+	closing        bool // OutClose was said
+	told           bool // its bitfield, or a have, came
+	seed           bool // it has everything, and the picker counts it as a seed
+	interested     bool // we are, in it
+	peerChoking    bool // it chokes us
+	peerInterested bool
+	unchoked       bool // we let it download
+
+	lastHeard time.Duration
+	has       bitfield.Set // of length 0 until something is known; hasMemory holds it if there is room
+	wanted    int32        // the pieces it has that we want and lack
+	hasMemory [64]byte
+
+	// Owner is the driver's: what the connection is to it.
+	Owner any
+
 	addr     netip.AddrPort
 	peerID   metainfo.PeerID
 	fast     bool // BEP 6 was negotiated
 	extended bool // BEP 10 was negotiated
 	dht      bool // it has a DHT node, by its handshake (BEP 5)
 	incoming bool
-	closing  bool // OutClose was said
 
-	up        time.Duration
-	lastHeard time.Duration
-	lastSent  time.Duration
-
-	// What the peer has. early holds what it said before the geometry was
-	// known. told says that its bitfield, or a have, came.
-	has    *bitfield.Set
-	seed   bool // it has everything, and the picker counts it as a seed
-	told   bool
-	early  early
-	wanted int // the pieces it has that we want and lack
+	up       time.Duration
+	lastSent time.Duration
+	early    *early // what it said before the geometry was known, nil if nothing
 
 	client     string
 	listens    netip.AddrPort // of an incoming peer: where it can be dialled
@@ -48,26 +61,22 @@ type conn struct {
 	toldUploadOnly bool   // our last handshake said upload_only
 
 	// Download.
-	interested  bool // we are, in it
-	peerChoking bool // it chokes us
-	window      window
-	pending     []request // asked for and not here yet, oldest first
-	cancelled   []request // cancelled, and by BEP 6 still to be answered
-	own         *partial  // the piece its next blocks come from
-	ownSince    time.Duration
-	allowed     []int32 // pieces it lets us fetch while it chokes us
-	suggested   []int32 // pieces it suggests, newest last
-	lastBlock   time.Duration
-	snubbed     bool
-	unasked     int // blocks in a row that nobody asked for
-	parole      bool
-	strikes     int
-	down        meter
-	downloaded  int64
+	window     window
+	pending    []request // asked for and not here yet, oldest first
+	cancelled  []request // cancelled, and by BEP 6 still to be answered
+	own        *partial  // the piece its next blocks come from
+	ownSince   time.Duration
+	allowed    []int32 // pieces it lets us fetch while it chokes us
+	suggested  []int32 // pieces it suggests, newest last
+	lastBlock  time.Duration
+	snubbed    bool
+	unasked    int // blocks in a row that nobody asked for
+	parole     bool
+	strikes    int
+	down       meter
+	downloaded int64
 
 	// Upload.
-	peerInterested bool
-	unchoked       bool // we let it download
 	optimistic     bool
 	turn           int64 // its place in the line: the least is next
 	unchokedAt     time.Duration
@@ -88,18 +97,36 @@ type early struct {
 	haves    []uint32
 }
 
-func newConn(now time.Duration, in Input) *conn {
-	return &conn{
-		// One peer has one address, in bans, in the line and in the book.
-		id: in.Conn, addr: netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), peerID: in.PeerID,
-		fast: in.Fast, extended: in.Extended, dht: in.DHT, incoming: in.Incoming,
-		up: now, lastHeard: now, lastSent: now,
-		peerChoking: true, reqQ: defaultReqQ, window: newWindow(),
-	}
+// begin sets a connection up as InConnUp says.
+func (c *Conn) begin(now time.Duration, in Input) {
+	// One peer has one address, in bans, in the line and in the book.
+	c.addr, c.peerID = netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), in.PeerID
+	c.fast, c.extended, c.dht, c.incoming = in.Fast, in.Extended, in.DHT, in.Incoming
+	c.up, c.lastHeard, c.lastSent = now, now, now
+	c.peerChoking, c.reqQ, c.window = true, defaultReqQ, newWindow()
 }
 
+// counts reports whether what the connection says counts. What was on its way
+// when it was closed does not.
+func (c *Conn) counts() bool { return c.live && !c.closing }
+
+// saidEarly returns where to keep what the peer says before the geometry is
+// known.
+func (c *Conn) saidEarly() *early {
+	if c.early == nil {
+		c.early = new(early)
+	}
+	return c.early
+}
+
+// hasNothing makes what the peer has a known set, of no pieces.
+func (c *Conn) hasNothing(numPieces int) { c.has.Init(numPieces, c.hasMemory[:]) }
+
+// knowsHas reports whether it is known what the peer has.
+func (c *Conn) knowsHas() bool { return c.has.Len() > 0 }
+
 // message handles everything but blocks.
-func (e *Engine) message(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) message(now time.Duration, c *Conn, m wire.Message) {
 	c.lastHeard = now
 	switch m.Type {
 	case wire.Choke:
@@ -130,7 +157,7 @@ func (e *Engine) message(now time.Duration, c *conn, m wire.Message) {
 // fastMessage handles what only the Fast Extension allows. BEP 6: "When the
 // fast extension is disabled, if a peer receives [it], the peer MUST close the
 // connection."
-func (e *Engine) fastMessage(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) fastMessage(now time.Duration, c *Conn, m wire.Message) {
 	if !c.fast {
 		e.close(c, m.Type.String()+" without the fast extension")
 		return
@@ -149,16 +176,17 @@ func (e *Engine) fastMessage(now time.Duration, c *conn, m wire.Message) {
 // only ever sent as the first message." But aria2 sends a bitfield or have all
 // wherever that is shorter than the haves that are due, so a later one counts as
 // haves. Only to say "have none" later is of no use to anybody.
-func (e *Engine) peerBitfield(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) peerBitfield(now time.Duration, c *Conn, m wire.Message) {
 	switch {
 	case m.Type != wire.Bitfield && !c.fast:
 		e.close(c, m.Type.String()+" without the fast extension")
 	case m.Type == wire.HaveNone && c.told:
 		e.close(c, "have none after the first message")
 	case e.picker == nil:
-		c.early.all = c.early.all || m.Type == wire.HaveAll
-		c.early.bitfield = append([]byte(nil), m.Payload...)
-	case c.has != nil:
+		said := c.saidEarly()
+		said.all = said.all || m.Type == wire.HaveAll
+		said.bitfield = append([]byte(nil), m.Payload...)
+	case c.knowsHas():
 		e.takeMore(now, c, m)
 	default:
 		e.takeBitfield(now, c, m.Type, m.Payload)
@@ -168,9 +196,10 @@ func (e *Engine) peerBitfield(now time.Duration, c *conn, m wire.Message) {
 
 // takeMore takes a bitfield or have all as a have of each piece in it that the
 // peer did not have before.
-func (e *Engine) takeMore(now time.Duration, c *conn, m wire.Message) {
-	more, ok := e.parseHas(c, m.Type, m.Payload)
-	if !ok || c.seed {
+func (e *Engine) takeMore(now time.Duration, c *Conn, m wire.Message) {
+	var more bitfield.Set
+	more.Init(e.geo.NumPieces(), nil)
+	if !e.readHas(c, &more, m.Type, m.Payload) || c.seed {
 		return
 	}
 	for piece := range more.Members() {
@@ -190,12 +219,11 @@ func (e *Engine) takeMore(now time.Duration, c *conn, m wire.Message) {
 }
 
 // takeBitfield makes a peer's first word about its pieces count.
-func (e *Engine) takeBitfield(now time.Duration, c *conn, kind wire.Type, payload []byte) {
-	has, ok := e.parseHas(c, kind, payload)
-	if !ok {
+func (e *Engine) takeBitfield(now time.Duration, c *Conn, kind wire.Type, payload []byte) {
+	c.hasNothing(e.geo.NumPieces())
+	if !e.readHas(c, &c.has, kind, payload) {
 		return
 	}
-	c.has = has
 	if c.has.All() {
 		c.seed = true
 		e.picker.seeds++
@@ -209,29 +237,27 @@ func (e *Engine) takeBitfield(now time.Duration, c *conn, kind wire.Type, payloa
 	e.closeIfUseless(c)
 }
 
-// parseHas returns the pieces that a bitfield, have all or have none names. It
-// closes the connection if they cannot be those of the torrent.
-func (e *Engine) parseHas(c *conn, kind wire.Type, payload []byte) (has *bitfield.Set, ok bool) {
-	n := e.geo.NumPieces()
+// readHas reads the pieces that a bitfield, have all or have none names into an
+// empty set. It closes the connection if they cannot be those of the torrent.
+func (e *Engine) readHas(c *Conn, has *bitfield.Set, kind wire.Type, payload []byte) (ok bool) {
 	switch kind {
 	case wire.HaveAll:
-		return bitfield.NewFull(n), true
-	case wire.HaveNone:
-		return bitfield.New(n), true
+		has.Fill()
+	case wire.Bitfield:
+		if err := has.SetBytes(payload); err != nil {
+			e.close(c, err.Error())
+			return false
+		}
 	}
-	has, err := bitfield.Parse(payload, n)
-	if err != nil {
-		e.close(c, err.Error())
-	}
-	return has, err == nil
+	return true
 }
 
 // countWanted counts the pieces a peer has that we want and lack.
-func (e *Engine) countWanted(c *conn) int {
+func (e *Engine) countWanted(c *Conn) int32 {
 	if c.has.All() {
-		return e.missing
+		return int32(e.missing)
 	}
-	n := 0
+	n := int32(0)
 	for piece := range c.has.Members() {
 		if e.wants(piece) {
 			n++
@@ -244,27 +270,28 @@ func (e *Engine) countWanted(c *conn) int {
 func (e *Engine) wants(piece int) bool { return e.want.Has(piece) && !e.have.Has(piece) }
 
 // peerHave handles "have".
-func (e *Engine) peerHave(now time.Duration, c *conn, index uint32) {
+func (e *Engine) peerHave(now time.Duration, c *Conn, index uint32) {
 	c.told = true
 	if e.picker == nil {
-		if len(c.early.haves) == maxEarlyHaves {
+		said := c.saidEarly()
+		if len(said.haves) == maxEarlyHaves {
 			e.close(c, "too many haves")
 			return
 		}
-		c.early.haves = append(c.early.haves, index)
+		said.haves = append(said.haves, index)
 		return
 	}
 	e.takeHave(now, c, index)
 }
 
-func (e *Engine) takeHave(now time.Duration, c *conn, index uint32) {
+func (e *Engine) takeHave(now time.Duration, c *Conn, index uint32) {
 	if int64(index) >= int64(e.geo.NumPieces()) {
 		e.close(c, "have of a piece that does not exist")
 		return
 	}
 	piece := int(index)
-	if c.has == nil {
-		c.has = bitfield.New(e.geo.NumPieces())
+	if !c.knowsHas() {
+		c.hasNothing(e.geo.NumPieces())
 	}
 	if !c.has.Add(piece) {
 		return // said twice
@@ -284,7 +311,7 @@ func (e *Engine) takeHave(now time.Duration, c *conn, index uint32) {
 }
 
 // becameSeed moves a peer's copies from the pieces into the count of seeds.
-func (e *Engine) becameSeed(c *conn) {
+func (e *Engine) becameSeed(c *Conn) {
 	c.seed = true
 	for piece := range c.has.Members() {
 		e.picker.lose(piece)
@@ -294,7 +321,7 @@ func (e *Engine) becameSeed(c *conn) {
 
 // updateInterest says interested or not interested when it changed. BEP 3:
 // "Interest state must be kept up to date at all times".
-func (e *Engine) updateInterest(now time.Duration, c *conn) {
+func (e *Engine) updateInterest(now time.Duration, c *Conn) {
 	interested := c.wanted > 0
 	if interested == c.interested {
 		return
@@ -309,7 +336,7 @@ func (e *Engine) updateInterest(now time.Duration, c *conn) {
 
 // closeIfUseless closes a connection between two that have all they want:
 // there is nothing that either could ever send.
-func (e *Engine) closeIfUseless(c *conn) {
+func (e *Engine) closeIfUseless(c *Conn) {
 	if e.picker != nil && e.have.All() && c.seed {
 		e.close(c, "both are seeds")
 	}

@@ -34,15 +34,14 @@ type Engine struct {
 	refill   bool       // blocks became free: look whether idle peers can fetch them
 	suspects []suspect
 
-	conns []*conn // in the order in which they came up
-	byID  table
+	conns []*Conn // in the order in which they came up
 
 	book     book
 	bans     bans
 	choker   choker
-	backlog  []*conn // connections with blocks to send and credit to send them with
+	backlog  []*Conn // connections with blocks to send and credit to send them with
 	fetch    metadataFetch
-	askers   []*conn // connections that wait for pieces of metadata, in turn
+	askers   []*Conn // connections that wait for pieces of metadata, in turn
 	contacts contacts
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
@@ -88,11 +87,15 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 	case InConnDown:
 		e.connDown(now, in.Conn)
 	case InMessage:
-		e.onConn(in.Conn, func(c *conn) { e.message(now, c, in.Message) })
+		if in.Conn.counts() {
+			e.message(now, in.Conn, in.Message)
+		}
 	case InBlock:
 		e.receiveBlock(now, in)
 	case InCredit:
-		e.onConn(in.Conn, func(c *conn) { e.credit(now, c, in.Length) })
+		if in.Conn.counts() {
+			e.credit(now, in.Conn, in.Length)
+		}
 	case InVerified:
 		e.verified(now, in)
 	case InStoreFailed:
@@ -117,20 +120,12 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 	e.refillIdle(now)
 }
 
-// onConn calls f with the connection, unless it is gone or going: what was on
-// its way when it was closed no longer counts.
-func (e *Engine) onConn(id ConnID, f func(*conn)) {
-	if c := e.byID.get(id); c != nil && !c.closing {
-		f(c)
-	}
-}
-
 // receiveBlock handles a block, also one from a connection that is gone or
 // going: its slot must not stay filled with what nobody accounts for.
 func (e *Engine) receiveBlock(now time.Duration, in Input) {
-	switch c := e.byID.get(in.Conn); {
-	case c != nil && !c.closing:
-		e.block(now, c, in)
+	switch {
+	case in.Conn.counts():
+		e.block(now, in.Conn, in)
 	case in.Claimed:
 		e.waste(in.Length)
 		e.discard(in)
@@ -198,9 +193,9 @@ func (o *outputs) next() (Output, bool) {
 }
 
 // send queues a message without a payload.
-func (e *Engine) send(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) send(now time.Duration, c *Conn, m wire.Message) {
 	c.lastSent = now
-	e.out.push(Output{Kind: OutMessage, Conn: c.id, Message: m})
+	e.out.push(Output{Kind: OutMessage, Conn: c, Message: m})
 }
 
 // tick is what happens every ten seconds.
@@ -215,7 +210,7 @@ func (e *Engine) tick(now time.Duration) {
 }
 
 // tickConn looks after one connection's time limits.
-func (e *Engine) tickConn(now time.Duration, c *conn) {
+func (e *Engine) tickConn(now time.Duration, c *Conn) {
 	switch {
 	case c.closing:
 	case now-c.lastHeard > silentAfter:
@@ -232,18 +227,19 @@ func (e *Engine) tickConn(now time.Duration, c *conn) {
 
 // connUp takes a connection in, greets it, or closes it at once.
 func (e *Engine) connUp(now time.Duration, in Input) {
-	c := newConn(now, in)
+	c := in.Conn
+	c.begin(now, in)
 	if !in.Incoming {
 		e.book.connected(c.addr)
 		e.cfg.Grants.DialDone(now)
 	}
 	if reason := e.refuse(now, c); reason != "" {
-		e.out.push(Output{Kind: OutClose, Conn: c.id, Reason: reason})
+		e.out.push(Output{Kind: OutClose, Conn: c, Reason: reason})
 		e.book.disconnected(now, c)
 		return
 	}
+	c.live = true
 	e.conns = append(e.conns, c)
-	e.byID.put(c)
 	e.choker.enter(now, c, e)
 	if !c.incoming {
 		e.becameContact(c)
@@ -253,7 +249,7 @@ func (e *Engine) connUp(now time.Duration, in Input) {
 
 // refuse says why a new connection is not wanted, or "". If it is wanted, the
 // Grants have counted it.
-func (e *Engine) refuse(now time.Duration, c *conn) string {
+func (e *Engine) refuse(now time.Duration, c *Conn) string {
 	switch {
 	case c.peerID == e.cfg.PeerID:
 		e.book.itself(c.addr)
@@ -293,7 +289,7 @@ func (e *Engine) tooManyFrom(ip netip.Addr) bool {
 }
 
 // twin returns the other connection to the same peer, if there is one.
-func (e *Engine) twin(c *conn) *conn {
+func (e *Engine) twin(c *Conn) *Conn {
 	for _, other := range e.conns {
 		if other.peerID == c.peerID && !other.closing {
 			return other
@@ -305,7 +301,7 @@ func (e *Engine) twin(c *conn) *conn {
 // replaces decides which of two connections to one peer stays. When both sides
 // dialled at the same time both must choose the same: the one that the smaller
 // peer id dialled. Otherwise the older one stays.
-func (e *Engine) replaces(c, twin *conn) bool {
+func (e *Engine) replaces(c, twin *Conn) bool {
 	if c.incoming == twin.incoming {
 		return false
 	}
@@ -316,7 +312,7 @@ func (e *Engine) replaces(c, twin *conn) bool {
 // greet says what BEP 3, 6 and 10 want said first. BEP 6: "Exactly one of Have
 // All, Have None, or Have Bitfield MUST appear and only immediately after the
 // handshake."
-func (e *Engine) greet(now time.Duration, c *conn) {
+func (e *Engine) greet(now time.Duration, c *Conn) {
 	switch {
 	case c.fast && (e.have == nil || e.have.Count() == 0):
 		e.send(now, c, wire.Message{Type: wire.HaveNone})
@@ -335,12 +331,11 @@ func (e *Engine) greet(now time.Duration, c *conn) {
 }
 
 // connDown forgets a connection; what it was to bring is free again.
-func (e *Engine) connDown(now time.Duration, id ConnID) {
-	c := e.byID.get(id)
-	if c == nil {
+func (e *Engine) connDown(now time.Duration, c *Conn) {
+	if !c.live {
 		return // it was refused
 	}
-	e.byID.remove(id)
+	c.live = false
 	for i := range e.conns {
 		if e.conns[i] == c {
 			e.conns = append(e.conns[:i], e.conns[i+1:]...)
@@ -363,13 +358,13 @@ func (e *Engine) connDown(now time.Duration, id ConnID) {
 
 // forget takes back everything that depends on a connection: its requests,
 // its pieces in the picker, its uploads.
-func (e *Engine) forget(now time.Duration, c *conn) {
+func (e *Engine) forget(now time.Duration, c *Conn) {
 	e.releaseAll(now, c)
 	e.leavePartial(c)
 	c.queue.clear()
 	e.unbacklog(c)
 	e.forgetMetadata(c)
-	if e.picker == nil || c.has == nil {
+	if e.picker == nil {
 		return
 	}
 	if c.seed {
@@ -382,11 +377,11 @@ func (e *Engine) forget(now time.Duration, c *conn) {
 }
 
 // close asks for a connection's end. Nothing it sends counts any more.
-func (e *Engine) close(c *conn, reason string) {
+func (e *Engine) close(c *Conn, reason string) {
 	if c.closing {
 		return
 	}
 	c.closing = true
 	e.dropAsker(c)
-	e.out.push(Output{Kind: OutClose, Conn: c.id, Reason: reason})
+	e.out.push(Output{Kind: OutClose, Conn: c, Reason: reason})
 }

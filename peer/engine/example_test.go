@@ -32,8 +32,9 @@ func Example() {
 		log.Fatal(err)
 	}
 
+	conn := new(engine.Conn)
 	hear := func(in engine.Input) {
-		in.Conn = 1
+		in.Conn = conn
 		now += time.Millisecond
 		e.Receive(now, in)
 		if at, ok := e.NextTimeout(); ok && at <= now {

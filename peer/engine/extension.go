@@ -18,7 +18,7 @@ const (
 // immediately after the standard bittorrent handshake to any peer that
 // supports this extension protocol", and "It is valid to send the handshake
 // message more than once".
-func (e *Engine) sendExtHandshake(now time.Duration, c *conn) {
+func (e *Engine) sendExtHandshake(now time.Duration, c *Conn) {
 	uploadOnly := e.have != nil && e.missing == 0
 	h := wire.ExtHandshake{
 		M:            e.extensions(c),
@@ -38,7 +38,7 @@ func (e *Engine) sendExtHandshake(now time.Duration, c *conn) {
 // extensions are the extension messages that we want to get from c. Where
 // peers are not exchanged any more, that is said as well: "the value 0 is used
 // to turn off an extension".
-func (e *Engine) extensions(c *conn) []wire.Extension {
+func (e *Engine) extensions(c *Conn) []wire.Extension {
 	var m []wire.Extension
 	if e.cfg.Metadata != nil || e.picker == nil {
 		m = append(m, wire.Extension{Name: wire.ExtMetadata, ID: metadataExtID})
@@ -76,7 +76,7 @@ func (e *Engine) tellUploadOnly(now time.Duration) {
 
 // extendedMessage handles the messages of BEP 10. What has an id that we did
 // not give out is for somebody else, and ignored.
-func (e *Engine) extendedMessage(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) extendedMessage(now time.Duration, c *Conn, m wire.Message) {
 	switch m.ExtID {
 	case wire.ExtHandshakeID:
 		e.extHandshake(now, c, m.Payload)
@@ -88,7 +88,7 @@ func (e *Engine) extendedMessage(now time.Duration, c *conn, m wire.Message) {
 }
 
 // extHandshake handles a peer's extension handshake, the first or a later one.
-func (e *Engine) extHandshake(now time.Duration, c *conn, payload []byte) {
+func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 	h, err := wire.ParseExtHandshake(payload)
 	if err != nil {
 		e.close(c, "bad extension handshake")
@@ -113,7 +113,7 @@ func (e *Engine) extHandshake(now time.Duration, c *conn, payload []byte) {
 // learnPort notes where a peer that connected to us can be dialled: that is
 // worth knowing when the connection ends, and to others (BEP 11). The first word
 // counts.
-func (e *Engine) learnPort(c *conn, port uint16) {
+func (e *Engine) learnPort(c *Conn, port uint16) {
 	if c.listenPort != 0 {
 		return
 	}
@@ -128,7 +128,7 @@ func (e *Engine) learnPort(c *conn, port uint16) {
 }
 
 // contact is where a peer can be dialled, invalid if nobody knows.
-func (c *conn) contact() netip.AddrPort {
+func (c *Conn) contact() netip.AddrPort {
 	switch {
 	case !c.incoming:
 		return c.addr
@@ -141,7 +141,7 @@ func (c *conn) contact() netip.AddrPort {
 // offerNode tells a new peer where our DHT node is. BEP 5: "Peer receiving a
 // handshake indicating the remote peer supports the DHT should send a PORT
 // message." For a private torrent we have no DHT.
-func (e *Engine) offerNode(now time.Duration, c *conn) {
+func (e *Engine) offerNode(now time.Duration, c *Conn) {
 	if c.dht && e.cfg.DHTPort != 0 && !e.cfg.Private {
 		e.send(now, c, wire.Message{Type: wire.Port, Index: uint32(e.cfg.DHTPort)})
 	}
@@ -150,7 +150,7 @@ func (e *Engine) offerNode(now time.Duration, c *conn) {
 // peerNode handles "port". BEP 5: "Peers that receive this message should
 // attempt to ping the node on the received port and IP address of the remote
 // peer." A node is named once: who names many would have us ping others.
-func (e *Engine) peerNode(c *conn, port uint32) {
+func (e *Engine) peerNode(c *Conn, port uint32) {
 	if port == 0 || c.toldNode || e.cfg.DHTPort == 0 || e.cfg.Private {
 		return
 	}

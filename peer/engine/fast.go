@@ -38,7 +38,7 @@ func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int)
 }
 
 // offerAllowedFast tells a new peer which pieces it may fetch while choked.
-func (e *Engine) offerAllowedFast(now time.Duration, c *conn) {
+func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have == nil || e.have.Count() == 0 || e.cfg.UploadSlots < 0 {
 		return
 	}
@@ -53,11 +53,11 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *conn) {
 // requesting peer, or if the requesting peer is not a starting peer": one with
 // more than k pieces. What it asked for is counted in bytes, so that asking for
 // one piece again and again ends as well, also if it is done all at once.
-func (e *Engine) isOffered(c *conn, u upload) bool {
+func (e *Engine) isOffered(c *Conn, u upload) bool {
 	if !slices.Contains(c.offered, int32(u.piece)) {
 		return false
 	}
-	if c.has != nil && c.has.Count() > len(c.offered) {
+	if c.has.Count() > len(c.offered) {
 		return false
 	}
 	return c.offeredBytes+int64(u.length) <= int64(len(c.offered))*int64(e.geo.StdPieceLen())
@@ -66,7 +66,7 @@ func (e *Engine) isOffered(c *conn, u upload) bool {
 // allowedByPeer handles "allowed fast": a piece we may fetch while choked. "The
 // receiver MUST NOT interpret an Allowed Fast message as meaning that the
 // message sender has the piece."
-func (e *Engine) allowedByPeer(now time.Duration, c *conn, index uint32) {
+func (e *Engine) allowedByPeer(now time.Duration, c *Conn, index uint32) {
 	if e.picker != nil && int64(index) >= int64(e.geo.NumPieces()) {
 		e.close(c, "allowed fast of a piece that does not exist")
 		return
@@ -82,7 +82,7 @@ func (e *Engine) allowedByPeer(now time.Duration, c *conn, index uint32) {
 }
 
 // suggestedByPeer handles "suggest piece": advice which piece to fetch from it.
-func (e *Engine) suggestedByPeer(c *conn, index uint32) {
+func (e *Engine) suggestedByPeer(c *Conn, index uint32) {
 	if e.picker == nil || int64(index) >= int64(e.geo.NumPieces()) {
 		return // advisory: a bad one is worth nothing, and no more
 	}
@@ -94,7 +94,7 @@ func (e *Engine) suggestedByPeer(c *conn, index uint32) {
 
 // pickSuggested picks a piece that the peer suggests and may be begun, the
 // newest advice first, or -1.
-func (e *Engine) pickSuggested(c *conn) int {
+func (e *Engine) pickSuggested(c *Conn) int {
 	for len(c.suggested) > 0 {
 		last := len(c.suggested) - 1
 		piece := int(c.suggested[last])

@@ -57,9 +57,11 @@ func (e *Engine) learn(now time.Duration, in Input) {
 }
 
 // replay takes in what a peer said before the geometry was known.
-func (e *Engine) replay(now time.Duration, c *conn) {
-	said := c.early
-	c.early = early{}
+func (e *Engine) replay(now time.Duration, c *Conn) {
+	var said early
+	if c.early != nil {
+		said, c.early = *c.early, nil
+	}
 	switch {
 	case said.all:
 		e.takeBitfield(now, c, wire.HaveAll, nil)
@@ -102,7 +104,7 @@ func (e *Engine) selectPieces(now time.Duration, want *bitfield.Set) {
 	e.dropUnwanted(now)
 	e.recount()
 	for _, c := range e.conns {
-		if c.has != nil {
+		if c.knowsHas() {
 			c.wanted = e.countWanted(c)
 			e.updateInterest(now, c)
 		}

@@ -9,10 +9,6 @@ import (
 	"github.com/shoal-bt/shoal/peer/wire"
 )
 
-// ConnID names one connection of one engine. The driver chooses it, never
-// twice: what it sends after a connection is gone must not reach another.
-type ConnID uint32
-
 // Source says where a peer's address came from.
 type Source uint8
 
@@ -31,7 +27,8 @@ type InputKind uint8
 
 // The inputs. Each comment names the fields that it uses.
 const (
-	// InConnUp: a connection finished its handshake. Conn, Addr, PeerID,
+	// InConnUp: a connection finished its handshake. Conn, which no other
+	// connection had before, Addr, PeerID,
 	// Fast, Extended, DHT, Incoming; Source for an incoming one is ignored.
 	InConnUp InputKind = iota + 1
 	// InConnDown: a connection is gone, for whatever reason, also when the
@@ -77,7 +74,7 @@ const (
 // count.
 type Input struct {
 	Kind     InputKind
-	Conn     ConnID
+	Conn     *Conn
 	Source   Source
 	Fast     bool // the Fast Extension was negotiated (BEP 6)
 	Extended bool // the extension protocol was negotiated (BEP 10)
@@ -155,7 +152,7 @@ const (
 type Output struct {
 	Kind    OutputKind
 	Digests bool
-	Conn    ConnID
+	Conn    *Conn
 
 	Piece, Begin, Length int
 

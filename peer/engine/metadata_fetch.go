@@ -29,7 +29,7 @@ type metadataFetch struct {
 // metadataCopy is an info dictionary as far as it has arrived.
 type metadataCopy struct {
 	size    int   // bytes of the whole, as claimed
-	alone   *conn // who fetches it alone, nil if all do who claim its size
+	alone   *Conn // who fetches it alone, nil if all do who claim its size
 	begun   time.Duration
 	pieces  []metadataPiece // those that were asked for so far, from the first
 	arrived int             // pieces
@@ -86,7 +86,7 @@ func (e *Engine) lacksMetadata() bool { return e.cfg.Metadata == nil && e.picker
 
 // metadataOffer notes what a peer's extension handshake says of the metadata.
 // A handshake without a size leaves that as it was.
-func (e *Engine) metadataOffer(now time.Duration, c *conn, h wire.ExtHandshake) {
+func (e *Engine) metadataOffer(now time.Duration, c *Conn, h wire.ExtHandshake) {
 	if id, ok := h.ID(wire.ExtMetadata); ok && id == 0 {
 		e.forgetMetadata(c)
 		c.metadata = nil
@@ -109,20 +109,20 @@ func (e *Engine) fetchMetadata(now time.Duration) {
 		return
 	}
 	e.fetch.dropOrphans(e.conns)
-	var peers []*conn
+	var peers []*Conn
 	for _, c := range e.conns {
 		if c.metadata != nil {
 			peers = append(peers, c)
 		}
 	}
-	slices.SortStableFunc(peers, func(a, b *conn) int { return cmp.Compare(a.metadata.demoted, b.metadata.demoted) })
+	slices.SortStableFunc(peers, func(a, b *Conn) int { return cmp.Compare(a.metadata.demoted, b.metadata.demoted) })
 	for _, c := range peers {
 		e.askForMetadata(now, c)
 	}
 }
 
 // askForMetadata asks c for as much as it may be asked at a time.
-func (e *Engine) askForMetadata(now time.Duration, c *conn) {
+func (e *Engine) askForMetadata(now time.Duration, c *Conn) {
 	p := c.metadata
 	if !e.lacksMetadata() || c.closing || p == nil || p.size == 0 || now < p.retryAt {
 		return
@@ -147,7 +147,7 @@ func (e *Engine) askForMetadata(now time.Duration, c *conn) {
 // copyFor returns the copy that c is to work on: that of its size, or, once one
 // of that size has failed, one that it fetches alone. Nil if there are enough
 // of those.
-func (e *Engine) copyFor(now time.Duration, c *conn) *metadataCopy {
+func (e *Engine) copyFor(now time.Duration, c *Conn) *metadataCopy {
 	f, size := &e.fetch, c.metadata.size
 	m := &metadataCopy{size: size, begun: now}
 	if slices.ContainsFunc(f.failed, func(failed failedCopy) bool { return failed.size == size }) {
@@ -209,7 +209,7 @@ func (p *metadataPeer) findAsked(of *metadataCopy, piece int) int {
 
 // answered takes out the request that a message answers. It is false if there
 // is none; who sends many such is closed.
-func (e *Engine) answered(c *conn, piece int) (metadataRequest, bool) {
+func (e *Engine) answered(c *Conn, piece int) (metadataRequest, bool) {
 	p := c.metadata
 	i := p.findAsked(nil, piece)
 	if i < 0 {
@@ -234,7 +234,7 @@ func (r *metadataRequest) release() {
 // metadataArrived handles a piece. BEP 9: "If it is not the last piece of the
 // metadata, it MUST be 16kiB", and its total_size "has the same semantics as the
 // metadata_size", so it must be the size that its sender gave before.
-func (e *Engine) metadataArrived(now time.Duration, c *conn, msg wire.MetadataMessage) {
+func (e *Engine) metadataArrived(now time.Duration, c *Conn, msg wire.MetadataMessage) {
 	r, ok := e.answered(c, msg.Piece)
 	if !ok {
 		return
@@ -253,7 +253,7 @@ func (e *Engine) metadataArrived(now time.Duration, c *conn, msg wire.MetadataMe
 
 // keepMetadata makes a piece count that has arrived. When all copies together
 // hold more than one may, the slowest goes.
-func (e *Engine) keepMetadata(now time.Duration, c *conn, r metadataRequest, data []byte) {
+func (e *Engine) keepMetadata(now time.Duration, c *Conn, r metadataRequest, data []byte) {
 	m := r.of
 	piece := &m.pieces[r.piece]
 	piece.data, piece.giver = slices.Clone(data), c.placeKey()
@@ -286,7 +286,7 @@ func (e *Engine) dropSlowest(now time.Duration, some []*metadataCopy) {
 }
 
 // isOf reports whether c works on the copy, or would.
-func (m *metadataCopy) isOf(c *conn) bool {
+func (m *metadataCopy) isOf(c *Conn) bool {
 	return c.metadata != nil && c.metadata.size == m.size && (m.alone == nil || m.alone == c)
 }
 
@@ -303,7 +303,7 @@ func (f *metadataFetch) drop(m *metadataCopy) {
 
 // dropOrphans drops the copies whose peers have gone, but for the fullest that
 // others may go on with: the only seed may be away for a moment.
-func (f *metadataFetch) dropOrphans(conns []*conn) {
+func (f *metadataFetch) dropOrphans(conns []*Conn) {
 	var orphans []*metadataCopy
 	for _, m := range f.copies {
 		if !slices.ContainsFunc(conns, m.isOf) {
@@ -325,7 +325,7 @@ func (f *metadataFetch) dropOrphans(conns []*conn) {
 
 // metadataRejected handles a reject. BEP 9: "It SHOULD be interpreted as the
 // peer does not have the piece of metadata that was requested."
-func (e *Engine) metadataRejected(now time.Duration, c *conn, piece int) {
+func (e *Engine) metadataRejected(now time.Duration, c *Conn, piece int) {
 	if _, ok := e.answered(c, piece); ok {
 		e.pauseMetadata(now, c)
 		e.fetchMetadata(now)
@@ -334,7 +334,7 @@ func (e *Engine) metadataRejected(now time.Duration, c *conn, piece int) {
 
 // pauseMetadata leaves a peer that refused alone for a while, twice as long
 // each time. What it refuses during a pause is of the same refusal.
-func (e *Engine) pauseMetadata(now time.Duration, c *conn) {
+func (e *Engine) pauseMetadata(now time.Duration, c *Conn) {
 	p := c.metadata
 	if now >= p.retryAt {
 		p.retryAt = now + min(metadataPauseFirst<<min(p.refusals, 10), metadataPauseLast)
@@ -362,7 +362,7 @@ func (e *Engine) metadataTimers(now time.Duration) {
 }
 
 // giveUpMetadata lets others fetch what c was asked for too long ago.
-func (e *Engine) giveUpMetadata(now time.Duration, c *conn) {
+func (e *Engine) giveUpMetadata(now time.Duration, c *Conn) {
 	p, late := c.metadata, false
 	for i := range p.asked {
 		if r := &p.asked[i]; !r.given && now-r.at >= metadataTimeout {
@@ -388,7 +388,7 @@ func (p *metadataPeer) wake(now time.Duration, f *metadataFetch) {
 }
 
 // forgetMetadata takes back what depends on a peer that goes.
-func (e *Engine) forgetMetadata(c *conn) {
+func (e *Engine) forgetMetadata(c *Conn) {
 	if c.metadata == nil {
 		return
 	}
@@ -397,7 +397,7 @@ func (e *Engine) forgetMetadata(c *conn) {
 }
 
 // releaseAsked takes back what c was asked for.
-func (e *Engine) releaseAsked(c *conn) {
+func (e *Engine) releaseAsked(c *Conn) {
 	for i := range c.metadata.asked {
 		c.metadata.asked[i].release()
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // metadataMessage handles the messages of BEP 9.
-func (e *Engine) metadataMessage(now time.Duration, c *conn, payload []byte) {
+func (e *Engine) metadataMessage(now time.Duration, c *Conn, payload []byte) {
 	if c.metadata == nil {
 		return // it did not say how to answer it
 	}
@@ -27,7 +27,7 @@ func (e *Engine) metadataMessage(now time.Duration, c *conn, payload []byte) {
 	}
 }
 
-func (e *Engine) sendMetadata(now time.Duration, c *conn, m wire.MetadataMessage) {
+func (e *Engine) sendMetadata(now time.Duration, c *Conn, m wire.MetadataMessage) {
 	payload := wire.AppendMetadata(nil, m)
 	e.send(now, c, wire.Message{Type: wire.Extended, ExtID: c.metadata.id, Payload: payload})
 }
@@ -40,7 +40,7 @@ func (e *Engine) sendMetadata(now time.Duration, c *conn, m wire.MetadataMessage
 //
 // The metadata of a private torrent is served like any other: BEP 27 is about
 // where peers come from, and who is connected is granted what all peers are.
-func (e *Engine) metadataRequested(now time.Duration, c *conn, piece int) {
+func (e *Engine) metadataRequested(now time.Duration, c *Conn, piece int) {
 	p := c.metadata
 	numPieces := metadataPieces(len(e.cfg.Metadata))
 	served := p.numServed + len(p.wanted)
@@ -55,7 +55,7 @@ func (e *Engine) metadataRequested(now time.Duration, c *conn, piece int) {
 	e.serveMetadata(now)
 }
 
-func (e *Engine) rejectMetadata(now time.Duration, c *conn, piece int) {
+func (e *Engine) rejectMetadata(now time.Duration, c *Conn, piece int) {
 	if c.metadata.numRejected++; c.metadata.numRejected > maxMetadataRejected {
 		e.close(c, "too many metadata requests")
 		return
@@ -94,12 +94,12 @@ func (e *Engine) nextAsker(again bool) {
 	}
 }
 
-func (e *Engine) dropAsker(c *conn) {
-	e.askers = slices.DeleteFunc(e.askers, func(other *conn) bool { return other == c })
+func (e *Engine) dropAsker(c *Conn) {
+	e.askers = slices.DeleteFunc(e.askers, func(other *Conn) bool { return other == c })
 }
 
 // releaseMetadata sends the first piece of metadata that c waits for.
-func (e *Engine) releaseMetadata(now time.Duration, c *conn) {
+func (e *Engine) releaseMetadata(now time.Duration, c *Conn) {
 	p := c.metadata
 	piece := int(p.wanted[0])
 	p.wanted = slices.Delete(p.wanted, 0, 1)
@@ -113,7 +113,7 @@ func (e *Engine) releaseMetadata(now time.Duration, c *conn) {
 		TotalSize: int64(len(e.cfg.Metadata)), Data: e.cfg.Metadata[begin:end],
 	})
 	e.out.push(Output{
-		Kind: OutMessage, Conn: c.id, Length: end - begin,
+		Kind: OutMessage, Conn: c, Length: end - begin,
 		Message: wire.Message{Type: wire.Extended, ExtID: p.id, Payload: payload},
 	})
 }

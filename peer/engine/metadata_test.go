@@ -260,19 +260,19 @@ func TestMetadataHeldIsBounded(t *testing.T) {
 	w := newMagnetNet(t, 100)
 	e := w.magnet.Engine
 	fast, slow := w.add(Config{}, true), w.add(Config{}, true)
-	claim := func(n *testNode, size int) *conn {
-		id := w.connect(w.magnet, n)
+	claim := func(n *testNode, size int) *Conn {
+		c := w.magnet.known[w.connect(w.magnet, n)]
 		h := wire.ExtHandshake{M: []wire.Extension{{Name: wire.ExtMetadata, ID: metadataExtID}}, MetadataSize: int64(size)}
-		e.Receive(w.now, Input{Kind: InMessage, Conn: id, Message: wire.Message{
+		e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
 			Type: wire.Extended, ExtID: wire.ExtHandshakeID, Payload: wire.AppendExtHandshake(nil, h)}})
-		return e.byID.get(id)
+		return c
 	}
 	a, b := claim(fast, maxMetadataLen), claim(slow, maxMetadataLen-1)
 	piece := make([]byte, wire.MetadataPieceLen)
-	give := func(c *conn) {
+	give := func(c *Conn) {
 		r := c.metadata.asked[0]
 		m := wire.MetadataMessage{Type: wire.MetadataData, Piece: r.piece, TotalSize: int64(r.of.size), Data: piece}
-		e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: wire.Message{
+		e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
 			Type: wire.Extended, ExtID: metadataExtID, Payload: wire.AppendMetadata(nil, m)}})
 		for _, ok := e.Next(); ok; _, ok = e.Next() {
 		}
@@ -305,9 +305,10 @@ func TestMetadataIsPaidFromCredit(t *testing.T) {
 	n := w.add(Config{Metadata: metadata}, false)
 	numPieces := metadataPieces(len(metadata))
 	n.stuck = true
-	n.Receive(0, Input{Kind: InConnUp, Conn: 1, Addr: netip.MustParseAddrPort("10.0.0.9:9"), PeerID: metainfo.PeerID{9}, Extended: true})
+	c := &Conn{Owner: 1}
+	n.Receive(0, Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.9:9"), PeerID: metainfo.PeerID{9}, Extended: true})
 	say := func(id uint8, payload []byte) {
-		n.Receive(w.now, Input{Kind: InMessage, Conn: 1, Message: wire.Message{Type: wire.Extended, ExtID: id, Payload: payload}})
+		n.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Extended, ExtID: id, Payload: payload}})
 	}
 	say(wire.ExtHandshakeID, []byte("d1:md11:ut_metadatai1eee"))
 	request := func(piece int) {
@@ -318,7 +319,7 @@ func TestMetadataIsPaidFromCredit(t *testing.T) {
 	}
 	served := 0
 	for _, pieces := range []int{0, 8, 1, numPieces - 9} {
-		n.Receive(w.now, Input{Kind: InCredit, Conn: 1, Length: pieces * wire.MetadataPieceLen})
+		n.Receive(w.now, Input{Kind: InCredit, Conn: c, Length: pieces * wire.MetadataPieceLen})
 		w.run(w.now+time.Minute, nil)
 		if served += pieces; n.sent["metadata data"] != served || n.sent["metadata reject"] != 0 {
 			t.Errorf("%d pieces and %d rejects, want %d and none", n.sent["metadata data"], n.sent["metadata reject"], served)

@@ -26,7 +26,7 @@ type testNet struct {
 	geo    metainfo.Geometry
 	nodes  []*testNode
 	byAddr map[netip.AddrPort]*testNode
-	nextID ConnID
+	nextID int // of a connection
 	queue  netQueue
 	log    hash.Hash // everything that the engines wanted done, in order
 }
@@ -38,7 +38,8 @@ type testNode struct {
 	grants *freeGrants
 	addr   netip.AddrPort
 	dht    bool
-	peers  map[ConnID]*testNode // who is at the other end; the id is the same there
+	peers  map[int]*testNode // by the id of the connection: who is at the other end, where it has the same id
+	known  map[int]*Conn     // by that id: as the engine knows the connection
 
 	// tamper, if set, sees what is sent; false keeps it back.
 	tamper func(out *Output) bool
@@ -96,7 +97,7 @@ func (w *testNet) add(cfg Config, magnet bool) *testNode {
 	i := byte(len(w.nodes) + 1)
 	n := &testNode{
 		net: w, grants: new(freeGrants), addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, i}), 6881),
-		peers: make(map[ConnID]*testNode), sent: make(map[string]int), dht: cfg.DHTPort != 0,
+		peers: make(map[int]*testNode), known: make(map[int]*Conn), sent: make(map[string]int), dht: cfg.DHTPort != 0,
 	}
 	cfg.Grants, cfg.Rand = n.grants, rand.New(rand.NewPCG(uint64(i), 7))
 	cfg.PeerID, cfg.Port = metainfo.PeerIDFrom([12]byte{i}), n.addr.Port()
@@ -121,18 +122,18 @@ func (w *testNet) after(d time.Duration, do func()) {
 }
 
 // connect connects two nodes at once.
-func (w *testNet) connect(from, to *testNode) ConnID {
+func (w *testNet) connect(from, to *testNode) (id int) {
 	w.nextID++
-	id := w.nextID
+	id = w.nextID
 	up := func(n, other *testNode, incoming bool) {
 		addr := other.addr
 		if incoming {
 			addr = netip.AddrPortFrom(addr.Addr(), 50000+uint16(id))
 		}
-		n.peers[id] = other
-		n.Receive(w.now, Input{Kind: InConnUp, Conn: id, Addr: addr, PeerID: other.cfg.PeerID,
+		n.peers[id], n.known[id] = other, &Conn{Owner: id}
+		n.Receive(w.now, Input{Kind: InConnUp, Conn: n.known[id], Addr: addr, PeerID: other.cfg.PeerID,
 			Fast: true, Extended: true, DHT: other.dht, Incoming: incoming})
-		n.Receive(w.now, Input{Kind: InCredit, Conn: id, Length: 1 << 20})
+		n.Receive(w.now, Input{Kind: InCredit, Conn: n.known[id], Length: 1 << 20})
 	}
 	up(from, to, false)
 	up(to, from, true)
@@ -140,14 +141,14 @@ func (w *testNet) connect(from, to *testNode) ConnID {
 }
 
 // disconnect ends a connection.
-func (w *testNet) disconnect(n *testNode, id ConnID) {
+func (w *testNet) disconnect(n *testNode, id int) {
 	other := n.peers[id]
 	if other == nil {
 		return
 	}
 	for _, end := range []*testNode{n, other} {
 		delete(end.peers, id)
-		end.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+		end.Receive(w.now, Input{Kind: InConnDown, Conn: end.known[id]})
 	}
 }
 
@@ -199,27 +200,27 @@ func (n *testNode) do(out Output) {
 		return
 	}
 	w := n.net
-	fmt.Fprintf(w.log, "%d %v %+v\n", w.now, n.addr, out)
+	n.log(out)
 	switch out.Kind {
 	case OutMessage:
 		n.sent[messageKind(out.Message)]++
 		out.Message.Payload = bytes.Clone(out.Message.Payload)
-		n.send(out.Conn, Input{Kind: InMessage, Message: out.Message})
+		n.send(out.Conn.Owner.(int), Input{Kind: InMessage, Message: out.Message})
 		if out.Length > 0 && !n.stuck {
 			n.Receive(w.now, Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
 		}
 	case OutHave:
-		for id := ConnID(1); id <= w.nextID; id++ {
+		for id := 1; id <= w.nextID; id++ {
 			n.send(id, Input{Kind: InMessage, Message: wire.Message{Type: wire.Have, Index: uint32(out.Piece)}})
 		}
 	case OutBlock:
-		n.send(out.Conn, Input{Kind: InBlock, Piece: out.Piece, Begin: out.Begin, Length: out.Length, Claimed: true})
+		n.send(out.Conn.Owner.(int), Input{Kind: InBlock, Piece: out.Piece, Begin: out.Begin, Length: out.Length, Claimed: true})
 		n.Receive(w.now, Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
 	case OutVerify:
 		n.Receive(w.now, Input{Kind: InVerified, Piece: out.Piece, OK: true})
 	case OutClose:
 		n.closed = append(n.closed, out.Reason)
-		w.after(0, func() { w.disconnect(n, out.Conn) })
+		w.after(0, func() { w.disconnect(n, out.Conn.Owner.(int)) })
 	case OutDial:
 		w.after(w.delay, func() { n.dialed(out.Addr) })
 	case OutCompleted:
@@ -232,6 +233,17 @@ func (n *testNode) do(out Output) {
 	}
 }
 
+// log notes what an engine wants done. The address of a connection in memory
+// is not the same in the next run.
+func (n *testNode) log(out Output) {
+	var id any
+	if out.Conn != nil {
+		id = out.Conn.Owner
+	}
+	out.Conn = nil
+	fmt.Fprintf(n.net.log, "%d %v %v %+v\n", n.net.now, n.addr, id, out)
+}
+
 // dialed ends a dial: who is at the address answers.
 func (n *testNode) dialed(addr netip.AddrPort) {
 	if other := n.net.byAddr[addr]; other != nil {
@@ -242,12 +254,12 @@ func (n *testNode) dialed(addr netip.AddrPort) {
 }
 
 // send delivers an input to the other end of a connection.
-func (n *testNode) send(id ConnID, in Input) {
+func (n *testNode) send(id int, in Input) {
 	w, other := n.net, n.peers[id]
 	if other == nil {
 		return
 	}
-	in.Conn = id
+	in.Conn = other.known[id]
 	w.after(w.delay, func() {
 		if other.peers[id] == n {
 			other.Receive(w.now, in)

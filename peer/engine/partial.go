@@ -36,7 +36,7 @@ type block struct {
 
 // giver is a peer that brought blocks of a piece.
 type giver struct {
-	conn ConnID
+	conn *Conn
 	who  identity
 }
 
@@ -78,7 +78,7 @@ func (e *Engine) closePiece(now time.Duration, p *partial) {
 }
 
 // leavePartial takes a connection's claim off the piece it draws from.
-func (e *Engine) leavePartial(c *conn) {
+func (e *Engine) leavePartial(c *Conn) {
 	if c.own != nil {
 		c.own.users--
 		c.own.alone = false
@@ -109,7 +109,7 @@ func (p *partial) release(index int) {
 
 // give notes that a block is here and who brought it. wasFree says that its
 // request had been given up, and that it came all the same.
-func (p *partial) give(index int, c *conn, wasFree bool) {
+func (p *partial) give(index int, c *Conn, wasFree bool) {
 	b := &p.blocks[index]
 	if wasFree {
 		p.free--
@@ -121,17 +121,17 @@ func (p *partial) give(index int, c *conn, wasFree bool) {
 
 // giverOf returns the index of a peer among the givers. A piece has few, and
 // the last one is the likeliest.
-func (p *partial) giverOf(c *conn) uint16 {
+func (p *partial) giverOf(c *Conn) uint16 {
 	for i := len(p.givers) - 1; i >= 0; i-- {
-		if p.givers[i].conn == c.id {
+		if p.givers[i].conn == c {
 			return uint16(i)
 		}
 	}
-	p.givers = append(p.givers, giver{c.id, c.identity()})
+	p.givers = append(p.givers, giver{c, c.identity()})
 	return uint16(len(p.givers) - 1)
 }
 
 // complete reports whether every block is here.
 func (p *partial) complete() bool { return p.arrived == len(p.blocks) }
 
-func (c *conn) identity() identity { return identity{c.addr.Addr(), c.peerID} }
+func (c *Conn) identity() identity { return identity{c.addr.Addr(), c.peerID} }

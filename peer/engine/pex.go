@@ -41,7 +41,7 @@ type pexPeer struct {
 func (e *Engine) exchangesPeers() bool { return !e.cfg.Private && !e.cfg.NoPEX }
 
 // setPEX notes by which id a peer wants to get PEX messages, 0 for not at all.
-func (c *conn) setPEX(id uint8) {
+func (c *Conn) setPEX(id uint8) {
 	switch {
 	case id == 0:
 		c.pex = nil
@@ -53,7 +53,7 @@ func (c *conn) setPEX(id uint8) {
 }
 
 // becameContact counts a connection whose peer can be dialled by others.
-func (e *Engine) becameContact(c *conn) {
+func (e *Engine) becameContact(c *Conn) {
 	if e.exchangesPeers() {
 		e.contacts.events++
 		c.contactSince = e.contacts.events
@@ -61,7 +61,7 @@ func (e *Engine) becameContact(c *conn) {
 }
 
 // lostContact remembers the end of such a connection, until all have been told.
-func (e *Engine) lostContact(c *conn) {
+func (e *Engine) lostContact(c *Conn) {
 	if c.contactSince == 0 || !e.exchangesPeers() {
 		return
 	}
@@ -78,7 +78,7 @@ func (e *Engine) lostContact(c *conn) {
 // While the metadata is unknown the torrent may turn out to be private, and
 // nothing is said. It runs with the ten-second tick: a timer of each
 // connection's own would gain nothing.
-func (e *Engine) sendPEX(now time.Duration, c *conn) {
+func (e *Engine) sendPEX(now time.Duration, c *Conn) {
 	p := c.pex
 	if p == nil || now < p.dueAt || !e.exchangesPeers() || e.picker == nil {
 		return
@@ -98,14 +98,14 @@ func (e *Engine) sendPEX(now time.Duration, c *conn) {
 
 // addedSince returns the contacts that c was not told of, at most limit: those
 // that were connected first.
-func (e *Engine) addedSince(c *conn, limit int) []wire.PEXPeer {
-	var fresh []*conn
+func (e *Engine) addedSince(c *Conn, limit int) []wire.PEXPeer {
+	var fresh []*Conn
 	for _, other := range e.conns {
 		if other != c && !other.closing && other.contactSince > c.pex.added && mayTell(c, other.contact()) {
 			fresh = append(fresh, other)
 		}
 	}
-	slices.SortFunc(fresh, func(a, b *conn) int { return cmp.Compare(a.contactSince, b.contactSince) })
+	slices.SortFunc(fresh, func(a, b *Conn) int { return cmp.Compare(a.contactSince, b.contactSince) })
 	c.pex.added = e.contacts.events
 	var list []wire.PEXPeer
 	for _, other := range fresh {
@@ -125,7 +125,7 @@ func (e *Engine) addedSince(c *conn, limit int) []wire.PEXPeer {
 // lostSince returns the contacts that c was told of and that are gone, at most
 // limit. One that is back is not gone: "An added contact must not be dropped in
 // the same message."
-func (e *Engine) lostSince(c *conn, limit int) []netip.AddrPort {
+func (e *Engine) lostSince(c *Conn, limit int) []netip.AddrPort {
 	var list []netip.AddrPort
 	for _, l := range e.contacts.lost {
 		if l.lost <= c.pex.lost {
@@ -135,7 +135,7 @@ func (e *Engine) lostSince(c *conn, limit int) []netip.AddrPort {
 			return list
 		}
 		c.pex.lost = l.lost
-		isBack := func(c *conn) bool { return c.contact() == l.addr }
+		isBack := func(c *Conn) bool { return c.contact() == l.addr }
 		if l.added <= c.pex.added && mayTell(c, l.addr) && !slices.Contains(list, l.addr) &&
 			!slices.ContainsFunc(e.conns, isBack) {
 			list = append(list, l.addr)
@@ -144,7 +144,7 @@ func (e *Engine) lostSince(c *conn, limit int) []netip.AddrPort {
 	return list
 }
 
-func (c *conn) pexFlags() (flags wire.PEXFlags) {
+func (c *Conn) pexFlags() (flags wire.PEXFlags) {
 	if c.seed || c.uploadOnly {
 		flags |= wire.PEXSeed
 	}
@@ -157,7 +157,7 @@ func (c *conn) pexFlags() (flags wire.PEXFlags) {
 // mayTell reports whether c can know an address, or have learnt it honestly: a
 // peer in the internet is not told what is in our network, and what it says of
 // our network, or of this machine, is not believed.
-func mayTell(c *conn, addr netip.AddrPort) bool {
+func mayTell(c *Conn, addr netip.AddrPort) bool {
 	return addr.IsValid() && reach(addr.Addr()) >= reach(c.addr.Addr())
 }
 
@@ -177,7 +177,7 @@ func reach(ip netip.Addr) int {
 // than once a minute, give or take the length of a tick, is not heard the second
 // time: clients differ in what they count as a message too many. The peers that
 // it has lost mean nothing to us: whether we reach them we see.
-func (e *Engine) pexMessage(now time.Duration, c *conn, payload []byte) {
+func (e *Engine) pexMessage(now time.Duration, c *Conn, payload []byte) {
 	p := c.pex
 	if p == nil || !e.exchangesPeers() || p.heard && now-p.heardAt < pexEvery-rechokeEvery {
 		return
@@ -202,7 +202,7 @@ func (e *Engine) pexMessage(now time.Duration, c *conn, payload []byte) {
 // addresses (e.g. with different ports) should be ignored": else the book could
 // aim all our dials at one victim. What one person's network is to us need not
 // be careful of that.
-func (e *Engine) heardOf(c *conn, peer wire.PEXPeer) {
+func (e *Engine) heardOf(c *Conn, peer wire.PEXPeer) {
 	ip := peer.Addr.Addr()
 	switch {
 	case !mayTell(c, peer.Addr), e.bans.hasIP(ip):

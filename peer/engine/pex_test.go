@@ -47,10 +47,10 @@ func TestPEXFindsTheSwarm(t *testing.T) {
 
 // pexWorld is an engine with many connections, whose PEX messages are kept.
 type pexWorld struct {
-	e      *Engine
-	now    time.Duration
-	nextID ConnID
-	heard  map[ConnID][]wire.PEX
+	e     *Engine
+	now   time.Duration
+	conns []*Conn
+	heard map[*Conn][]wire.PEX
 }
 
 func newPEXWorld(t testing.TB) *pexWorld {
@@ -62,24 +62,25 @@ func newPEXWorld(t testing.TB) *pexWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pexWorld{e: e, heard: make(map[ConnID][]wire.PEX)}
+	return &pexWorld{e: e, heard: make(map[*Conn][]wire.PEX)}
 }
 
 // dialled adds a connection to a peer; with PEX if it announces that.
-func (w *pexWorld) dialled(pex bool) ConnID {
-	w.nextID++
-	in := Input{Kind: InConnUp, Conn: w.nextID, Addr: netip.AddrPortFrom(ip(int(w.nextID)), 6881), Extended: true}
-	copy(in.PeerID[:], fmt.Sprint("peer", w.nextID))
+func (w *pexWorld) dialled(pex bool) *Conn {
+	c := new(Conn)
+	w.conns = append(w.conns, c)
+	in := Input{Kind: InConnUp, Conn: c, Addr: netip.AddrPortFrom(ip(len(w.conns)), 6881), Extended: true}
+	copy(in.PeerID[:], fmt.Sprint("peer", len(w.conns)))
 	w.e.Receive(w.now, in)
 	if pex {
-		w.say(w.nextID, wire.ExtHandshakeID, []byte("d1:md6:ut_pexi4eee"))
+		w.say(c, wire.ExtHandshakeID, []byte("d1:md6:ut_pexi4eee"))
 	}
-	return w.nextID
+	return c
 }
 
-func (w *pexWorld) say(id ConnID, extID uint8, payload []byte) {
+func (w *pexWorld) say(c *Conn, extID uint8, payload []byte) {
 	m := wire.Message{Type: wire.Extended, ExtID: extID, Payload: payload}
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: id, Message: m})
+	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: m})
 }
 
 // run lets time go on; everybody is heard of.
@@ -107,8 +108,8 @@ func TestPEXMessagesAreBounded(t *testing.T) {
 		w.dialled(false)
 	}
 	w.run(3 * time.Minute)
-	for id := listener + 1; id <= listener+120; id++ {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: id})
+	for _, c := range w.conns[1:121] {
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
 	}
 	w.run(10 * time.Minute)
 	var sizes []string
@@ -139,20 +140,20 @@ func TestPEXMessagesAreBounded(t *testing.T) {
 // A swarm of liars cannot fill the book: what the tracker says has its place.
 func TestPEXCannotFillTheBook(t *testing.T) {
 	w := newPEXWorld(t)
-	flooders := make([]ConnID, 40)
+	flooders := make([]*Conn, 40)
 	for i := range flooders {
 		flooders[i] = w.dialled(true)
 	}
 	next := uint32(0)
 	for minute := range 60 {
-		for _, id := range flooders {
+		for _, c := range flooders {
 			var p wire.PEX
 			for range wire.MaxPEXPeers {
 				next++
 				addr := netip.AddrFrom4([4]byte{99, byte(next >> 16), byte(next >> 8), byte(next)})
 				p.Added = append(p.Added, wire.PEXPeer{Addr: netip.AddrPortFrom(addr, 6881)})
 			}
-			w.say(id, pexExtID, wire.AppendPEX(nil, p))
+			w.say(c, pexExtID, wire.AppendPEX(nil, p))
 		}
 		w.run(time.Duration(minute+1) * time.Minute)
 	}
@@ -194,7 +195,7 @@ func BenchmarkPEX(b *testing.B) {
 	messages := 0
 	for b.Loop() {
 		for range 10 {
-			w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0].id})
+			w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0]})
 			w.dialled(true)
 		}
 		clear(w.heard)

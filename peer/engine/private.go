@@ -14,7 +14,7 @@ func (s Source) vouched() bool { return s == SourceTracker || s == SourceUser }
 // Only a torrent that was in public before can tell that anybody may have found
 // it there, and then wants to hear from the tracker first. The port of an
 // incoming connection says nothing.
-func (e *Engine) admits(c *conn) bool {
+func (e *Engine) admits(c *Conn) bool {
 	if c.incoming {
 		return !e.wasPublic || e.book.knowsIP(c.addr.Addr())
 	}

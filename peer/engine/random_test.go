@@ -44,10 +44,10 @@ type madWorld struct {
 	grants   *freeGrants
 	now      time.Duration
 	geo      metainfo.Geometry
-	nextConn ConnID
+	numConns int
 	verify   []Output // not answered yet
 	dials    []Output
-	closing  []ConnID
+	closing  []*Conn
 	metadata []byte
 }
 
@@ -72,7 +72,7 @@ func newMadWorld(t testing.TB, seed uint64) *madWorld {
 }
 
 // conn returns a random connection, or nil.
-func (w *madWorld) conn() *conn {
+func (w *madWorld) conn() *Conn {
 	if len(w.e.conns) == 0 {
 		return nil
 	}
@@ -99,11 +99,11 @@ func (w *madWorld) step(kind byte) {
 	case kind < 100:
 		w.answerMetadata(c)
 	case kind < 200:
-		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: w.message(c)})
+		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: w.message(c)})
 	case kind < 205:
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c.id})
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
 	case kind < 225:
-		w.e.Receive(w.now, Input{Kind: InCredit, Conn: c.id, Length: w.rng.IntN(100000)})
+		w.e.Receive(w.now, Input{Kind: InCredit, Conn: c, Length: w.rng.IntN(100000)})
 	case kind < 240:
 		w.verdict()
 	case kind < 246:
@@ -123,22 +123,22 @@ func (w *madWorld) addr() netip.AddrPort {
 }
 
 func (w *madWorld) connect() {
-	w.nextConn++
-	in := Input{Kind: InConnUp, Conn: w.nextConn, Addr: w.addr(), Incoming: true,
+	w.numConns++
+	in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, Addr: w.addr(), Incoming: true,
 		Fast: w.rng.IntN(2) == 0, Extended: w.rng.IntN(2) == 0, DHT: w.rng.IntN(2) == 0}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
 	w.e.Receive(w.now, in)
 }
 
 // answer brings what the connection was asked for, or refuses it.
-func (w *madWorld) answer(c *conn) {
+func (w *madWorld) answer(c *Conn) {
 	if len(c.pending) == 0 || c.closing {
 		return
 	}
 	r := c.pending[w.rng.IntN(len(c.pending))]
 	begin, length := int(r.block)*metainfo.BlockLen, r.len(w.geo)
 	if w.rng.IntN(10) == 0 {
-		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: wire.Message{Type: wire.Reject,
+		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Reject,
 			Index: uint32(r.p.piece), Begin: uint32(begin), Length: uint32(length)}})
 		return
 	}
@@ -146,17 +146,17 @@ func (w *madWorld) answer(c *conn) {
 }
 
 // block delivers a block. Its slot cannot be won when it is filled.
-func (w *madWorld) block(c *conn, piece, begin, length int) {
+func (w *madWorld) block(c *Conn, piece, begin, length int) {
 	claimed := false
 	for _, p := range w.e.partials {
 		if p.piece == piece && begin/metainfo.BlockLen < len(p.blocks) {
 			claimed = !p.blocks[begin/metainfo.BlockLen].arrived && w.rng.IntN(20) > 0
 		}
 	}
-	w.e.Receive(w.now, Input{Kind: InBlock, Conn: c.id, Piece: piece, Begin: begin, Length: length, Claimed: claimed})
+	w.e.Receive(w.now, Input{Kind: InBlock, Conn: c, Piece: piece, Begin: begin, Length: length, Claimed: claimed})
 }
 
-func (w *madWorld) message(c *conn) wire.Message {
+func (w *madWorld) message(c *Conn) wire.Message {
 	kinds := []wire.Type{wire.Choke, wire.Unchoke, wire.Unchoke, wire.Unchoke, wire.Interested, wire.NotInterested,
 		wire.Have, wire.Have, wire.Have, wire.Bitfield, wire.Request, wire.Request, wire.Cancel, wire.Suggest,
 		wire.HaveAll, wire.HaveNone, wire.Reject, wire.AllowedFast, wire.KeepAlive, wire.Extended, wire.Extended, wire.Extended, wire.Extended, wire.Extended, wire.Port, 77}
@@ -204,7 +204,7 @@ func (w *madWorld) extended() (id uint8, payload []byte) {
 
 // answerMetadata brings a piece that the connection was asked for, mostly the
 // true one, or refuses it.
-func (w *madWorld) answerMetadata(c *conn) {
+func (w *madWorld) answerMetadata(c *Conn) {
 	if c.metadata == nil || len(c.metadata.asked) == 0 {
 		return
 	}
@@ -224,7 +224,7 @@ func (w *madWorld) answerMetadata(c *conn) {
 	case 3, 4:
 		m.Data = make([]byte, len(m.Data))
 	}
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c.id, Message: wire.Message{
+	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
 		Type: wire.Extended, ExtID: metadataExtID, Payload: wire.AppendMetadata(nil, m)}})
 }
 
@@ -282,8 +282,8 @@ func (w *madWorld) dialed() {
 		w.e.Receive(w.now, Input{Kind: InDialFailed, Addr: out.Addr})
 		return
 	}
-	w.nextConn++
-	in := Input{Kind: InConnUp, Conn: w.nextConn, Addr: out.Addr, Fast: true}
+	w.numConns++
+	in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, Addr: out.Addr, Fast: true}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
 	w.e.Receive(w.now, in)
 }
@@ -292,7 +292,7 @@ func (w *madWorld) dialed() {
 // been given back.
 func (w *madWorld) end() {
 	for len(w.e.conns) > 0 {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0].id})
+		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0]})
 		w.drain()
 		check(w.t, w.e)
 	}

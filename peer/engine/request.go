@@ -20,7 +20,7 @@ func (r request) len(geo metainfo.Geometry) int { return geo.BlockLen(r.p.piece,
 
 // fill asks a peer for blocks until its window is full, or it has none to
 // give, or the Grants say no.
-func (e *Engine) fill(now time.Duration, c *conn) {
+func (e *Engine) fill(now time.Duration, c *Conn) {
 	if e.picker == nil || c.closing || c.wanted == 0 || e.stalled {
 		return
 	}
@@ -39,7 +39,7 @@ func (e *Engine) fill(now time.Duration, c *conn) {
 }
 
 // windowSize is how many blocks a peer may be asked for now.
-func (c *conn) windowSize() int {
+func (c *Conn) windowSize() int {
 	if c.snubbed {
 		return 1
 	}
@@ -48,13 +48,13 @@ func (c *conn) windowSize() int {
 
 // mayAsk reports whether c would take another request: its window has room,
 // and it does not choke us or allows something all the same.
-func (c *conn) mayAsk() bool {
+func (c *Conn) mayAsk() bool {
 	return len(c.pending) < c.windowSize() && (!c.peerChoking || len(c.allowed) > 0)
 }
 
 // ask asks c for a block that nextBlock marked as asked for. It takes the mark
 // back and reports false if the Grants refuse.
-func (e *Engine) ask(now time.Duration, c *conn, p *partial, index int) bool {
+func (e *Engine) ask(now time.Duration, c *Conn, p *partial, index int) bool {
 	n := e.geo.BlockLen(p.piece, index)
 	if !e.takeBuffer(now, p, index, n) {
 		p.release(index)
@@ -160,7 +160,7 @@ func (e *Engine) blockMessage(kind wire.Type, piece, index int) wire.Message {
 
 // nextBlock chooses the next block to ask of a peer and marks it as asked for:
 // of the piece that the peer works on, or of one that it is to work on next.
-func (e *Engine) nextBlock(now time.Duration, c *conn) (*partial, int) {
+func (e *Engine) nextBlock(now time.Duration, c *Conn) (*partial, int) {
 	if c.own != nil && c.own.free > 0 && e.mayFetch(c, c.own.piece) {
 		return c.own, c.own.takeFree()
 	}
@@ -182,7 +182,7 @@ func (e *Engine) nextBlock(now time.Duration, c *conn) (*partial, int) {
 // before others are begun: after what only seeds have comes what was abandoned,
 // then, unless the peer is quick enough for a whole piece, what others work on;
 // then a new one.
-func (e *Engine) nextPiece(c *conn) *partial {
+func (e *Engine) nextPiece(c *Conn) *partial {
 	if p := e.chooseScarce(c); p != nil {
 		return p
 	}
@@ -205,13 +205,13 @@ func (e *Engine) nextPiece(c *conn) *partial {
 
 // mayFetch reports whether c lets us fetch a piece now: it has it, and does
 // not choke us or allows it all the same.
-func (e *Engine) mayFetch(c *conn, piece int) bool {
+func (e *Engine) mayFetch(c *Conn, piece int) bool {
 	return c.has.Has(piece) && (!c.peerChoking || slices.Contains(c.allowed, int32(piece)))
 }
 
 // deservesPiece reports whether c is fast enough to fetch a piece of its own.
 // Short of memory, nobody is.
-func (e *Engine) deservesPiece(c *conn) bool {
+func (e *Engine) deservesPiece(c *Conn) bool {
 	if e.starved || e.cfg.Order == Sequential {
 		return false
 	}
@@ -223,7 +223,7 @@ func (e *Engine) deservesPiece(c *conn) bool {
 // is too slow for a whole piece, one that others work on. What a leecher has as
 // well can wait for the leechers: a seed that sends a piece twice before it has
 // sent them all holds up the whole swarm.
-func (e *Engine) chooseScarce(c *conn) *partial {
+func (e *Engine) chooseScarce(c *Conn) *partial {
 	if !c.seed || c.peerChoking || c.parole || e.cfg.Order != RarestFirst {
 		return nil
 	}
@@ -248,7 +248,7 @@ func (e *Engine) chooseScarce(c *conn) *partial {
 
 // chooseStarted returns the oldest piece in flight with a block that c can
 // fetch: among those that nobody works on, or among all.
-func (e *Engine) chooseStarted(c *conn, abandoned bool) *partial {
+func (e *Engine) chooseStarted(c *Conn, abandoned bool) *partial {
 	for _, p := range e.partials {
 		if p.free == 0 || p.alone || abandoned && p.users > 0 || c.parole && p.arrived > 0 {
 			continue
@@ -262,7 +262,7 @@ func (e *Engine) chooseStarted(c *conn, abandoned bool) *partial {
 
 // chooseUnproven returns a piece that others have left unfinished, for a peer
 // on parole that may help with such.
-func (e *Engine) chooseUnproven(c *conn) *partial {
+func (e *Engine) chooseUnproven(c *Conn) *partial {
 	if !e.nothingToProve() {
 		return nil
 	}
@@ -282,7 +282,7 @@ func (e *Engine) nothingToProve() bool {
 }
 
 // chooseNew opens the piece that the peer suggests or the picker picks.
-func (e *Engine) chooseNew(c *conn) *partial {
+func (e *Engine) chooseNew(c *Conn) *partial {
 	if !e.picker.canPick() {
 		return nil
 	}
@@ -290,7 +290,7 @@ func (e *Engine) chooseNew(c *conn) *partial {
 	if piece < 0 && c.peerChoking {
 		piece = e.pickAllowed(c)
 	} else if piece < 0 {
-		piece = e.picker.pick(e.order(), c.has, e.cfg.Rand)
+		piece = e.picker.pick(e.order(), &c.has, e.cfg.Rand)
 	}
 	if piece < 0 {
 		return nil
@@ -311,7 +311,7 @@ func (e *Engine) order() Order {
 }
 
 // pickAllowed picks one of the pieces that a choking peer lets us fetch.
-func (e *Engine) pickAllowed(c *conn) int {
+func (e *Engine) pickAllowed(c *Conn) int {
 	for _, piece := range c.allowed {
 		if e.picker.open.Has(int(piece)) && c.has.Has(int(piece)) {
 			return int(piece)
@@ -326,7 +326,7 @@ func (e *Engine) pickAllowed(c *conn) int {
 // everything to everyone it's downloading from." A piece that no peer has does
 // not hold it up. Here to a few at a time: the block that is asked of the
 // fewest, and of those the first.
-func (e *Engine) endgame(c *conn) (*partial, int) {
+func (e *Engine) endgame(c *Conn) (*partial, int) {
 	if e.cfg.NoEndgame || c.parole && !e.nothingToProve() || e.picker.canGet() {
 		return nil, 0
 	}
@@ -352,7 +352,7 @@ func (e *Engine) endgame(c *conn) (*partial, int) {
 	return best, bestIndex
 }
 
-func (c *conn) isAskedFor(p *partial, index int) bool {
+func (c *Conn) isAskedFor(p *partial, index int) bool {
 	for _, r := range c.pending {
 		if r.p == p && int(r.block) == index {
 			return true
@@ -362,7 +362,7 @@ func (c *conn) isAskedFor(p *partial, index int) bool {
 }
 
 // block handles a block that arrived.
-func (e *Engine) block(now time.Duration, c *conn, in Input) {
+func (e *Engine) block(now time.Duration, c *Conn, in Input) {
 	c.lastHeard, c.lastBlock = now, now
 	e.down.add(now, in.Length)
 	c.down.add(now, in.Length)
@@ -381,7 +381,7 @@ func (e *Engine) block(now time.Duration, c *conn, in Input) {
 
 // findPending returns the index of the request that a block answers, or -1.
 // Blocks mostly come in the order in which they were asked for.
-func (c *conn) findPending(piece, begin, length int, geo metainfo.Geometry) int {
+func (c *Conn) findPending(piece, begin, length int, geo metainfo.Geometry) int {
 	return findRequest(c.pending, piece, begin, length, geo)
 }
 
@@ -402,7 +402,7 @@ func findRequest(list []request, piece, begin, length int, geo metainfo.Geometry
 }
 
 // arrived makes a block count that c was asked for.
-func (e *Engine) arrived(now time.Duration, c *conn, r request, in Input) {
+func (e *Engine) arrived(now time.Duration, c *Conn, r request, in Input) {
 	p, index := r.p, int(r.block)
 	if !r.given && !p.gone {
 		p.blocks[index].requests--
@@ -458,7 +458,7 @@ func (p *partial) reopen(index int, wasFree bool) {
 // unaskedBlock handles a block that nobody asked c for. BEP 6: "if a peer
 // receives a piece that was never requested, the peer MUST close the
 // connection." A cancelled one may still come.
-func (e *Engine) unaskedBlock(c *conn, in Input) {
+func (e *Engine) unaskedBlock(c *Conn, in Input) {
 	e.waste(in.Length)
 	if in.Claimed {
 		e.discard(in)
@@ -487,12 +487,12 @@ func (e *Engine) cancelBlock(now time.Duration, p *partial, index int) {
 }
 
 // cancelPiece cancels all of c's requests for a piece.
-func (e *Engine) cancelPiece(now time.Duration, c *conn, p *partial) {
+func (e *Engine) cancelPiece(now time.Duration, c *Conn, p *partial) {
 	e.cancelRequests(now, c, func(r request) bool { return r.p == p })
 }
 
 // cancelRequests cancels those of c's requests that f picks.
-func (e *Engine) cancelRequests(now time.Duration, c *conn, f func(request) bool) {
+func (e *Engine) cancelRequests(now time.Duration, c *Conn, f func(request) bool) {
 	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
 		if !f(r) {
 			return false
@@ -505,7 +505,7 @@ func (e *Engine) cancelRequests(now time.Duration, c *conn, f func(request) bool
 
 // cancel tells c that a block is no longer wanted. By BEP 6 an answer follows
 // all the same; without the Fast Extension a block may.
-func (e *Engine) cancel(now time.Duration, c *conn, r request) {
+func (e *Engine) cancel(now time.Duration, c *Conn, r request) {
 	if c.closing {
 		return
 	}
@@ -517,7 +517,7 @@ func (e *Engine) cancel(now time.Duration, c *conn, r request) {
 
 // awaitAnswer remembers a request that is answered although it no longer
 // counts. Of a peer that does not answer the oldest is forgotten.
-func (c *conn) awaitAnswer(r request) {
+func (c *Conn) awaitAnswer(r request) {
 	if len(c.cancelled) == maxQueued {
 		c.cancelled = slices.Delete(c.cancelled, 0, 1)
 	}
@@ -526,7 +526,7 @@ func (c *conn) awaitAnswer(r request) {
 
 // choked handles "choke". BEP 6: "Choke no longer implicitly rejects all
 // pending requests"; without it, it does.
-func (e *Engine) choked(now time.Duration, c *conn) {
+func (e *Engine) choked(now time.Duration, c *Conn) {
 	if c.peerChoking {
 		return
 	}
@@ -539,7 +539,7 @@ func (e *Engine) choked(now time.Duration, c *conn) {
 }
 
 // unchokedUs handles "unchoke".
-func (e *Engine) unchokedUs(now time.Duration, c *conn) {
+func (e *Engine) unchokedUs(now time.Duration, c *Conn) {
 	if !c.peerChoking {
 		return
 	}
@@ -553,7 +553,7 @@ func (e *Engine) unchokedUs(now time.Duration, c *conn) {
 
 // forgetGiven makes room in the window of a peer that choked us without
 // rejecting what we had asked for and, after a minute, given up.
-func (e *Engine) forgetGiven(c *conn) {
+func (e *Engine) forgetGiven(c *Conn) {
 	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
 		if r.given {
 			c.awaitAnswer(r)
@@ -563,7 +563,7 @@ func (e *Engine) forgetGiven(c *conn) {
 }
 
 // releaseAll takes back every request to c.
-func (e *Engine) releaseAll(now time.Duration, c *conn) {
+func (e *Engine) releaseAll(now time.Duration, c *Conn) {
 	for _, r := range c.pending {
 		e.releaseRequest(now, r)
 	}
@@ -582,7 +582,7 @@ func (e *Engine) releaseRequest(now time.Duration, r request) {
 
 // rejected handles "reject request". BEP 6: "If a peer receives a reject for a
 // request that was never sent then the peer SHOULD close the connection."
-func (e *Engine) rejected(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 	piece, begin, length := int(m.Index), int(m.Begin), int(m.Length)
 	if i := c.findPending(piece, begin, length, e.geo); i >= 0 {
 		r := c.pending[i]
@@ -600,7 +600,7 @@ func (e *Engine) rejected(now time.Duration, c *conn, m wire.Message) {
 
 // disallow forgets that a choking peer lets us have a piece, after it refused
 // one of its blocks: asking again would go round in circles.
-func (e *Engine) disallow(c *conn, piece int) {
+func (e *Engine) disallow(c *Conn, piece int) {
 	if i := slices.Index(c.allowed, int32(piece)); i >= 0 && c.peerChoking {
 		c.allowed = slices.Delete(c.allowed, i, i+1)
 	}
@@ -608,7 +608,7 @@ func (e *Engine) disallow(c *conn, piece int) {
 
 // checkParole ends the privilege of a peer on parole to fetch its piece alone
 // when it takes too long: a slow liar must not hold the last piece back.
-func (e *Engine) checkParole(now time.Duration, c *conn) {
+func (e *Engine) checkParole(now time.Duration, c *Conn) {
 	if c.own != nil && c.own.alone && now-c.ownSince >= aloneFor {
 		e.leavePartial(c)
 		e.refill = true
@@ -618,7 +618,7 @@ func (e *Engine) checkParole(now time.Duration, c *conn) {
 // checkSnub gives up the requests of a peer that sends nothing for a minute
 // though it was asked: others may fetch the blocks. If they come after all,
 // they count.
-func (e *Engine) checkSnub(now time.Duration, c *conn) {
+func (e *Engine) checkSnub(now time.Duration, c *Conn) {
 	if len(c.pending) == 0 || now-max(c.lastBlock, c.pending[0].at) < snubAfter {
 		return
 	}

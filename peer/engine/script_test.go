@@ -108,6 +108,7 @@ type script struct {
 	now      time.Duration
 	geo      metainfo.Geometry
 	metadata []byte
+	conns    map[int]*Conn
 }
 
 func (s *script) do(f []string) error {
@@ -121,7 +122,7 @@ func (s *script) do(f []string) error {
 		if err != nil {
 			return err
 		}
-		s.e.Receive(s.now, Input{Kind: InMessage, Conn: connID(id), Message: m})
+		s.e.Receive(s.now, Input{Kind: InMessage, Conn: s.conn(id), Message: m})
 		return nil
 	}
 	switch f[0] {
@@ -140,6 +141,7 @@ func (s *script) do(f []string) error {
 }
 
 func (s *script) torrent(f []string, opts map[string]string) (err error) {
+	s.conns = make(map[int]*Conn)
 	numPieces, pieceLen := num(f[1]), num(f[2])
 	if s.geo, err = metainfo.NewGeometry(int64(numPieces*pieceLen), int64(pieceLen)); err != nil {
 		return err
@@ -205,14 +207,14 @@ func (s *script) input(f []string, opts map[string]string) (Input, error) {
 	case "up":
 		return s.up(f, opts), nil
 	case "down":
-		return Input{Kind: InConnDown, Conn: connID(f[1])}, nil
+		return Input{Kind: InConnDown, Conn: s.conn(f[1])}, nil
 	case "block":
 		piece, index := num(f[2]), num(f[3])
 		_, lost := opts["lost"]
-		return Input{Kind: InBlock, Conn: connID(f[1]), Piece: piece, Begin: index * metainfo.BlockLen,
+		return Input{Kind: InBlock, Conn: s.conn(f[1]), Piece: piece, Begin: index * metainfo.BlockLen,
 			Length: s.geo.BlockLen(piece, index), Claimed: !lost}, nil
 	case "credit":
-		return Input{Kind: InCredit, Conn: connID(f[1]), Length: num(f[2])}, nil
+		return Input{Kind: InCredit, Conn: s.conn(f[1]), Length: num(f[2])}, nil
 	case "verified", "failed":
 		return Input{Kind: InVerified, Piece: num(f[1]), OK: f[0] == "verified", Digests: digests(f[2:])}, nil
 	case "stored-not":
@@ -237,7 +239,7 @@ func (s *script) input(f []string, opts map[string]string) (Input, error) {
 }
 
 func (s *script) up(f []string, opts map[string]string) Input {
-	in := Input{Kind: InConnUp, Conn: connID(f[1]), Addr: netip.MustParseAddrPort(f[2])}
+	in := Input{Kind: InConnUp, Conn: s.conn(f[1]), Addr: netip.MustParseAddrPort(f[2])}
 	_, in.Fast = opts["fast"]
 	_, in.Extended = opts["ext"]
 	_, in.DHT = opts["dht"]
@@ -267,13 +269,13 @@ func (s *script) printOutput(out Output) string {
 	switch out.Kind {
 	case OutMessage:
 		if out.Message.Type == wire.Extended {
-			return fmt.Sprintf("%d> %s", out.Conn, s.printExtended(out))
+			return fmt.Sprintf("%d> %s", out.Conn.Owner, s.printExtended(out))
 		}
-		return fmt.Sprintf("%d> %v", out.Conn, out.Message)
+		return fmt.Sprintf("%d> %v", out.Conn.Owner, out.Message)
 	case OutHave:
 		return fmt.Sprintf("*> have %d", out.Piece)
 	case OutBlock:
-		return fmt.Sprintf("%d> piece %d %d+%d", out.Conn, out.Piece, out.Begin, out.Length)
+		return fmt.Sprintf("%d> piece %d %d+%d", out.Conn.Owner, out.Piece, out.Begin, out.Length)
 	case OutOpen:
 		return fmt.Sprintf("open %d", out.Piece)
 	case OutDiscard:
@@ -290,7 +292,7 @@ func (s *script) printOutput(out Output) string {
 	case OutDial:
 		return fmt.Sprintf("dial %v", out.Addr)
 	case OutClose:
-		return fmt.Sprintf("close %d: %s", out.Conn, out.Reason)
+		return fmt.Sprintf("close %d: %s", out.Conn.Owner, out.Reason)
 	case OutCompleted:
 		return "completed"
 	case OutNeedPeers:
@@ -347,7 +349,14 @@ func addrs(words []string) []netip.AddrPort {
 	return list
 }
 
-func connID(s string) ConnID { return ConnID(num(s)) }
+// conn returns the connection with a number, a new one the first time.
+func (s *script) conn(number string) *Conn {
+	n := num(number)
+	if s.conns[n] == nil {
+		s.conns[n] = &Conn{Owner: n}
+	}
+	return s.conns[n]
+}
 
 // num reads a number; the empty string is 0.
 func num(s string) int {

@@ -42,7 +42,6 @@ type Stats struct {
 
 // PeerStats is a snapshot of one connection.
 type PeerStats struct {
-	Conn           ConnID
 	Addr           netip.AddrPort
 	PeerID         metainfo.PeerID
 	Client         string // as the peer calls itself: remote text, unsafe to print raw
@@ -98,7 +97,7 @@ func (e *Engine) bytesOf(n int, withLast bool) int64 {
 	return bytes
 }
 
-func (s *Stats) count(c *conn) {
+func (s *Stats) count(c *Conn) {
 	for _, t := range [...]struct {
 		is bool
 		n  *int
@@ -132,18 +131,14 @@ func (e *Engine) AppendPeers(dst []PeerStats, now time.Duration) []PeerStats {
 	return dst
 }
 
-func (c *conn) stats(now time.Duration) PeerStats {
-	s := PeerStats{
-		Conn: c.id, Addr: c.addr, PeerID: c.peerID, Client: c.client, Incoming: c.incoming,
+func (c *Conn) stats(now time.Duration) PeerStats {
+	return PeerStats{
+		Addr: c.addr, PeerID: c.peerID, Client: c.client, Incoming: c.incoming,
 		Choking: !c.unchoked, Interested: c.interested,
 		PeerChoking: c.peerChoking, PeerInterested: c.peerInterested,
 		Snubbed: c.snubbed, Optimistic: c.optimistic,
-		Pending: len(c.pending), Queued: c.queue.len(),
+		HavePieces: c.has.Count(), Pending: len(c.pending), Queued: c.queue.len(),
 		UpRate: c.upMeter.rate(now), DownRate: c.down.rate(now),
 		Uploaded: c.uploaded, Downloaded: c.downloaded, Up: c.up,
 	}
-	if c.has != nil {
-		s.HavePieces = c.has.Count()
-	}
-	return s
 }

@@ -49,7 +49,7 @@ func (q *queue) remove(u upload) bool {
 }
 
 // requested handles "request".
-func (e *Engine) requested(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) requested(now time.Duration, c *Conn, m wire.Message) {
 	u := upload{m.Index, m.Begin, m.Length}
 	switch {
 	case e.have == nil || !e.geo.Contains(u.piece, u.begin, u.length) || u.length > maxRequestLen:
@@ -73,7 +73,7 @@ func (e *Engine) requested(now time.Duration, c *conn, m wire.Message) {
 // rejectChoked answers a request of a peer that we choke. BEP 6: "If a peer
 // receives an excessive number of requests from a peer it is choking, the peer
 // receiving the requests MAY close the connection".
-func (e *Engine) rejectChoked(now time.Duration, c *conn, u upload) {
+func (e *Engine) rejectChoked(now time.Duration, c *Conn, u upload) {
 	if c.chokedRequests++; c.chokedRequests > maxChokedRequests {
 		e.close(c, "too many requests while choked")
 		return
@@ -83,7 +83,7 @@ func (e *Engine) rejectChoked(now time.Duration, c *conn, u upload) {
 
 // reject says that a request will not be answered. Without the Fast Extension
 // there are no words for it.
-func (e *Engine) reject(now time.Duration, c *conn, u upload) {
+func (e *Engine) reject(now time.Duration, c *Conn, u upload) {
 	if c.fast {
 		e.send(now, c, wire.Message{Type: wire.Reject, Index: u.piece, Begin: u.begin, Length: u.length})
 	}
@@ -93,7 +93,7 @@ func (e *Engine) reject(now time.Duration, c *conn, u upload) {
 // transport is not sent. BEP 6: "Even when a request is cancelled, the peer
 // receiving the cancel should respond with either the corresponding reject or
 // the corresponding piece".
-func (e *Engine) cancelledByPeer(now time.Duration, c *conn, m wire.Message) {
+func (e *Engine) cancelledByPeer(now time.Duration, c *Conn, m wire.Message) {
 	u := upload{m.Index, m.Begin, m.Length}
 	if c.queue.remove(u) {
 		e.reject(now, c, u)
@@ -104,7 +104,7 @@ func (e *Engine) cancelledByPeer(now time.Duration, c *conn, m wire.Message) {
 }
 
 // credit handles what a connection's transport can take.
-func (e *Engine) credit(now time.Duration, c *conn, n int) {
+func (e *Engine) credit(now time.Duration, c *Conn, n int) {
 	c.credit += n
 	e.enterBacklog(c)
 	if len(e.askers) > 0 {
@@ -115,14 +115,14 @@ func (e *Engine) credit(now time.Duration, c *conn, n int) {
 
 // enterBacklog lines a connection up for sending, if it has something to send
 // and credit for it.
-func (e *Engine) enterBacklog(c *conn) {
+func (e *Engine) enterBacklog(c *Conn) {
 	if !c.inBacklog && c.credit > 0 && c.queue.len() > 0 && !c.closing {
 		c.inBacklog = true
 		e.backlog = append(e.backlog, c)
 	}
 }
 
-func (e *Engine) unbacklog(c *conn) {
+func (e *Engine) unbacklog(c *Conn) {
 	if !c.inBacklog {
 		return
 	}
@@ -155,7 +155,7 @@ func (e *Engine) serve(now time.Duration) {
 
 // release sends the first block of c's queue. Credit may go below zero by a
 // part of a block, so that a small credit never stops a connection.
-func (e *Engine) release(now time.Duration, c *conn) {
+func (e *Engine) release(now time.Duration, c *Conn) {
 	u := c.queue.front()
 	c.queue.pop()
 	n := int(u.length)
@@ -166,14 +166,14 @@ func (e *Engine) release(now time.Duration, c *conn) {
 	e.uploaded += int64(n)
 	e.up.add(now, n)
 	e.choker.sent += int64(n)
-	e.out.push(Output{Kind: OutBlock, Conn: c.id, Piece: int(u.piece), Begin: int(u.begin), Length: n})
+	e.out.push(Output{Kind: OutBlock, Conn: c, Piece: int(u.piece), Begin: int(u.begin), Length: n})
 }
 
 // setChoke chokes or unchokes a peer. A choke drops what it asked for. BEP 6:
 // "A peer SHOULD choke first and then reject requests so that the peer
 // receiving the choke does not re-request the pieces", and pieces of the
 // allowed-fast set are not rejected.
-func (e *Engine) setChoke(now time.Duration, c *conn, choke bool) {
+func (e *Engine) setChoke(now time.Duration, c *Conn, choke bool) {
 	if c.unchoked != choke || c.closing {
 		return
 	}

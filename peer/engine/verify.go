@@ -73,7 +73,7 @@ func (e *Engine) passed(now time.Duration, p *partial, digests [][20]byte) {
 // lostInterestIn counts a piece off at every peer that has it.
 func (e *Engine) lostInterestIn(now time.Duration, piece int) {
 	for _, c := range e.conns {
-		if c.has == nil || !c.has.Has(piece) || c.closing {
+		if !c.has.Has(piece) || c.closing {
 			continue
 		}
 		c.wanted--
@@ -117,8 +117,8 @@ func (e *Engine) failed(now time.Duration, p *partial, digests [][20]byte) {
 // on parole: they get whole pieces alone until one passes.
 func (e *Engine) suspect(p *partial, digests [][20]byte) {
 	for _, g := range p.givers {
-		c := e.byID.get(g.conn)
-		if c == nil {
+		c := g.conn
+		if !c.live {
 			continue
 		}
 		c.parole = true
@@ -160,9 +160,7 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 		}
 	}
 	for _, g := range s.givers { // the others are cleared
-		if c := e.byID.get(g.conn); c != nil {
-			c.parole = false
-		}
+		g.conn.parole = false
 	}
 }
 
@@ -170,8 +168,8 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 // a strike off everybody who had a part.
 func (e *Engine) praise(p *partial) {
 	for _, g := range p.givers {
-		c := e.byID.get(g.conn)
-		if c == nil {
+		c := g.conn
+		if !c.live {
 			continue
 		}
 		c.strikes = max(0, c.strikes-1)

@@ -23,7 +23,7 @@ type path struct {
 func (p *path) request(now time.Duration, m wire.Message) {
 	p.free = max(p.free, now+p.delay) + time.Duration(int64(m.Length)*int64(time.Second)/int64(p.rate))
 	p.at = append(p.at, p.free)
-	p.sent = append(p.sent, Input{Kind: InBlock, Conn: 1, Claimed: true,
+	p.sent = append(p.sent, Input{Kind: InBlock, Claimed: true,
 		Piece: int(m.Index), Begin: int(m.Begin), Length: int(m.Length)})
 }
 
@@ -65,10 +65,11 @@ func runPath(t *testing.T, p *path, from, until time.Duration) (bytes int64, pen
 		t.Fatal(err)
 	}
 	now := time.Duration(0)
-	e.Receive(now, Input{Kind: InConnUp, Conn: 1, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Fast: true})
+	c := new(Conn)
+	e.Receive(now, Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Fast: true})
 	hello := []wire.Message{{Type: wire.HaveAll}, {Type: wire.Extended, Payload: wire.AppendExtHandshake(nil, wire.ExtHandshake{ReqQ: maxWindow})}, {Type: wire.Unchoke}}
 	for _, m := range hello {
-		e.Receive(now, Input{Kind: InMessage, Conn: 1, Message: m})
+		e.Receive(now, Input{Kind: InMessage, Conn: c, Message: m})
 	}
 	for {
 		for out, ok := e.Next(); ok; out, ok = e.Next() {
@@ -89,6 +90,7 @@ func runPath(t *testing.T, p *path, from, until time.Duration) (bytes int64, pen
 			return bytes, pending
 		}
 		in := p.sent[0]
+		in.Conn = c
 		p.sent, p.at = p.sent[1:], p.at[1:]
 		if at, ok := e.NextTimeout(); ok && at <= now {
 			e.Advance(now)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 )
@@ -125,13 +126,29 @@ func (k *Kernel) Stop(reason string) {
 // (entities with timers are never out of events). It returns the reason. It
 // may be called again to go on with a later limit.
 func (k *Kernel) Run(limit, patience time.Duration) (reason string) {
-	for k.stopped == "" {
+	for reason == "" && !k.passed(limit) {
+		reason = k.advance(limit, patience, math.MaxInt)
+	}
+	if reason == "" {
+		reason = limitReached(limit)
+	}
+	return reason
+}
+
+func limitReached(limit time.Duration) string {
+	return fmt.Sprintf("the time limit of %v was reached", limit)
+}
+
+// advance delivers events until the virtual time until has passed, or numEvents of them. The
+// reason is why the run ends, "" if it can go on.
+func (k *Kernel) advance(until, patience time.Duration, numEvents int) (reason string) {
+	for ; k.stopped == "" && numEvents > 0; numEvents-- {
 		switch {
 		case len(k.queue) == 0:
 			return "nothing left to happen"
-		case k.queue[0].at > limit:
-			k.now = max(k.now, limit)
-			return fmt.Sprintf("the time limit of %v was reached", limit)
+		case k.queue[0].at > until:
+			k.now = max(k.now, until)
+			return ""
 		case k.queue[0].at-k.lastProgress > patience:
 			return fmt.Sprintf("no progress since %v", k.lastProgress)
 		case k.thisInstant > maxEventsPerInstant:
@@ -142,6 +159,11 @@ func (k *Kernel) Run(limit, patience time.Duration) (reason string) {
 	reason = k.stopped
 	k.stopped = ""
 	return reason
+}
+
+// passed reports whether all events up to t have been delivered.
+func (k *Kernel) passed(t time.Duration) bool {
+	return k.now >= t && (len(k.queue) == 0 || k.queue[0].at > t)
 }
 
 // step delivers the next event.

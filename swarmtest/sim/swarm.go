@@ -64,6 +64,30 @@ type Swarm struct {
 	// Configure changes the engine's configuration of the peer at a position
 	// in Peers: an ablation, for example.
 	Configure func(peer int, cfg *engine.Config)
+
+	// OnSample is called with how the swarm stands each time that SampleEvery
+	// of virtual time has passed (0: never), and once at the end.
+	SampleEvery time.Duration
+	OnSample    func(*Sample)
+	// Progress is called every few thousand events: done of total peers that are to
+	// complete have done so or left. Interrupted is asked as often; true ends the run with
+	// that Reason. A run calls all functions on the caller's goroutine; they do not change what
+	// happens in it.
+	Progress    func(now time.Duration, done, total int)
+	Interrupted func() bool
+	// Pool runs the hosts side by side, on several processors; nil is one. What happens does
+	// not depend on it.
+	Pool Pool
+}
+
+// Pool runs a function on several goroutines: swarmtest/sim/pool has one. The simulator itself starts
+// none.
+type Pool interface {
+	// Size is the number of workers.
+	Size() int
+	// Do calls work with each number from 0 to Size()-1, all at the same time, and waits for
+	// them to return.
+	Do(work func(worker int))
 }
 
 // Peer is one peer of a swarm.
@@ -162,7 +186,8 @@ type swarm struct {
 	payloads     [][]byte
 	freePayloads []uint32
 
-	toComplete int // peers that are to complete and have not
+	total      int // peers that are to complete, at the start
+	toComplete int // those that have not, and did not leave
 	present    int // peers that are there, or will come
 }
 
@@ -188,20 +213,66 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.Peers {
 		w.addPeer(i)
 	}
+	w.total = w.toComplete
 	return w, nil
 }
+
+// pollEvents is the number of events between two calls of Progress and
+// Interrupted: some tens of milliseconds.
+const pollEvents = 1 << 15
 
 // run drives the kernel and gathers the results.
 func (w *swarm) run() *Result {
 	if w.toComplete == 0 && !w.cfg.KeepRunning {
 		w.kernel.Stop(allComplete)
 	}
-	reason := w.kernel.Run(w.cfg.Limit, w.cfg.Patience)
+	samples := newSampler(w)
+	reason := ""
+	for reason == "" {
+		reason = w.runOn(samples)
+	}
+	if w.cfg.OnSample != nil {
+		w.cfg.OnSample(samples.take())
+	}
 	return w.result(reason)
+}
+
+// runOn runs until the next sample or poll. The reason is "" if it goes on.
+func (w *swarm) runOn(samples *sampler) (reason string) {
+	k, until := w.kernel, w.cfg.Limit
+	sampling := w.cfg.OnSample != nil && w.cfg.SampleEvery > 0 && samples.last+w.cfg.SampleEvery < until
+	if sampling {
+		until = samples.last + w.cfg.SampleEvery
+	}
+	reason = k.advance(until, w.cfg.Patience, pollEvents)
+	switch {
+	case reason != "":
+		return reason
+	case !k.passed(until):
+		return w.poll()
+	case !sampling:
+		return limitReached(w.cfg.Limit)
+	}
+	w.cfg.OnSample(samples.take())
+	return ""
+}
+
+// poll tells the caller how far the run is, and asks whether it is to end.
+func (w *swarm) poll() (reason string) {
+	if w.cfg.Progress != nil {
+		w.cfg.Progress(w.kernel.Now(), w.total-w.toComplete, w.total)
+	}
+	if w.cfg.Interrupted != nil && w.cfg.Interrupted() {
+		return Interrupted
+	}
+	return ""
 }
 
 // The reasons for which a swarm ends itself.
 const (
+	// Interrupted is the Result.Reason of a run that Swarm.Interrupted ended.
+	Interrupted = "interrupted"
+
 	allComplete = "every peer completed"
 	allLeft     = "every peer left"
 )

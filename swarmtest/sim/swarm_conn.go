@@ -18,8 +18,8 @@ type connection struct {
 type end struct {
 	peer    *peer
 	other   *end
-	index   uint32        // of the connection
-	conn    engine.ConnID // what the peer's engine calls it
+	index   uint32      // of the connection
+	conn    engine.Conn // what the peer's engine knows of it
 	out     FlowID
 	latency time.Duration
 	stamp   uint64 // the kernel's sequence number when it came up
@@ -113,11 +113,7 @@ func (e *end) comeUp(now time.Duration) {
 	p := e.peer
 	e.up = true
 	e.stamp = p.swarm.kernel.seq
-	if len(p.byID) == 0 {
-		p.byID = append(p.byID, nil) // the engine's names begin with 1
-	}
-	e.conn = engine.ConnID(len(p.byID))
-	p.byID = append(p.byID, e)
+	e.conn.Owner = e
 	p.conns = append(p.conns, e)
 	p.addClass(e.latency)
 	incoming := e == &p.swarm.conns[e.index].ends[1]
@@ -127,20 +123,20 @@ func (e *end) comeUp(now time.Duration) {
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+e.index%16384))
 	}
 	p.engine.Receive(now, engine.Input{
-		Kind: engine.InConnUp, Conn: e.conn, Addr: addr, PeerID: e.other.peer.peerID,
+		Kind: engine.InConnUp, Conn: &e.conn, Addr: addr, PeerID: e.other.peer.peerID,
 		Fast: true, Extended: true, Incoming: incoming,
 	})
 	if !e.closed {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: e.conn, Length: sendCredit})
+		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &e.conn, Length: sendCredit})
 	}
 }
 
-// conn returns the connection with the engine's name, or nil if it is closed.
-func (p *peer) conn(id engine.ConnID) *end {
-	if int(id) >= len(p.byID) {
-		return nil
+// endOf returns the connection that the engine means, or nil if it is closed.
+func endOf(c *engine.Conn) *end {
+	if e := c.Owner.(*end); e.up {
+		return e
 	}
-	return p.byID[id]
+	return nil
 }
 
 // outgoing and incoming return p's end of a flow that it sends or receives on,
@@ -185,6 +181,7 @@ func (w *swarm) closedByOther(now time.Duration, p *peer, index uint32) {
 			e.goDown(now)
 		}
 		w.kernel.Close(c.ends[i].out)
+		w.byFlow[c.ends[i].out] = nil // nothing comes on it any more, and it would keep the engines' memory
 	}
 	w.conns[index] = nil
 	w.free = append(w.free, index)
@@ -200,7 +197,6 @@ func (e *end) goDown(now time.Duration) {
 	e.up = false
 	i := slices.Index(p.conns, e)
 	p.conns = slices.Delete(p.conns, i, i+1)
-	p.byID[e.conn] = nil
 	p.dropClass(e.latency)
-	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: e.conn})
+	p.engine.Receive(now, engine.Input{Kind: engine.InConnDown, Conn: &e.conn})
 }

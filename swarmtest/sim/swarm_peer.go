@@ -54,7 +54,6 @@ type peer struct {
 	share    *quota.Share
 	assembly assembly
 	conns    []*end          // up, in the order in which they came up
-	byID     []*end          // the same by their names in the engine, nil for those that are closed
 	classes  []time.Duration // the latencies of conns, without repetition
 
 	timerAt   time.Duration // of the earliest timer event under way, 0 for none
@@ -68,7 +67,13 @@ type peer struct {
 	leftAt      time.Duration
 	sent        int64 // bytes of blocks
 	received    int64
+	fromSeeds   int64 // of received, from peers that were seeds at the start
+
+	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
+
+// present reports whether the peer has joined and not left.
+func (p *peer) present() bool { return p.joined && !p.gone }
 
 func (w *swarm) addPeer(index int) {
 	p := &peer{swarm: w, index: index, cfg: &w.cfg.Peers[index]}
@@ -204,6 +209,9 @@ func (p *peer) join(now time.Duration) {
 	}
 	p.engine = e
 	p.assembly.init(w.cfg.Geometry)
+	if p.has = p.have(); p.has == nil {
+		p.has = bitfield.New(w.cfg.Geometry.NumPieces())
+	}
 	p.joined = true
 	w.kernel.Progress()
 	p.announce(now, tracker.Started)
@@ -280,9 +288,9 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(p.conn(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
+		p.send(endOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
 	case engine.OutBlock:
-		p.sendBlock(p.conn(out.Conn), out)
+		p.sendBlock(endOf(out.Conn), out)
 	case engine.OutHave:
 		p.broadcast(uint32(out.Piece))
 	case engine.OutOpen:
@@ -296,7 +304,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
-		if c := p.conn(out.Conn); c != nil {
+		if c := endOf(out.Conn); c != nil {
 			p.swarm.close(now, c)
 		}
 	case engine.OutCompleted:
@@ -350,6 +358,7 @@ func (p *peer) verified(now time.Duration, piece int) {
 		p.firstPiece = now
 	}
 	p.assembly.drop(piece)
+	p.has.Add(piece)
 	p.swarm.kernel.Progress()
 	p.engine.Receive(now, engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
@@ -394,7 +403,7 @@ func (p *peer) message(now time.Duration, ev Event) {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: p.swarm.drop(ev.C)}
 	}
 	if c := p.swarm.incoming(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: c.conn, Message: m})
+		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &c.conn, Message: m})
 	}
 }
 
@@ -409,7 +418,7 @@ func (p *peer) sendBlock(c *end, out *engine.Output) {
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
 	if c := p.swarm.outgoing(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: c.conn, Length: int(ev.C)})
+		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &c.conn, Length: int(ev.C)})
 	}
 }
 
@@ -420,8 +429,11 @@ func (p *peer) block(now time.Duration, ev Event) {
 	if c == nil {
 		return
 	}
+	if c.other.peer.cfg.Seed {
+		p.fromSeeds += int64(ev.C)
+	}
 	p.engine.Receive(now, engine.Input{
-		Kind: engine.InBlock, Conn: c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
+		Kind: engine.InBlock, Conn: &c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
 }
@@ -456,7 +468,7 @@ func (p *peer) deliverHave(now time.Duration, ev Event) {
 		}
 		p.swarm.kernel.ChargeDown(to.peer.id, haveLen)
 		to.peer.engine.Receive(now, engine.Input{
-			Kind: engine.InMessage, Conn: to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
+			Kind: engine.InMessage, Conn: &to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
 		})
 		to.peer.drive(now)
 	}

@@ -36,6 +36,8 @@ type Stats struct {
 	UDPBadIDs    uint64 `json:"udp_bad_connection_ids"`
 	UDPLateIDs   uint64 `json:"udp_late_connection_ids"`
 
+	Faults uint64 `json:"faults"` // requests that met a bug of the tracker
+
 	UptimeSec int64 `json:"uptime_seconds"`
 }
 
@@ -53,6 +55,8 @@ func (s *Server) Stats() Stats {
 		UDPMalformed: s.counters.udpMalformed.Load(),
 		UDPBadIDs:    s.counters.udpBadIDs.Load(),
 		UDPLateIDs:   s.counters.udpLateIDs.Load(),
+
+		Faults: s.faults.num.Load(),
 
 		UptimeSec: int64(s.now() / time.Second),
 	}
@@ -77,6 +81,12 @@ type scratch struct {
 // (text), /stats (JSON) and /healthz. A refusal is a bencoded "failure reason"
 // with status 200, which is all that clients read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.note(fault)
+			http.Error(w, errFault.Error(), http.StatusInternalServerError)
+		}
+	}()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "a tracker is asked by GET", http.StatusMethodNotAllowed)
@@ -125,6 +135,12 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, isS
 // answer makes sc.body the answer to an announce or a scrape or, if err is one
 // or there is an error, the failure reason that is its text.
 func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string, from netip.Addr, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.note(fault)
+			sc.body = appendFailure(sc.body[:0], errFault.Error())
+		}
+	}()
 	sc.body = sc.body[:0]
 	switch {
 	case err != nil:
@@ -141,27 +157,27 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
 func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) error {
-	q := &sc.query
+	q, cfg := &sc.query, s.cfg()
 	if err := q.parse(rawQuery); err != nil {
 		return err
 	}
-	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(q.req.InfoHash) {
-		return errNotTracked
+	if err := cfg.tracks(q.req.InfoHash); err != nil {
+		return err
 	}
-	if q.ip != "" && contains(s.cfg.TrustedIP, from) {
+	if q.ip != "" && contains(cfg.TrustedIP, from) {
 		if ip := parseIP(q.ip); ip.IsValid() {
 			from = ip
 		}
 	}
 	q.req.Addr = netip.AddrPortFrom(from, q.req.Addr.Port())
-	if s.cfg.Private != nil {
-		if err := s.cfg.Private.Announce(key, &q.req); err != nil {
+	if cfg.Private != nil {
+		if err := cfg.Private.Announce(key, &q.req); err != nil {
 			return err
 		}
 	}
 	sc.peers.Reset()
 	rep := s.store.announce(s.now(), &q.req, &sc.peers)
-	sc.body = s.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
+	sc.body = cfg.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
 	s.counters.announces.Add(1)
 	return nil
 }
@@ -169,17 +185,18 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 // scrape answers one scrape into sc.body. Torrents that are not tracked are
 // left out.
 func (s *Server) scrape(sc *scratch, key, rawQuery string) (err error) {
-	if s.cfg.Private != nil {
-		if err := s.cfg.Private.Check(key); err != nil {
+	cfg := s.cfg()
+	if cfg.Private != nil {
+		if err := cfg.Private.Check(key); err != nil {
 			return err
 		}
 	}
-	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, s.cfg.MaxScrape); err != nil {
+	if sc.hashes, err = parseScrape(sc.hashes[:0], rawQuery, cfg.MaxScrape); err != nil {
 		return err
 	}
 	sc.body = append(sc.body, "d5:filesd"...)
 	for _, h := range sc.hashes {
-		if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(h) {
+		if cfg.tracks(h) != nil {
 			continue
 		}
 		if st, ok := s.store.scrape(h); ok {
