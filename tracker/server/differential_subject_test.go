@@ -39,7 +39,7 @@ func foreignAddr() netip.AddrPort {
 }
 
 func runShoal(t *testing.T, torrents []metainfo.InfoHash) (at endpoints) {
-	cfg := server.Config{Whitelist: server.NewWhitelist(torrents...)}
+	cfg := server.Config{Whitelist: server.NewTorrentList(torrents...)}
 	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
