@@ -137,16 +137,12 @@ func (c *countedTracker) uploaded() map[ledger.UserID]int64 {
 // lastFlush is when the last batch was stored.
 func (c *countedTracker) lastFlush() time.Time {
 	c.t.Helper()
-	db, err := sql.Open("sqlite", "file:"+c.db)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	defer db.Close()
-	var at sql.NullInt64
-	if err := db.QueryRowContext(c.t.Context(), "SELECT max(at) FROM flush").Scan(&at); err != nil {
-		c.t.Fatal(err)
-	}
-	return time.Unix(0, at.Int64)
+	var at time.Duration
+	c.withStore(func(st *sqlite.Store) (err error) {
+		at, err = st.LastFlush(c.t.Context())
+		return err
+	})
+	return time.Unix(0, int64(at))
 }
 
 // countingClient announces counters that rise from 0, some twice, some in the
