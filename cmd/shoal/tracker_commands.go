@@ -43,6 +43,7 @@ func trackerCommands() []command {
 		trackerPromoteCommand(),
 		trackerStatsCommand(),
 		trackerReviewCommand(),
+		trackerReplayCommand(),
 		trackerBackupCommand(),
 		trackerRestoreCommand(),
 	}

@@ -141,7 +141,13 @@ func (p *privateTracker) awaitServed(torrent string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	scrape := strings.Replace(m.Announce[0][0], "/announce", "/scrape", 1) + "?info_hash=aaaaaaaaaaaaaaaaaaaa"
+	p.awaitKey(m.Announce[0][0])
+}
+
+// awaitKey waits until announces to a URL are not refused.
+func (p *privateTracker) awaitKey(announceURL string) {
+	p.t.Helper()
+	scrape := strings.Replace(announceURL, "/announce", "/scrape", 1) + "?info_hash=aaaaaaaaaaaaaaaaaaaa"
 	for begin := time.Now(); strings.Contains(fetchBody(p.t, scrape), "failure"); {
 		if time.Since(begin) > patience {
 			p.t.Fatal("the key is not known")
@@ -291,7 +297,7 @@ func TestPrivateJSONKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{userKeyJSON{}, userJSON{}, inviteJSON{}, addedJSON{}, trackedJSON{}, gotJSON{}, trackerStatsJSON{}, reviewJSON{}} {
+	for _, v := range []any{userKeyJSON{}, userJSON{}, inviteJSON{}, addedJSON{}, trackedJSON{}, gotJSON{}, trackerStatsJSON{}, reviewJSON{}, replayedJSON{}} {
 		for field := range reflect.TypeOf(v).Fields() {
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if !strings.Contains(string(docs), "`"+key+"`") {
