@@ -157,6 +157,8 @@ var usageErrors = []struct{ args, want string }{
 	{"tracker review x y", `"x" is not a number of the list`},
 	{"tracker backup", `name the file to write`},
 	{"tracker restore", `name the backup`},
+	{"tracker replay", `name the log`},
+	{"tracker replay --interval 0s x", `is not between a second and a day`},
 	{"tracker run", `say for which torrents`},
 	{"tracker run --open --whitelist x", `--open, --whitelist, --blacklist and --private exclude each other`},
 	{"tracker run --open --interval 1ms", `--interval 1ms is less than a second`},
