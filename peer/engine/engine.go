@@ -48,6 +48,9 @@ type Engine struct {
 	uploaded, downloaded, wasted int64
 	hashFails                    int
 	lastHave                     time.Duration // when we sent one, to all connections
+	evictedAt                    time.Duration // when a connection last lost its place, 0 for never
+	calledAt                     time.Duration // when addresses were last asked for
+	served                       time.Duration // when a block last went out
 
 	// What was last done when, 0 for never: a connection lost its place, addresses
 	// were asked for, a block went out.
