@@ -36,7 +36,8 @@ func TestServedIsClientServer(t *testing.T) {
 	}
 }
 
-// Each tier binds when it is the narrowest. 100 peers at 10 edges, with and without a parent.
+// Each tier binds when it is the narrowest. 100 peers at 10 edges, with and
+// without a parent.
 func TestCDN(t *testing.T) {
 	peers := make([]Peer, 100)
 	for i := range peers {
