@@ -188,7 +188,7 @@ const styleA, styleB = 0, 1
 func (c *Comparison) figures(a, b []*result.Run) []*figure {
 	labelA, labelB := c.labels()
 	legend := legendOf([]side{{name: labelA, style: styleA}, {name: labelB, style: styleB}})
-	completion := &figure{id: "completion", title: "Completion", caption: "How many of the downloads, abandoned ones left out, were finished after a time." + bandCaption, legend: legend}
+	completion := &figure{id: "completion", title: "Completion", caption: completionCaption + bandCaption, legend: legend}
 	leechers := &figure{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + bandCaption, legend: legend}
 	for i, s := range c.Systems[:min(len(c.Systems), maxPanels)] {
 		sides := []side{{labelA, styleA, systemIn(a, s.A)}, {labelB, styleB, systemIn(b, s.B)}}
@@ -196,7 +196,7 @@ func (c *Comparison) figures(a, b []*result.Run) []*figure {
 		times.Title = s.A
 		times.Tall = len(c.Systems) == 1
 		completion.addIfDrawn(times)
-		population := timelineOf(fmt.Sprintf("population-%d", i), s.A, chart.Axis{Label: "leechers"}, 1e18, sides,
+		population := timelineOf(fmt.Sprintf("population-%d", i), s.A, chart.Axis{Label: "leechers"}, 1e18, sides, true,
 			func(s *result.Sample) float64 { return float64(s.Leechers) })
 		leechers.addIfDrawn(population)
 	}
@@ -236,9 +236,9 @@ func (s *SystemComparison) table(labelA, labelB string) *tableView {
 			count(s.DownloadTimes.A), count(s.DownloadTimes.B), s.DownloadTimes.D.fixed(3), s.DownloadTimes.P.pValue()),
 	}
 	for _, m := range s.Metrics {
-		format := metricCalled(m.Metric).format
+		metric := metricCalled(m.Metric)
 		t.Rows = append(t.Rows, []string{
-			metricCalled(m.Metric).name, m.A.write(format), m.B.write(format), m.Difference.write(format), m.P.pValue(), verdictText(m.Verdict),
+			metric.name, metric.write(m.A), metric.write(m.B), m.Difference.write(metric.spread, metric.spread), m.P.pValue(), verdictText(m.Verdict),
 		})
 	}
 	return t
@@ -274,7 +274,7 @@ func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 	if i < 0 {
 		return "there is no " + name + " on both sides"
 	}
-	m, format := &s.Metrics[i], metricCalled(key).format
+	m, format, spread := &s.Metrics[i], metricCalled(key).format, metricCalled(key).spread
 	text := fmt.Sprintf("the %s of %s was %s with %s and %s with %s", name, chart.Clean(s.A, maxName), format(m.A.Mean), labelA, format(m.B.Mean), labelB)
 	switch m.Verdict {
 	case stats.TooFewToTell:
@@ -282,7 +282,7 @@ func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 	case stats.Equal:
 		return text + ", the same in each of " + plural(m.Difference.N, "pair")
 	case stats.Undecided:
-		return fmt.Sprintf("%s: no difference is shown by %s (%s to %s)", text, plural(m.Difference.N, "pair"), format(m.Difference.Low), format(m.Difference.High))
+		return fmt.Sprintf("%s: no difference is shown by %s (%s to %s)", text, plural(m.Difference.N, "pair"), spread(m.Difference.Low), spread(m.Difference.High))
 	}
 	size := Interval{Mean: m.Difference.Mean, Low: m.Difference.Low, High: m.Difference.High}
 	direction := "longer"
@@ -290,5 +290,5 @@ func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 		size.Mean, size.Low, size.High = -size.Mean, -m.Difference.High, -m.Difference.Low
 		direction = "shorter"
 	}
-	return fmt.Sprintf("%s: %s by %s (95 %% interval %s to %s, %s)", text, direction, format(size.Mean), format(size.Low), format(size.High), plural(m.Difference.N, "pair"))
+	return fmt.Sprintf("%s: %s by %s (95 %% interval %s to %s, %s)", text, direction, spread(size.Mean), spread(size.Low), spread(size.High), plural(m.Difference.N, "pair"))
 }

@@ -48,16 +48,11 @@ type pictured struct {
 }
 
 // runFigures returns the figures of a run, those without anything to show left out.
-func runFigures(run *result.Run, summary *Summary) (figures []*figure) {
+func runFigures(run *result.Run, summary *Summary) []*figure {
 	p := &pictured{run: run, summary: summary, styles: systemStyles(run)}
-	for _, f := range []*figure{
+	return withCharts([]*figure{
 		p.completion(), p.sources(), p.population(), p.uplink(), p.replication(), p.entropy(), p.sharing(), p.publisher(), p.cost(),
-	} {
-		if len(f.charts)+len(f.rows) > 0 {
-			figures = append(figures, f)
-		}
-	}
-	return figures
+	})
 }
 
 // kindStyles are the styles that systems have where nobody else has them.
@@ -118,7 +113,7 @@ func (p *pictured) completion() *figure {
 	}
 	f := &figure{
 		id: "completion", title: "Completion",
-		caption: "How many of the downloads, abandoned ones left out, were finished after a time. A curve that ends below 100 % belongs to a system that left some unfinished.",
+		caption: completionCaption + " A curve that ends below 100 % belongs to a system that left some unfinished.",
 	}
 	longest, quickest := p.spread()
 	if longest == 0 {
@@ -371,7 +366,7 @@ func (p *pictured) uplink() *figure {
 	limit, cut := p.timeLimit()
 	c.X.Max = limit
 	if cut {
-		f.caption += " Cut some time after the end of the swarm; others run on."
+		f.caption += cutCaption
 	}
 	p.systems(func(i int, system *result.System) {
 		at, use := seriesOf(system, func(s *result.Sample) float64 { return s.UplinkUse })

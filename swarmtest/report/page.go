@@ -56,6 +56,8 @@ type tableView struct {
 	Caption, Note string
 	Head          []string
 	Rows          [][]string
+	// TextColumns is how many columns behind the first hold text.
+	TextColumns int
 }
 
 // maxScenario bounds the text of the scenario in the page; run.json has it whole.

@@ -117,8 +117,8 @@ func systemsTable(s *Summary) *tableView {
 // classesTable has a row for each class of each system.
 func classesTable(s *Summary) *tableView {
 	t := &tableView{
-		Caption: "By class of downloader",
-		Head:    []string{"System", "Class", "Finished", "Mean", "Median", "95th percentile", "Share ratio", "Jain’s index"},
+		Caption: "By class of downloader", TextColumns: 1,
+		Head: []string{"System", "Class", "Finished", "Mean", "Median", "95th percentile", "Share ratio", "Jain’s index"},
 	}
 	total := 0
 	for i := range s.Systems {

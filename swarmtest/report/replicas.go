@@ -103,22 +103,36 @@ func systemIn(runs []*result.Run, name string) (systems []*result.System) {
 	return systems
 }
 
-const bandCaption = " Lines are means over the runs, bands their 95 % intervals."
+// What captions of several reports say.
+const (
+	completionCaption = "How many of the downloads, abandoned ones left out, were finished after a time."
+	cutCaption        = " Cut some time after the end of the swarm; others run on."
+	bandCaption       = " Lines are means over the runs, bands their 95 % intervals."
+)
 
 func replicasFigures(runs []*result.Run) []*figure {
 	sides := sidesOf(runs)
-	completion, _ := completionOf("completion", sides)
-	completion.Tall = true
-	use := func(s *result.Sample) float64 { return s.UplinkUse }
-	leechers := func(s *result.Sample) float64 { return float64(s.Leechers) }
-	drawn := []*figure{
-		{id: "completion", title: "Completion", caption: "How many of the downloads, abandoned ones left out, were finished after a time." + bandCaption, legend: legendOf(sides)},
-		{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + bandCaption, legend: legendOf(sides)},
-		{id: "uplink", title: "Use of the uplinks", caption: "The part of all uplinks present that carried data." + bandCaption, legend: legendOf(sides)},
+	legend := legendOf(sides)
+	times, _ := completionOf("completion", sides)
+	times.Tall = true
+	leechers := timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, true,
+		func(s *result.Sample) float64 { return float64(s.Leechers) })
+	use := timelineOf("uplink", "Use of the uplinks over time", chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1}, 1, sides, false,
+		func(s *result.Sample) float64 { return s.UplinkUse })
+	limit, cut := (&pictured{run: runs[0]}).timeLimit()
+	leechers.X.Max, use.X.Max = limit, limit
+	remark := bandCaption
+	if cut {
+		remark += cutCaption
 	}
-	drawn[0].addIfDrawn(completion)
-	drawn[1].addIfDrawn(timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, leechers))
-	drawn[2].addIfDrawn(timelineOf("uplink", "Use of the uplinks over time", chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1}, 1, sides, use))
+	drawn := []*figure{
+		{id: "completion", title: "Completion", caption: completionCaption + bandCaption, legend: legend},
+		{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + remark, legend: legend},
+		{id: "uplink", title: "Use of the uplinks", caption: "The part of all uplinks present that carried data." + remark, legend: legend},
+	}
+	for i, c := range []*chart.Chart{times, leechers, use} {
+		drawn[i].addIfDrawn(c)
+	}
 	return withCharts(drawn)
 }
 
@@ -166,7 +180,7 @@ func replicasLead(summaries []*Summary) []string {
 	}
 	over := func(name, key string) string {
 		m := metricCalled(key)
-		return m.over(systemCalled(summaries, name)).write(m.format)
+		return m.write(m.over(systemCalled(summaries, name)))
 	}
 	first := fmt.Sprintf("Over %s, %s completed its last download after %s", plural(len(summaries), "run"), s.noun(main), over(main.Name, "lastCompletionSeconds"))
 	if main.RatioToBound.Known() {
@@ -187,7 +201,7 @@ func replicasLead(summaries []*Summary) []string {
 
 // runsTable has a row for each run and system.
 func runsTable(summaries []*Summary) *tableView {
-	t := &tableView{Caption: "Each run", Head: []string{"Seed", "System", "Finished", "Mean", "95th percentile", "Last", "× bound", "Event log"}}
+	t := &tableView{Caption: "Each run", TextColumns: 1, Head: []string{"Seed", "System", "Finished", "Mean", "95th percentile", "Last", "× bound", "Event log"}}
 	total := 0
 	for _, s := range summaries {
 		total += len(s.Systems)

@@ -123,7 +123,7 @@ func setAxis(to *plot.Axis, axis Axis) {
 	to.Scale = scaler{axis}
 	var ticks []plot.Tick
 	for _, t := range axis.ticks() {
-		ticks = append(ticks, plot.Tick{Value: t.value, Label: t.label})
+		ticks = append(ticks, plot.Tick{Value: t.Value, Label: t.Label})
 	}
 	to.Tick.Marker = plot.ConstantTicks(ticks)
 }
