@@ -43,9 +43,20 @@ func checkPicker(t testing.TB, e *Engine) {
 	for _, part := range e.partials {
 		inFlight.Add(part.piece)
 	}
+	late := make([]int, e.geo.NumPieces())
+	for _, change := range p.late {
+		if change >= 0 {
+			late[change]++
+		} else {
+			late[^change]--
+		}
+	}
 	for piece, n := range copies {
-		if int(p.copies[piece]) != n {
-			t.Fatalf("picker counts %d copies of piece %d, there are %d", p.copies[piece], piece, n)
+		if int(p.copies[piece])+late[piece] != n {
+			t.Fatalf("picker counts %d copies of piece %d and %d late, there are %d", p.copies[piece], piece, late[piece], n)
+		}
+		if (e.want.Has(piece) && !e.have.Has(piece)) != e.wants(piece) {
+			t.Fatalf("piece %d is missing: %v", piece, e.wants(piece))
 		}
 		if e.wants(piece) {
 			missing++
@@ -57,15 +68,15 @@ func checkPicker(t testing.TB, e *Engine) {
 		}
 		bucket := 0
 		if pickable {
-			bucket = n + 1
+			bucket = int(p.copies[piece]) + 1
 		}
 		at := p.place[piece]
 		if int(p.order[at]) != piece || at < p.edges[bucket] || at >= p.edges[bucket+1] {
 			t.Fatalf("piece %d stands at %d, outside of its bucket %d", piece, at, bucket)
 		}
 	}
-	if e.missing != missing || e.left != left {
-		t.Fatalf("missing %d pieces, %d bytes; want %d, %d", e.missing, e.left, missing, left)
+	if e.missing.Count() != missing || e.left != left {
+		t.Fatalf("missing %d pieces, %d bytes; want %d, %d", e.missing.Count(), e.left, missing, left)
 	}
 }
 

@@ -230,7 +230,7 @@ func (e *Engine) chooseScarce(c *Conn) *partial {
 	var shared *partial
 	for _, p := range e.partials {
 		switch {
-		case p.free == 0 || p.alone || e.picker.copies[p.piece] > 0:
+		case p.free == 0 || p.alone || e.picker.numCopies(p.piece) > 0:
 		case p.users == 0:
 			return p
 		case shared == nil:
@@ -362,7 +362,7 @@ func (c *Conn) isAskedFor(p *partial, index int) bool {
 }
 
 // block handles a block that arrived.
-func (e *Engine) block(now time.Duration, c *Conn, in Input) {
+func (e *Engine) block(now time.Duration, c *Conn, in *Input) {
 	c.lastHeard, c.lastBlock = now, now
 	e.down.add(now, in.Length)
 	c.down.add(now, in.Length)
@@ -402,7 +402,7 @@ func findRequest(list []request, piece, begin, length int, geo metainfo.Geometry
 }
 
 // arrived makes a block count that c was asked for.
-func (e *Engine) arrived(now time.Duration, c *Conn, r request, in Input) {
+func (e *Engine) arrived(now time.Duration, c *Conn, r request, in *Input) {
 	p, index := r.p, int(r.block)
 	if !r.given && !p.gone {
 		p.blocks[index].requests--
@@ -458,7 +458,7 @@ func (p *partial) reopen(index int, wasFree bool) {
 // unaskedBlock handles a block that nobody asked c for. BEP 6: "if a peer
 // receives a piece that was never requested, the peer MUST close the
 // connection." A cancelled one may still come.
-func (e *Engine) unaskedBlock(c *Conn, in Input) {
+func (e *Engine) unaskedBlock(c *Conn, in *Input) {
 	e.waste(in.Length)
 	if in.Claimed {
 		e.discard(in)
@@ -474,7 +474,7 @@ func (e *Engine) unaskedBlock(c *Conn, in Input) {
 
 func (e *Engine) waste(n int) { e.wasted += int64(n) }
 
-func (e *Engine) discard(in Input) {
+func (e *Engine) discard(in *Input) {
 	e.out.push(Output{Kind: OutDiscard, Piece: in.Piece, Begin: in.Begin})
 }
 

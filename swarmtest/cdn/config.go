@@ -152,9 +152,8 @@ type Browser struct {
 	TTL time.Duration
 }
 
-// Retry is what a client or a cache does that was refused: it waits a random part
-// of a time that doubles from First to Most, as RFC 9110's 503 with back-off, and
-// gives up after so many Attempts in a row; 0 is never.
+// Retry is what a client or a cache does that was refused: it waits between half and all of a time that
+// doubles from First to Most, and gives up after so many Attempts at one request; 0 is never.
 type Retry struct {
 	First, Most time.Duration
 	Attempts    int

@@ -123,7 +123,7 @@ func addSamples(system *result.System) {
 		at := time.Duration(i) * last / 120
 		s := result.Sample{At: at, MinCopies: -1, MeanCopies: -1, Entropy: -1, UplinkUse: 0.97}
 		for _, p := range downloaders(system) {
-			count(&s, p, at)
+			countIn(&s, p, at)
 		}
 		part := float64(i) / 120
 		for _, source := range system.Sources {
@@ -140,8 +140,8 @@ func addSamples(system *result.System) {
 	}
 }
 
-// count adds a downloader to a sample.
-func count(s *result.Sample, p *result.Peer, at time.Duration) {
+// countIn adds a downloader to a sample.
+func countIn(s *result.Sample, p *result.Peer, at time.Duration) {
 	completed := p.Complete <= at
 	if completed {
 		s.Completed++

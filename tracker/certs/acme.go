@@ -35,7 +35,7 @@ type ACMEConfig struct {
 	// Listen is where HTTPS is served. The authority connects to port 443 of
 	// each domain (RFC 8737, TLS-ALPN-01), which must lead there.
 	Listen netip.AddrPort
-	// Logger gets a line for each certificate that was issued or refused; nil
+	// Logger gets a line for each certificate that was issued, refused or taken into use; nil
 	// means silent.
 	Logger *slog.Logger
 }
@@ -134,6 +134,8 @@ func (c *ACMEConfig) tell(_ context.Context, event string, data map[string]any) 
 	switch event {
 	case "cert_obtained":
 		c.Logger.Info("a certificate was issued", "domain", data["identifier"], "renewal", data["renewal"])
+	case "cached_managed_cert":
+		c.Logger.Info("a certificate is in use", "domains", data["sans"])
 	case "cert_failed":
 		c.Logger.Warn("no certificate was issued; it is tried again", "domain", data["identifier"], "error", metainfo.Printable(fmt.Sprint(data["error"])))
 	}

@@ -279,7 +279,7 @@ func TestACME(t *testing.T) {
 	a := newAuthority(t)
 	ln, use := serveTLS(t)
 	a.https = ln.Addr().String()
-	log := &awaited{want: "a certificate was issued", came: make(chan struct{})}
+	log := &awaited{want: "a certificate is in use", came: make(chan struct{})}
 	cfg := ACMEConfig{
 		Domains: []string{domain}, Email: "admin@tracker.test", Directory: a.URL + "/directory", CAFile: a.caFile(), Folder: t.TempDir(),
 		Listen: netip.MustParseAddrPort(ln.Addr().String()), Logger: slog.New(slog.NewTextHandler(log, nil)),

@@ -157,3 +157,9 @@ func (l *Ledger) user(id UserID) *userState {
 	}
 	return u
 }
+
+// SetTimeout changes the Timeout of the Config; sessions stay.
+func (l *Ledger) SetTimeout(timeout time.Duration) {
+	l.cfg.Timeout = timeout
+	l.cfg.setDefaults()
+}
