@@ -43,12 +43,14 @@ type Tracker interface {
 	Stats() server.Stats
 }
 
-// Config says what an API works with. Logger, Now and Backup may be nil.
+// Config says what an API works with. Tokens, Logger, Now and Backup may be
+// nil.
 type Config struct {
 	Store    account.Store
 	Accounts *account.Service
 	Tracker  Tracker
-	Tokens   *Tokens
+	// Tokens are the operator's; without, there is none.
+	Tokens *Tokens
 	// Backup copies the database, and returns the path of the copy.
 	Backup func(context.Context) (path string, err error)
 	// Logger gets a line for each change, with who made it and by which route;
@@ -70,8 +72,8 @@ type API struct {
 
 // New returns an API.
 func New(cfg Config) (*API, error) {
-	if cfg.Store == nil || cfg.Accounts == nil || cfg.Tracker == nil || cfg.Tokens == nil {
-		return nil, errors.New("admin: an API needs a Store, Accounts, a Tracker and Tokens")
+	if cfg.Store == nil || cfg.Accounts == nil || cfg.Tracker == nil {
+		return nil, errors.New("admin: an API needs a Store, Accounts and a Tracker")
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
