@@ -228,9 +228,22 @@ func (e *Engine) hungry() bool {
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if e.lacking() && len(e.conns)+e.book.dialing < needPeersBelow && e.book.next(now, e.hungry()) == nil {
+	if len(e.conns)+e.book.dialing >= needPeersBelow || e.book.next(now, e.hungry()) != nil {
+		return
+	}
+	if e.lacking() || e.idles(now) {
+		e.calledAt = now
 		e.out.push(Output{Kind: OutNeedPeers})
 	}
+}
+
+// idles reports whether a seed could give more than it does, in a swarm that
+// is alive: it served somebody lately, nobody waits for it, and its uplink is not filled.
+// There may be leechers that know only each other. Seeds of a quiet torrent do
+// not ask, nor any seed often: trackers would feel it.
+func (e *Engine) idles(now time.Duration) bool {
+	return e.uploaded > 0 && now-e.served < seedCallEvery && now-e.calledAt >= seedCallEvery &&
+		!e.choker.filled && !e.anyWaiting()
 }
 
 // dial connects to known addresses as long as there is room: in the torrent,

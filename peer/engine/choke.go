@@ -25,6 +25,7 @@ type choker struct {
 	// any back.
 	sent      int64
 	throttled bool
+	filled    bool // the uplink was, at the last judgement; false if nobody knows what it carries
 	judgedAt  time.Duration
 
 	// probe: see probeSlots.
@@ -355,6 +356,7 @@ func (e *Engine) judgeSlots(now time.Duration) {
 	}
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
 	far := e.missing.Count() == 0 && rate*2 < int64(e.cfg.UploadCapacity)
+	k.filled = filled
 	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
 }
 

@@ -86,6 +86,7 @@ type Conn struct {
 	uploaded       int64
 	turn           int64 // its place in the line: the least is next
 	unchokedAt     time.Duration
+	lastSentBlock  time.Duration
 }
 
 // seldom is what few connections ever need.

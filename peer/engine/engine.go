@@ -48,6 +48,9 @@ type Engine struct {
 	uploaded, downloaded, wasted int64
 	hashFails                    int
 	lastHave                     time.Duration // when we sent one, to all connections
+	evictedAt                    time.Duration // when a connection last lost its place, 0 for never
+	calledAt                     time.Duration // when addresses were last asked for
+	served                       time.Duration // when a block last went out
 
 	cfg      Config
 	suspects []suspect
@@ -276,7 +279,7 @@ func (e *Engine) refuse(now time.Duration, c *Conn) string {
 		}
 		e.close(twin, "connected already")
 	}
-	if len(e.conns) >= e.cfg.MaxPeers || !e.cfg.Grants.Connect(now) {
+	if len(e.conns) >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
 		return "too many connections"
 	}
 	return ""

@@ -73,8 +73,21 @@ type System struct {
 	Currency string
 }
 
-// Source is a kind of sender: "peers", "seed", "origin", "parents", "edges",
-// "web seeds", "cache".
+// The names of a Source. Reports count FromSeed, FromOrigin and FromWebSeeds
+// as the work of whoever publishes the content.
+const (
+	FromPeers    = "peers"     // downloaders, while and after they download
+	FromSeed     = "seed"      // the seeds of the start
+	FromOrigin   = "origin"    // the origin, to whomever it sent
+	FromWebSeeds = "web seeds" // web seeds on the origin (BEP 19)
+	FromMirrors  = "mirrors"
+	FromCache    = "cache"
+	FromParents  = "parents" // to edges
+	FromEdges    = "edges"   // to downloaders
+)
+
+// Source is a kind of sender, with one of the names above or one of its own,
+// and all that it sent: what an edge got from an origin and passed on counts for both.
 type Source struct {
 	Name  string
 	Bytes int64

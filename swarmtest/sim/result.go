@@ -13,7 +13,7 @@ type Result struct {
 	Completed bool
 	// End is the virtual time of the end.
 	End time.Duration
-	// Events is the number of events delivered, Hash the SHA-256 of them all.
+	// Events is the number of events delivered; Hash stands for them all, see Kernel.Hash.
 	Events uint64
 	Hash   [32]byte
 	// Peers are in the order of Swarm.Peers.
@@ -27,27 +27,28 @@ type PeerResult struct {
 	Seed                              bool
 	Join, FirstPiece, Complete, Leave time.Duration
 	// Up is what its uplink sent, Down what reached it; of that Wasted counts
-	// what the engine had no use for.
-	Up, Down, Wasted int64
+	// what the engine had no use for, and FromSeeds what came from peers that were
+	// seeds at the start.
+	Up, Down, Wasted, FromSeeds int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
 	// Occupied is how long its uplink carried blocks.
 	Occupied time.Duration
 }
 
-func (w *swarm) result(reason string) *Result {
-	k := w.kernel
+func (w *swarm) result(reason string, end time.Duration) *Result {
+	world := w.world()
 	r := &Result{
-		Reason: reason, Completed: w.toComplete == 0,
-		End: k.Now(), Events: k.Events(), Hash: k.Hash(),
+		Reason: reason, Completed: w.tally().toComplete == 0,
+		End: end, Events: w.shards.events(), Hash: world.Hash(),
 		Peers: make([]PeerResult, len(w.peers)),
 	}
 	for i, p := range w.peers {
-		traffic := k.Traffic(p.id)
+		traffic := world.Traffic(p.id)
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received,
+			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
 		if p.joined {

@@ -23,12 +23,12 @@ var (
 // database.
 func (s *Service) Announce(key string, req *tracker.Request) error {
 	t := s.tables.Load()
-	entry, err := t.byKey(key)
+	entry, err := s.entryOf(t, key)
 	if err == nil {
 		err = s.announceAs(t, entry, req)
 	}
 	if err != nil {
-		s.refused.Add(1)
+		s.refused[kindOf(err)].Add(1)
 	}
 	return err
 }
@@ -36,7 +36,7 @@ func (s *Service) Announce(key string, req *tracker.Request) error {
 // Check refuses a request other than an announce, such as a scrape, that came
 // with a key.
 func (s *Service) Check(key string) error {
-	entry, err := s.tables.Load().byKey(key)
+	entry, err := s.entryOf(s.tables.Load(), key)
 	if err == nil && entry.user.State != Active {
 		err = ErrDisabled
 	}

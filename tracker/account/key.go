@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+
+	"github.com/shoal-bt/shoal/metainfo"
 )
 
 // KeyTextLen is the length of a key in a URL: 32 lower-case hexadecimal
@@ -47,6 +50,14 @@ func (k Key) Reveal() string { return hex.EncodeToString(k[:]) }
 
 // Hash returns what is stored of the key.
 func (k Key) Hash() KeyHash { return sha256.Sum256(k[:]) }
+
+// ForTorrent returns a key for a single torrent, which says nothing about k. It
+// is the same each time, so that who downloads a torrent often has one key for
+// it, and a new one after his own was changed.
+func (k Key) ForTorrent(h metainfo.InfoHash) (of Key) {
+	sum := sha256.Sum256(slices.Concat([]byte("shoal torrent key\x00"), k[:], h[:]))
+	return Key(sum[:len(of)])
+}
 
 // hidden is what a key is printed as.
 const hidden = "(secret key)"

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/shoal-bt/shoal/metainfo"
 )
 
 func TestKeys(t *testing.T) {
@@ -31,6 +33,19 @@ func TestKeysHide(t *testing.T) {
 		if strings.Contains(log.String(), form) {
 			t.Errorf("%q is told", form)
 		}
+	}
+}
+
+// The key for a torrent is always the same, and differs by key and torrent.
+func TestKeyForTorrent(t *testing.T) {
+	k := NewKey()
+	one, two := metainfo.InfoHash{1}, metainfo.InfoHash{2}
+	if k.ForTorrent(one) != k.ForTorrent(one) {
+		t.Error("two keys for one torrent")
+	}
+	others := map[Key]bool{k: true, k.ForTorrent(one): true, k.ForTorrent(two): true, NewKey().ForTorrent(one): true}
+	if len(others) != 4 {
+		t.Error("a key twice")
 	}
 }
 

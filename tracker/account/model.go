@@ -189,3 +189,13 @@ type UserTotals struct {
 	User
 	Totals ledger.Totals
 }
+
+// Sums are those of all users and torrents. The bytes are what clients
+// announced, without multipliers.
+type Sums struct {
+	Users, Disabled, Torrents int
+	Uploaded, Downloaded      int64
+	SeedTime                  time.Duration
+	Snatches                  int64
+	Findings                  int // to be reviewed
+}

@@ -78,7 +78,8 @@ type Service struct {
 	run   RunID
 
 	tables  atomic.Pointer[tables]
-	refused atomic.Uint64
+	added   sync.Map                         // of AddKey: a StoredKey by its hash
+	refused [len(refusals) + 1]atomic.Uint64 // by kindOf
 
 	mu         sync.Mutex // never held while the database or a file is asked
 	ledger     *ledger.Ledger
@@ -89,6 +90,8 @@ type Service struct {
 	// so that sums that are read are not on their way at the same time.
 	writing    sync.Mutex
 	reloadedAt time.Duration
+	storedAt   atomic.Int64 // when all went well for the last time, as now tells
+	flushes    Durations
 	flushError problem
 	loadError  problem
 	logError   problem
@@ -108,6 +111,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	if err := s.Reload(ctx); err != nil {
 		return nil, err
 	}
+	s.storedAt.Store(int64(s.now()))
 	if err := s.restore(ctx); err != nil {
 		return nil, err
 	}
@@ -157,8 +161,12 @@ func (s *Service) tick(ctx context.Context) {
 	s.mu.Lock()
 	s.ledger.Expire(s.now())
 	s.mu.Unlock()
-	s.tell(ctx, &s.flushError, s.flush(ctx), "the database does not take the sums; they wait in memory")
-	s.tell(ctx, &s.loadError, s.reloadIfChanged(ctx), "the tables could not be read again; changes of users and torrents wait")
+	flushErr, loadErr := s.flush(ctx), s.reloadIfChanged(ctx)
+	if flushErr == nil && loadErr == nil {
+		s.storedAt.Store(int64(s.now()))
+	}
+	s.tell(ctx, &s.flushError, flushErr, "the database does not take the sums; they wait in memory")
+	s.tell(ctx, &s.loadError, loadErr, "the tables could not be read again; changes of users and torrents wait")
 	s.tell(ctx, &s.logError, s.writeLog(), "the announce log is not written")
 }
 
@@ -196,7 +204,14 @@ func (s *Service) flush(ctx context.Context) error {
 func (s *Service) store(ctx context.Context, batch *ledger.Batch) error {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	return s.cfg.Store.Flush(ctx, s.run, batch)
+	begin := s.now()
+	err := s.cfg.Store.Flush(ctx, s.run, batch)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.flushes.add(s.now() - begin)
+	}
+	return err
 }
 
 // writeLog appends what waits to the announce log.
@@ -223,12 +238,16 @@ func (s *Service) writeLog() error {
 type problem struct {
 	lasts  bool
 	toldAt time.Duration
+	count  atomic.Uint64
 }
 
 // tell logs the first failure, one a minute afterwards, and the end. What ctx
 // has interrupted is no failure.
 func (s *Service) tell(ctx context.Context, p *problem, err error, what string) {
 	now := s.now()
+	if err != nil && ctx.Err() == nil {
+		p.count.Add(1)
+	}
 	switch {
 	case ctx.Err() != nil:
 		return
@@ -241,29 +260,23 @@ func (s *Service) tell(ctx context.Context, p *problem, err error, what string) 
 	p.lasts = err != nil
 }
 
-// Stats is a snapshot of a Service.
-type Stats struct {
-	Users, Keys, Torrents int
-	Refused               uint64 // announces
-	Ledger                ledger.Stats
-	LostLogEntries        uint64
-}
-
-// Stats returns the counts of this moment.
-func (s *Service) Stats() Stats {
-	t := s.tables.Load()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Stats{
-		Users: len(t.users), Keys: len(t.keys), Torrents: len(t.torrents),
-		Refused: s.refused.Load(), Ledger: s.ledger.Stats(), LostLogEntries: s.logLost,
-	}
-}
-
 // LastRefusal returns why a user's announce was last refused, if it was in this
 // run.
 func (s *Service) LastRefusal(id ledger.UserID) (ledger.Refusal, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ledger.LastRefusal(id)
+}
+
+// Change has the Service go on with other rules, and with another time after
+// which a session that is silent has ended (see ledger.Config), from the next
+// announce on. Hit-and-runs are counted by the new rules within FlushEvery.
+func (s *Service) Change(rules ledger.Rules, timeout time.Duration) {
+	s.writing.Lock() // as reload asks for the rules
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Rules = rules
+	s.ledger.SetTimeout(timeout)
+	s.reloadedAt = 0
 }

@@ -58,6 +58,8 @@ func (f *fakeStore) Load(context.Context) (t *Tables, err error) {
 	return t, err
 }
 
+func (f *fakeStore) AddKey(context.Context, StoredKey) error { return nil }
+
 func (f *fakeStore) Revision(context.Context) (revision int64, err error) {
 	err = f.locked(func() error { revision = f.tables.Revision; return nil })
 	return revision, err
@@ -188,6 +190,98 @@ func TestWhoMayAnnounce(t *testing.T) {
 	if st := s.Stats(); st.Refused != 7 || st.Users != 3 || st.Keys != 4 || st.Torrents != 2 {
 		t.Errorf("%+v", st)
 	}
+}
+
+// A key that stands in a .torrent file is good for announces only.
+func TestAuthenticate(t *testing.T) {
+	s := newService(t, Config{Store: newFakeStore()})
+	for key, want := range map[Key]error{annasKey: nil, singleKey: ErrKey, disabledKey: ErrDisabled, {9}: ErrKey} {
+		u, err := s.Authenticate(key.Reveal())
+		if err != want || (err == nil) != (u.Name == "anna") {
+			t.Errorf("%q, %v, want %v", u.Name, err, want)
+		}
+	}
+	if _, err := s.Authenticate(""); err != ErrKey {
+		t.Error(err)
+	}
+	if u, ok := s.UserByID(2); !ok || u.Name != "berta" {
+		t.Errorf("%+v", u)
+	}
+	if torrent, ok := s.TorrentByID(2); !ok || torrent.InfoHash[0] != 2 {
+		t.Errorf("%+v", torrent)
+	}
+	_, isUser := s.UserByID(9)
+	_, isTorrent := s.TorrentByID(9)
+	if isUser || isTorrent {
+		t.Error("found what is not there")
+	}
+}
+
+// A key that was just added is good before the tables are read again, and no
+// longer than the tables say.
+func TestAddKey(t *testing.T) {
+	store := newFakeStore()
+	s := newService(t, Config{Store: store})
+	key := annasKey.ForTorrent(metainfo.InfoHash{1})
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), ErrKey)
+	if err := s.AddKey(t.Context(), StoredKey{key.Hash(), 1, 1}); err != nil {
+		t.Fatal(err)
+	}
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), nil)
+	wantAnnounce(t, s, key, of(2, 0, 5, tracker.Started), ErrOtherKey)
+	if err := s.Check(key.Reveal()); err != nil {
+		t.Error(err)
+	}
+	if err := s.Reload(t.Context()); err != nil { // the fake has not kept it
+		t.Fatal(err)
+	}
+	wantAnnounce(t, s, key, of(1, 0, 5, tracker.None), ErrKey)
+}
+
+// Refusals are counted by their kind, and other errors as what they are.
+func TestStatsOfRefusals(t *testing.T) {
+	s := newService(t, Config{Store: newFakeStore(), Rules: ledger.Rules{Slots: 1}})
+	for _, torrent := range []byte{1, 2, 2, 3} {
+		s.Announce(annasKey.Reveal(), of(torrent, 0, 5, tracker.Started))
+	}
+	s.Announce("nonsense", of(1, 0, 5, tracker.Started))
+	got := s.Stats().RefusedBy
+	if want := (map[string]uint64{"slots": 2, "torrent": 1, "key": 1}); !maps.Equal(nonZero(got), want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if len(got) != len(refusals)+1 {
+		t.Errorf("%d kinds, of which none may be missing", len(got))
+	}
+}
+
+func nonZero(of map[string]uint64) map[string]uint64 {
+	of = maps.Clone(of)
+	maps.DeleteFunc(of, func(_ string, n uint64) bool { return n == 0 })
+	return of
+}
+
+// What the database does is told: how long flushes took, and since when none
+// has worked.
+func TestStatsOfFlushes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s := newService(t, Config{Store: store})
+		stop := running(t, s)
+		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.Started), nil)
+		time.Sleep(DefaultFlushEvery + 1)
+		synctest.Wait()
+		if st := s.Stats(); st.Flushes.Count != 1 || st.Flushes.Within[0] != 1 || st.FlushErrors != 0 || st.LastStoreAge > DefaultFlushEvery {
+			t.Errorf("%+v", st)
+		}
+		store.set(true, false)
+		wantAnnounce(t, s, annasKey, of(1, 10, 5, tracker.None), nil)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if st := s.Stats(); st.FlushErrors == 0 || st.LoadErrors == 0 || st.Flushes.Count != 1 || st.LastStoreAge < time.Minute {
+			t.Errorf("%+v", st)
+		}
+		stop()
+	})
 }
 
 // Who is refused by the rules and has a session goes on being counted: he knows

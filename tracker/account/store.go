@@ -55,22 +55,35 @@ type Store interface {
 	// User and Users return one user, or ErrNotFound, and all by name.
 	User(ctx context.Context, name string) (UserReport, error)
 	Users(context.Context) ([]UserReport, error)
+	// UsersAfter returns those whose ID is larger than after, limit at most,
+	// by ID: a part of a list that may be long.
+	UsersAfter(ctx context.Context, after ledger.UserID, limit int) ([]UserReport, error)
 	// UpdateUser sets the role, state, slots and promotion of the user with
 	// u's ID.
 	UpdateUser(ctx context.Context, u User) error
 	// RotateKey removes all keys of a user, those for single torrents too,
 	// and gives him one.
 	RotateKey(ctx context.Context, id ledger.UserID, key KeyHash) error
-	// AddKey adds a key for a single torrent.
+	// AddKey adds a key for a single torrent. TorrentKeys returns up to limit of
+	// a torrent's keys, by user, and RemoveTorrentKeys removes those of one user
+	// and tells how many they were.
 	AddKey(ctx context.Context, key StoredKey) error
-	// Pairs returns a user's record on each torrent.
+	TorrentKeys(ctx context.Context, id ledger.TorrentID, limit int) ([]StoredKey, error)
+	RemoveTorrentKeys(ctx context.Context, id ledger.TorrentID, user ledger.UserID) (int64, error)
+	// Pairs returns a user's record on each torrent, PairsAfter on those whose
+	// ID is larger than after, limit at most.
 	Pairs(ctx context.Context, id ledger.UserID) ([]PairReport, error)
+	PairsAfter(ctx context.Context, id ledger.UserID, after ledger.TorrentID, limit int) ([]PairReport, error)
 
 	// AddInvite adds an invitation. Redeem uses it up: it adds u with a key,
 	// the role of the invitation and who invited. A code that is unknown,
 	// used or too old is ErrNotFound; a name that is taken uses nothing up.
 	AddInvite(ctx context.Context, inv Invite) error
 	Redeem(ctx context.Context, code KeyHash, u User, key KeyHash) (User, error)
+	// Invites returns the unused ones whose Hash is larger than after, limit
+	// at most, by Hash. RemoveInvite takes one back.
+	Invites(ctx context.Context, after KeyHash, limit int) ([]Invite, error)
+	RemoveInvite(ctx context.Context, code KeyHash) error
 
 	// AddTorrent adds a torrent and its file, and returns it with its ID, or
 	// ErrExists.
@@ -79,7 +92,11 @@ type Store interface {
 	// stays in their records.
 	RemoveTorrent(ctx context.Context, h metainfo.InfoHash) error
 	// Torrents returns all, by name; TorrentFile what was given to AddTorrent.
+	// Torrent is one of them, and TorrentsAfter are those whose ID is larger than
+	// after, limit at most, by ID.
 	Torrents(context.Context) ([]TorrentReport, error)
+	Torrent(ctx context.Context, h metainfo.InfoHash) (TorrentReport, error)
+	TorrentsAfter(ctx context.Context, after ledger.TorrentID, limit int) ([]TorrentReport, error)
 	TorrentFile(ctx context.Context, h metainfo.InfoHash) ([]byte, error)
 	// PromoteTorrent and PromoteSite set a promotion of one torrent or of
 	// all; the zero Promotion ends it.
@@ -92,9 +109,14 @@ type Store interface {
 
 	// Findings returns the review list, latest first: the open entries, or
 	// all. A finding of the same kind, user and torrent as an open one adds
-	// to it. Review closes an entry.
+	// to it. FindingsBefore are those whose ID is smaller than before, limit at
+	// most, by ID downwards. Review closes an entry.
 	Findings(ctx context.Context, all bool) ([]FindingReport, error)
+	FindingsBefore(ctx context.Context, before int64, limit int, all bool) ([]FindingReport, error)
 	Review(ctx context.Context, id int64, verdict string, now time.Time) error
+
+	// Sums adds up everything.
+	Sums(context.Context) (Sums, error)
 
 	// Check reads everything and tells what is damaged.
 	Check(context.Context) error

@@ -16,6 +16,7 @@ type tables struct {
 	users    map[ledger.UserID]*User
 	keys     map[KeyHash]keyEntry
 	torrents map[metainfo.InfoHash]*Torrent
+	byID     map[ledger.TorrentID]*Torrent
 }
 
 type keyEntry struct {
@@ -30,6 +31,7 @@ func newTables(of *Tables) *tables {
 		users:    make(map[ledger.UserID]*User, len(of.Users)),
 		keys:     make(map[KeyHash]keyEntry, len(of.Keys)),
 		torrents: make(map[metainfo.InfoHash]*Torrent, len(of.Torrents)),
+		byID:     make(map[ledger.TorrentID]*Torrent, len(of.Torrents)),
 	}
 	for i := range of.Users {
 		t.users[of.Users[i].ID] = &of.Users[i].User
@@ -40,7 +42,8 @@ func newTables(of *Tables) *tables {
 		}
 	}
 	for i := range of.Torrents {
-		t.torrents[of.Torrents[i].InfoHash] = &of.Torrents[i]
+		torrent := &of.Torrents[i]
+		t.torrents[torrent.InfoHash], t.byID[torrent.ID] = torrent, torrent
 	}
 	return t
 }
@@ -78,6 +81,7 @@ func (s *Service) reload(ctx context.Context) error {
 		return fmt.Errorf("account: hit-and-runs: %w", err)
 	}
 	s.tables.Store(newTables(loaded))
+	s.added.Clear() // they are in the tables
 	s.reloadedAt = now
 	s.setStored(loaded.Users, hitAndRuns)
 	return nil

@@ -1,6 +1,6 @@
 // Package server is Shoal's tracker: a [Server] answers announces and scrapes
 // over HTTP (BEP 3, 7, 23, 24, 48) and UDP (BEP 15) from swarms that it keeps in
-// memory, for every torrent or for those on a [Whitelist]. Over HTTP a front
+// memory, for every torrent or for those on a [TorrentList]. Over HTTP a front
 // answers the plain requests, and net/http all that is odd.
 //
 // Requests come from strangers: queries and packets are read byte by byte into

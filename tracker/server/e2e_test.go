@@ -110,7 +110,7 @@ func TestPeersFindEachOther(t *testing.T) {
 }
 
 func TestClientUnderstandsListsAndRefusals(t *testing.T) {
-	_, base := runTracker(t, "127.0.0.1:0", server.Config{KeepPeerIDs: true, Whitelist: server.NewWhitelist(infoHash)})
+	_, base := runTracker(t, "127.0.0.1:0", server.Config{KeepPeerIDs: true, Whitelist: server.NewTorrentList(infoHash)})
 	c := client.New(client.Config{})
 	id := metainfo.NewPeerID()
 	var resp *tracker.Response

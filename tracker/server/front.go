@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -21,6 +22,7 @@ const retryAccept = 50 * time.Millisecond
 // a slow client has twice that at most.
 type front struct {
 	server *Server
+	secure *tls.Config // nil: what comes is not encrypted
 	odd    *oddListener
 	// slots has an element for each open connection, whoever serves it.
 	slots   chan struct{}
@@ -38,12 +40,12 @@ func newFront(s *Server, ln net.Listener) *front {
 	f := &front{
 		server:  s,
 		odd:     &oddListener{addr: ln.Addr(), conns: make(chan net.Conn), closed: make(chan struct{})},
-		slots:   make(chan struct{}, s.cfg.MaxConns),
+		slots:   make(chan struct{}, s.cfg().MaxConns),
 		stopped: make(chan struct{}),
 		waiting: make(map[*connection]struct{}),
 		perAddr: make(map[netip.Prefix]int),
 	}
-	f.visits.New = func() any { return &visit{request: simpleRequest{keyed: s.cfg.Private != nil}} }
+	f.visits.New = func() any { return &visit{request: simpleRequest{keyed: s.cfg().Private != nil}} }
 	return f
 }
 
@@ -52,9 +54,10 @@ func newFront(s *Server, ln net.Listener) *front {
 type connection struct {
 	net.Conn
 	front  *front
-	from   netip.Addr // the other end, invalid if that has no address
-	early  []byte     // was read already
-	unsent []byte     // is to be written before it is closed, if not empty
+	from   netip.Addr   // the other end, invalid if that has no address
+	source netip.Prefix // what it is counted for in perAddr; invalid if for nothing
+	early  []byte       // was read already
+	unsent []byte       // is to be written before it is closed, if not empty
 	closed sync.Once
 }
 
@@ -81,7 +84,7 @@ func (f *front) accept(ctx context.Context, ln net.Listener) error {
 		conn, err := ln.Accept()
 		switch {
 		case err == nil:
-			f.begin(conn, connAddr(conn), nil, nil)
+			f.begin(f.secured(conn), connAddr(conn), nil, nil)
 			continue
 		case !isPassing(err):
 			return err
@@ -90,6 +93,15 @@ func (f *front) accept(ctx context.Context, ln net.Listener) error {
 		f.pause()
 	}
 	return net.ErrClosed
+}
+
+// secured is conn, or what is encrypted on it. The handshake is part of the
+// first read, and of its time.
+func (f *front) secured(conn net.Conn) net.Conn {
+	if f.secure == nil {
+		return conn
+	}
+	return tls.Server(conn, f.secure)
 }
 
 // takeSlot waits until a connection more may be open. It is false if f stops.
@@ -149,11 +161,13 @@ func (f *front) enter(c *connection) bool {
 	if f.stopping.Load() {
 		return false
 	}
-	if source, ok := f.source(c.from); ok {
-		if f.perAddr[source] >= f.server.cfg.MaxConnsPerAddr {
+	cfg := f.server.cfg()
+	if source, ok := cfg.source(c.from); ok {
+		if f.perAddr[source] >= cfg.MaxConnsPerAddr {
 			return false
 		}
 		f.perAddr[source]++
+		c.source = source // by another Config it may be none when it ends
 	}
 	f.waiting[c] = struct{}{}
 	f.serving.Add(1)
@@ -165,9 +179,9 @@ func (f *front) forget(c *connection) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.waiting, c)
-	if source, ok := f.source(c.from); ok {
-		if f.perAddr[source]--; f.perAddr[source] == 0 {
-			delete(f.perAddr, source)
+	if c.source.IsValid() {
+		if f.perAddr[c.source]--; f.perAddr[c.source] == 0 {
+			delete(f.perAddr, c.source)
 		}
 	}
 	<-f.slots
@@ -176,8 +190,8 @@ func (f *front) forget(c *connection) {
 // source is what shares the bound of an address: all of a /64, of which one
 // host has every address. Without a bound are trusted proxies, who speak for
 // many, and this machine, on which experiments have many clients.
-func (f *front) source(from netip.Addr) (netip.Prefix, bool) {
-	if f.server.cfg.MaxConnsPerAddr < 0 || !from.IsValid() || from.IsLoopback() || contains(f.server.cfg.TrustedProxies, from) {
+func (c *Config) source(from netip.Addr) (netip.Prefix, bool) {
+	if c.MaxConnsPerAddr < 0 || !from.IsValid() || from.IsLoopback() || contains(c.TrustedProxies, from) {
 		return netip.Prefix{}, false
 	}
 	bits := 32

@@ -26,7 +26,7 @@ const deferAcceptSec = 1
 // them.
 func (f *front) acceptAll(ctx context.Context, ln net.Listener) error {
 	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
+	if !ok || f.secure != nil {
 		return f.accept(ctx, ln)
 	}
 	file, err := tcp.File() // a copy of the descriptor, which can be waited for
@@ -80,7 +80,7 @@ type acceptor struct {
 }
 
 func newAcceptor(f *front, listener syscall.RawConn) *acceptor {
-	a := &acceptor{front: f, listener: listener, request: simpleRequest{keyed: f.server.cfg.Private != nil}}
+	a := &acceptor{front: f, listener: listener, request: simpleRequest{keyed: f.server.cfg().Private != nil}}
 	a.tryAccept = func(fd uintptr) bool {
 		a.nameLen = uint32(unsafe.Sizeof(a.name))
 		conn, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, fd, uintptr(unsafe.Pointer(&a.name)),
@@ -123,11 +123,15 @@ func (a *acceptor) serve() {
 		a.hangUp()
 		return
 	}
-	if a.request.parse(asString(a.buf[:n])) != n || !a.request.close {
+	simple, err := a.respond(n)
+	switch {
+	case err != nil:
+		a.hangUp()
+		return
+	case !simple:
 		a.leave(a.buf[:n], nil)
 		return
 	}
-	a.front.server.respondSimple(&a.scratch, &a.request, plain(addrPortOf(&a.name).Addr()))
 	response := a.scratch.response
 	sent, errno := a.send(response)
 	if sent == len(response) || errno != 0 && errno != unix.EAGAIN && errno != unix.EINTR {
@@ -135,6 +139,22 @@ func (a *acceptor) serve() {
 		return
 	}
 	a.leave(nil, response[sent:])
+}
+
+// respond makes the response to what a.buf has, n bytes, if that is one simple
+// request and the last.
+func (a *acceptor) respond(n int) (simple bool, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			a.front.server.note(fault)
+			err = errFault
+		}
+	}()
+	if a.request.parse(asString(a.buf[:n])) != n || !a.request.close {
+		return false, nil
+	}
+	a.front.server.respondSimple(&a.scratch, &a.request, plain(addrPortOf(&a.name).Addr()))
+	return true, nil
 }
 
 // receive reads what has come into a.buf.

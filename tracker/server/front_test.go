@@ -30,6 +30,7 @@ func (c addrConn) RemoteAddr() net.Addr {
 // frontOf is a Server that runs on pipes, and is stopped by the test's end.
 type frontOf struct {
 	t      *testing.T
+	s      *Server
 	ln     *pipeListener
 	cancel context.CancelFunc
 	ended  chan error
@@ -37,8 +38,8 @@ type frontOf struct {
 
 func runFront(t *testing.T, cfg Config) *frontOf {
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &frontOf{t, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
 	s := newServer(t, cfg)
+	f := &frontOf{t, s, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
 	go func() { f.ended <- s.Run(ctx, f.ln) }()
 	return f
 }
@@ -87,6 +88,7 @@ var frontCases = map[string]struct {
 	"a simple, then rubbish":      {rawRequest(announceLine) + "\x00\r\n\r\n", true},
 	"a proxy":                     {rawRequest(announceLine, "X-Forwarded-For: 8.8.8.8,  9.9.9.9", "x-forwarded-FOR:\t 127.0.0.1 ", closing), false},
 	"a proxy, with spaces":        {rawRequest(announceLine, "X-Forwarded-For: 8.8.8.8,  9.9.9.9", "x-forwarded-FOR:  127.0.0.1 ", closing), true},
+	"Forwarded":                   {rawRequest(announceLine, `Forwarded: for="[2001:db8::1]:1";by=x, for=9.9.9.9`, "forwarded: for=127.0.0.1", closing), true},
 	"a proxy that says nothing":   {rawRequest(announceLine, "X-Forwarded-For:"), true},
 	"no query":                    {rawRequest("GET /announce HTTP/1.1"), false},
 	"another page":                {rawRequest("GET /healthz HTTP/1.1"), false},
@@ -440,7 +442,8 @@ func FuzzSimpleRequest(f *testing.F) {
 		}
 		if want.Method != "GET" || want.URL.RawQuery != got.query || want.Close != got.close ||
 			!want.ProtoAtLeast(1, 1) || want.ContentLength != 0 || want.TransferEncoding != nil || want.Host == "" ||
-			!slices.Equal(want.Header.Values("X-Forwarded-For"), got.forwarded) {
+			!slices.Equal(want.Header.Values("X-Forwarded-For"), got.forwarded.xForwardedFor) ||
+			!slices.Equal(want.Header.Values("Forwarded"), got.forwarded.forwarded) {
 			t.Fatalf("%+v, net/http %+v", got, want)
 		}
 		for _, odd := range []string{"Expect", "Upgrade", "Trailer"} {

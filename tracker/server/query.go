@@ -30,6 +30,7 @@ var (
 	errFullScrape  = errors.New("scrape of all torrents is refused; name them by info_hash")
 	errManyHashes  = errors.New("scrape names too many torrents at once")
 	errNotTracked  = errors.New("this tracker does not serve the torrent: it is not on the whitelist")
+	errBlacklisted = errors.New("this tracker does not serve the torrent: it is on the blacklist")
 	errUnknownAddr = errors.New("your address could not be found out")
 )
 

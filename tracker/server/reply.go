@@ -32,7 +32,7 @@ func appendFailure(b []byte, reason string) []byte {
 // fullWarning is told to a peer that got peers but was not stored itself.
 const fullWarning = "the tracker is full: other peers cannot find you here"
 
-func (s *Server) appendAnnounce(b []byte, req *tracker.Request, rep swarm.Reply, peers *swarm.Peers) []byte {
+func (c *Config) appendAnnounce(b []byte, req *tracker.Request, rep swarm.Reply, peers *swarm.Peers) []byte {
 	b = append(b, "d8:complete"...)
 	b = appendInt(b, int64(rep.Complete))
 	b = append(b, "10:downloaded"...)
@@ -42,9 +42,9 @@ func (s *Server) appendAnnounce(b []byte, req *tracker.Request, rep swarm.Reply,
 	b = append(b, "10:incomplete"...)
 	b = appendInt(b, int64(rep.Incomplete))
 	b = append(b, "8:interval"...)
-	b = appendInt(b, int64(s.cfg.Interval/time.Second))
+	b = appendInt(b, int64(c.Interval/time.Second))
 	b = append(b, "12:min interval"...)
-	b = appendInt(b, int64(s.cfg.MinInterval/time.Second))
+	b = appendInt(b, int64(c.MinInterval/time.Second))
 	b = append(b, "5:peers"...)
 	if req.Compact {
 		b = appendCompact(b, peers)

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	crand "crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,10 +64,13 @@ const expireEvery = 5 * time.Second
 
 // Config says how a Server behaves. Zero means default.
 type Config struct {
-	// Whitelist are the torrents that are tracked; nil means all.
-	Whitelist *Whitelist
+	// Whitelist are the torrents that are tracked; nil means all. Those of
+	// Blacklist are not.
+	Whitelist, Blacklist *TorrentList
 	// Private, if not nil, is asked about every announce and scrape.
 	Private Private
+	// API, if not nil, answers the HTTP requests whose path begins with /api/.
+	API http.Handler
 	// Interval is how often peers are told to announce, MinInterval how
 	// often they may. A peer that is silent for two intervals leaves.
 	Interval, MinInterval time.Duration
@@ -81,8 +86,10 @@ type Config struct {
 	// IPv4 address or IPv6 /64 (negative: without bound). Trusted proxies and
 	// this machine itself may have as many as there are.
 	MaxConns, MaxConnsPerAddr int
-	// TrustedProxies may say for whom they ask, by X-Forwarded-For.
+	// TrustedProxies may say for whom they ask, by the ProxyHeader. So may who
+	// comes by a Unix socket.
 	TrustedProxies []netip.Prefix
+	ProxyHeader    ProxyHeader
 	// TrustedIP are the networks whose peers may announce another address
 	// than their own by the ip parameter. From anyone else it is ignored, for
 	// it would point the whole swarm at a victim.
@@ -124,6 +131,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("tracker: the min interval %v is longer than the interval %v", c.MinInterval, c.Interval)
 	case c.MaxScrape < 0 || c.MaxConns < 0:
 		return errors.New("tracker: a bound is negative")
+	case int(c.ProxyHeader) >= len(proxyHeaderNames):
+		return errors.New("tracker: the ProxyHeader is none")
 	}
 	return nil
 }
@@ -131,11 +140,15 @@ func (c *Config) validate() error {
 // Server is a tracker. It is an http.Handler, safe for concurrent use; Run
 // serves it, faster than net/http would.
 type Server struct {
-	cfg      Config
+	live     atomic.Pointer[Config] // see Change
+	changing sync.Mutex
 	begin    time.Time
 	store    *store
 	counters counters
-	scratch  sync.Pool // of *scratch
+	faults   faults
+	// listening counts the sockets that are served.
+	listening atomic.Int32
+	scratch   sync.Pool // of *scratch
 }
 
 // New returns a Server with empty swarms, or those of its state file.
@@ -156,7 +169,8 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
 	}
-	s := &Server{cfg: cfg, begin: time.Now(), store: store}
+	s := &Server{begin: time.Now(), store: store}
+	s.live.Store(&cfg)
 	s.scratch.New = func() any { return new(scratch) }
 	if cfg.StateFile != "" {
 		if err := s.loadState(); err != nil {
@@ -180,6 +194,43 @@ func (s *Server) now() time.Duration { return time.Since(s.begin) }
 // peers and keeps the state file. Requests under way get a second. Without Run,
 // for example in a test of the handler alone, peers never expire.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	s.cfg().Logger.Info("tracker serves", "http", ln.Addr().String())
+	served := make(chan error, 1)
+	stop := s.serve(ctx, newFront(s, ln), ln, served)
+	err := s.tendUntil(ctx, served)
+	stop()
+	if s.cfg().StateFile != "" {
+		err = errors.Join(err, s.saveState())
+	}
+	s.cfg().Logger.Info("tracker stopped")
+	return err
+}
+
+// RunTLS serves HTTPS on ln, which it closes, until ctx ends, with the
+// certificates of cfg. It may run beside Run, which sweeps out the silent peers
+// of both. The bounds on connections are those of each alone. It speaks
+// HTTP/1.1 only: an announce is one request.
+func (s *Server) RunTLS(ctx context.Context, ln net.Listener, cfg *tls.Config) error {
+	s.cfg().Logger.Info("tracker serves", "https", ln.Addr().String())
+	front := newFront(s, ln)
+	front.secure = cfg
+	served := make(chan error, 1)
+	stop := s.serve(ctx, front, ln, served)
+	defer stop()
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-served:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("tracker: serve HTTPS: %w", err)
+	}
+}
+
+// serve accepts connections of ln until ctx ends; served gets the error with
+// which that ends. The result ends the connections, and waits for them.
+func (s *Server) serve(ctx context.Context, front *front, ln net.Listener, served chan<- error) (stop func()) {
 	hs := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: headerTimeout,
@@ -189,36 +240,32 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		MaxHeaderBytes:    maxHeaderLen,
 		ErrorLog:          log.New(io.Discard, "", 0), // it has a line for each bad client
 	}
-	s.cfg.Logger.Info("tracker serves", "http", ln.Addr().String())
-	front := newFront(s, ln)
 	var serving errgroup.Group
-	served := make(chan error, 1)
+	s.listening.Add(1)
 	serving.Go(func() error { served <- front.acceptAll(ctx, ln); return nil })
 	serving.Go(func() error { hs.Serve(front.odd); return nil }) // fails only when it is shut down
-	err := s.tendUntil(ctx, served)
-	deadline := time.Now().Add(stopTimeout)
-	stopCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
-	defer cancel()
-	front.stop(deadline)
-	if hs.Shutdown(stopCtx) != nil {
-		hs.Close()
+	return func() {
+		s.listening.Add(-1)
+		deadline := time.Now().Add(stopTimeout)
+		stopCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+		defer cancel()
+		front.stop(deadline)
+		if hs.Shutdown(stopCtx) != nil {
+			hs.Close()
+		}
+		ln.Close()
+		serving.Wait()
 	}
-	serving.Wait()
-	if s.cfg.StateFile != "" {
-		err = errors.Join(err, s.saveState())
-	}
-	s.cfg.Logger.Info("tracker stopped")
-	return err
 }
 
 // saveIfKept saves the state while requests are served. A full disk is no
 // reason to stop that.
 func (s *Server) saveIfKept() {
-	if s.cfg.StateFile == "" {
+	if s.cfg().StateFile == "" {
 		return
 	}
 	if err := s.saveState(); err != nil {
-		s.cfg.Logger.Warn("tracker goes on without saving", "error", err)
+		s.cfg().Logger.Warn("tracker goes on without saving", "error", err)
 	}
 }
 

@@ -218,13 +218,13 @@ func TestWhoAsks(t *testing.T) {
 }
 
 func TestWhitelist(t *testing.T) {
-	s := newServer(t, Config{Whitelist: NewWhitelist(metainfo.InfoHash([]byte("bbbbbbbbbbbbbbbbbbbb")))})
+	s := newServer(t, Config{Whitelist: NewTorrentList(metainfo.InfoHash([]byte("bbbbbbbbbbbbbbbbbbbb")))})
 	wantFailure(t, get(t, s, "10.0.0.1:1", announceOf(idA, 1, "")), errNotTracked)
-	s.cfg.Whitelist = NewWhitelist(metainfo.InfoHash([]byte(hashA)))
+	change(t, s, Config{Whitelist: NewTorrentList(metainfo.InfoHash([]byte(hashA)))})
 	if body := get(t, s, "10.0.0.1:1", announceOf(idA, 1, "")); !strings.HasPrefix(body, "d8:complete") {
 		t.Errorf("refused: %q", body)
 	}
-	s.cfg.Whitelist = NewWhitelist()
+	change(t, s, Config{Whitelist: NewTorrentList()})
 	wantBody(t, get(t, s, "10.0.0.1:1", "/scrape?info_hash="+hashA), "d5:filesdee")
 }
 
@@ -242,7 +242,7 @@ func TestPagesForPeople(t *testing.T) {
 	get(t, s, "10.0.0.1:1", announceOf(idA, 1, ""))
 	for target, want := range map[string]string{
 		"/":        "leechers  1\n",
-		"/stats":   `{"torrents":1,"seeds":0,"leechers":1,"ipv4_peers":1,"ipv6_peers":0,"announces":1,"scrapes":0,"refused":0,"udp_connects":0,"udp_malformed":0,"udp_bad_connection_ids":0,"udp_late_connection_ids":0,"uptime_seconds":0}`,
+		"/stats":   `{"torrents":1,"seeds":0,"leechers":1,"ipv4_peers":1,"ipv6_peers":0,"announces":1,"scrapes":0,"refused":0,"udp_connects":0,"udp_malformed":0,"udp_bad_connection_ids":0,"udp_late_connection_ids":0,"faults":0,"uptime_seconds":0}`,
 		"/healthz": "ok\n",
 	} {
 		if body := get(t, s, "10.0.0.1:1", target); !strings.Contains(body, want) {
@@ -321,30 +321,42 @@ func TestWhitelistFiles(t *testing.T) {
 		}
 	}
 	write(file, "# ours\n\n  0123456789abcdef0123456789ABCDEF01234567\r\n")
-	w, err := LoadWhitelist(file)
-	if err != nil || w.Len() != 1 || !w.Allows(metainfo.InfoHash{1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67}) {
+	w, _, err := LoadTorrentList(file)
+	if err != nil || w.Len() != 1 || !w.Has(metainfo.InfoHash{1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 1, 0x23, 0x45, 0x67}) {
 		t.Fatalf("%v, %v", w, err)
 	}
 	write(file, "0123456789abcdef0123456789abcdef01234567\nnot a hash\n")
-	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "line 2") || w.Len() != 1 {
+	if _, err := w.Reload(); err == nil || !strings.Contains(err.Error(), "line 2") || w.Len() != 1 {
 		t.Errorf("a bad line: %v, %d torrents", err, w.Len())
 	}
 	write(file, strings.Repeat("x", 10_000))
-	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "line 1") {
+	if _, err := w.Reload(); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("a long line: %v", err)
 	}
-	if _, err := LoadWhitelist(dir + "/missing"); err == nil {
+	if _, _, err := LoadTorrentList(dir + "/missing"); err == nil {
 		t.Error("a missing file was loaded")
 	}
 	drop := t.TempDir()
 	write(drop+"/notes.txt", "not read")
 	write(drop+"/one.torrent", "d4:infod6:lengthi1e4:name1:a12:piece lengthi16384e6:pieces20:"+hashA+"ee")
-	w, err = LoadWhitelist(drop)
-	if err != nil || w.Len() != 1 {
-		t.Fatalf("a directory: %v", err)
+	w, broken, err := LoadTorrentList(drop)
+	if err != nil || w.Len() != 1 || len(broken) != 0 {
+		t.Fatalf("a directory: %v, %v", broken, err)
 	}
 	write(drop+"/two.torrent", "d4:info")
-	if err := w.Reload(); err == nil || !strings.Contains(err.Error(), "two.torrent") || w.Len() != 1 {
-		t.Errorf("a broken torrent: %v, %d torrents", err, w.Len())
+	old := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(drop+"/two.torrent", old, old); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} { // it is named once
+		if broken, err := w.Reload(); err != nil || len(broken) != want || w.Len() != 1 {
+			t.Errorf("a broken torrent: %v, %v, %d torrents", broken, err, w.Len())
+		}
+	}
+	if err := os.Remove(drop + "/one.torrent"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Reload(); err != nil || w.Len() != 0 {
+		t.Errorf("the torrent has gone: %v, %d torrents", err, w.Len())
 	}
 }

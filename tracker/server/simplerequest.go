@@ -19,8 +19,8 @@ type simpleRequest struct {
 	key       string // empty if there is none
 	scrape    bool   // else it is an announce
 	query     string
-	close     bool     // the client wants the connection to be closed
-	forwarded []string // the values of X-Forwarded-For
+	close     bool // the client wants the connection to be closed
+	forwarded forwarding
 	hosts     int
 }
 
@@ -33,7 +33,7 @@ const lineEnd = "\r\n"
 // parse takes, net/http would have taken, and read in the same way
 // (FuzzSimpleRequest).
 func (r *simpleRequest) parse(s string) int {
-	*r = simpleRequest{keyed: r.keyed, forwarded: r.forwarded[:0]}
+	*r = simpleRequest{keyed: r.keyed, forwarded: forwarding{r.forwarded.xForwardedFor[:0], r.forwarded.forwarded[:0]}}
 	line, rest, ok := strings.Cut(s, lineEnd)
 	if !ok || !r.parseRequestLine(line) {
 		return 0
@@ -112,7 +112,11 @@ func (r *simpleRequest) parseField(line string) bool {
 		}
 	case len("x-forwarded-for"):
 		if isFolded(name, "x-forwarded-for") {
-			r.forwarded = append(r.forwarded, value)
+			r.forwarded.xForwardedFor = append(r.forwarded.xForwardedFor, value)
+		}
+	case len("forwarded"):
+		if isFolded(name, "forwarded") {
+			r.forwarded.forwarded = append(r.forwarded.forwarded, value)
 		}
 	case len("expect"):
 		return !isFolded(name, "expect")
@@ -189,7 +193,7 @@ func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 // respondSimple makes sc.response the response to r, as net/http would write
 // it.
 func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
-	from, err := s.asker(remote, r.forwarded)
+	from, err := s.cfg().asker(remote, r.forwarded)
 	s.answer(sc, r.key, r.scrape, r.query, from, err)
 	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(sc.body)), 10)

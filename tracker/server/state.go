@@ -32,7 +32,7 @@ var errStateFile = errors.New("it is damaged, or no state file of this version")
 // aside: peers announce again, so a tracker without it is of more use than
 // none.
 func (s *Server) loadState() error {
-	path := s.cfg.StateFile
+	path := s.cfg().StateFile
 	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() {
 		// For root, the renaming below could be that of /dev/null.
 		return fmt.Errorf("tracker: state file: %s is not a file but a folder, a device or a pipe", path)
@@ -46,7 +46,7 @@ func (s *Server) loadState() error {
 	}
 	if err := s.restore(file); err != nil {
 		aside := path + ".damaged"
-		s.cfg.Logger.Warn("tracker begins without its state file", "file", path, "error", err, "moved to", aside)
+		s.cfg().Logger.Warn("tracker begins without its state file", "file", path, "error", err, "moved to", aside)
 		if err := os.Rename(path, aside); err != nil {
 			return fmt.Errorf("tracker: state file: %w", err)
 		}
@@ -86,7 +86,7 @@ func (s *Server) saveState() (err error) {
 			err = fmt.Errorf("tracker: save the state file: %w", err)
 		}
 	}()
-	temp, err := os.CreateTemp(filepath.Dir(s.cfg.StateFile), filepath.Base(s.cfg.StateFile)+".*.tmp")
+	temp, err := os.CreateTemp(filepath.Dir(s.cfg().StateFile), filepath.Base(s.cfg().StateFile)+".*.tmp")
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (s *Server) saveState() (err error) {
 	if err = errors.Join(err, temp.Close()); err != nil {
 		return err
 	}
-	return os.Rename(temp.Name(), s.cfg.StateFile)
+	return os.Rename(temp.Name(), s.cfg().StateFile)
 }
 
 func (s *Server) writeState(w io.Writer) error {

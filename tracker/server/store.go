@@ -77,6 +77,12 @@ func (st *store) scrape(h metainfo.InfoHash) (tracker.ScrapeStats, bool) {
 	return sh.swarms.Scrape(h)
 }
 
+// Swarm returns the counts of a torrent's swarm at this moment. ok is false if
+// nobody has announced it.
+func (s *Server) Swarm(h metainfo.InfoHash) (stats tracker.ScrapeStats, ok bool) {
+	return s.store.scrape(h)
+}
+
 func (st *store) expire(now time.Duration) {
 	for i := range st.shards {
 		sh := &st.shards[i]

@@ -62,14 +62,12 @@ func (l *UDPListener) Close() error {
 }
 
 // RunUDP serves UDP on l, which it closes, until ctx ends. It may run beside
-// Run, which sweeps out the silent peers of both. A private tracker does not
-// serve UDP.
+// Run, which sweeps out the silent peers of both.
 func (s *Server) RunUDP(ctx context.Context, l *UDPListener) error {
-	if s.cfg.Private != nil {
-		return errors.Join(errPrivateUDP, l.Close())
-	}
 	defer context.AfterFunc(ctx, func() { l.Close() })()
-	s.cfg.Logger.Info("tracker serves", "udp", l.Addr().String())
+	s.cfg().Logger.Info("tracker serves", "udp", l.Addr().String())
+	s.listening.Add(1)
+	defer s.listening.Add(-1)
 	var serving errgroup.Group
 	for i, handler := range newUDPHandlers(s, len(l.conns)) {
 		serving.Go(func() error {
@@ -97,7 +95,7 @@ func (u *udpHandler) serve(conn *net.UDPConn) error {
 		now := u.server.now()
 		for i := range batch.len() {
 			packet, from := batch.packet(i)
-			batch.answer(i, u.handle(now, packet, from, batch.room(i)))
+			batch.answer(i, u.answer(now, packet, from, batch.room(i)))
 		}
 		u.tell()
 		if err := batch.send(); err != nil {

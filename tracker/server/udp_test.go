@@ -249,7 +249,7 @@ func TestUDPRepliesFitIntoAPacket(t *testing.T) {
 
 func TestUDPWhitelist(t *testing.T) {
 	listed := metainfo.InfoHash{1}
-	a := newAsker(t, Config{Whitelist: NewWhitelist(listed)})
+	a := newAsker(t, Config{Whitelist: NewTorrentList(listed)})
 	a.announce(udp.AnnounceRequest{InfoHash: listed, Port: 1})
 	body := udp.AppendAnnounceRequest(nil, &udp.AnnounceRequest{Port: 1})
 	h, message, err := udp.ParseResponseHeader(a.send(a.request(udp.Announce, body)))

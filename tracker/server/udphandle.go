@@ -21,30 +21,42 @@ const maxUDPRequest = 1536
 
 // udpHandler answers packets, one at a time. It allocates nothing.
 type udpHandler struct {
-	server  *Server
-	ids     connectionIDs
-	numWant int // for who does not say
-	wire    udp.AnnounceRequest
-	req     tracker.Request
-	peers   swarm.Peers
-	tally   udpTally
+	server *Server
+	ids    connectionIDs
+	wire   udp.AnnounceRequest
+	req    tracker.Request
+	peers  swarm.Peers
+	url    []byte // the path and the query of the announce's URL
+	tally  udpTally
 }
 
 // udpTally is what a handler has counted since it last told the Server.
 type udpTally struct {
-	announces, scrapes, refused        uint64
+	Traffic
 	connects, malformed, badID, lateID uint64
 }
 
 func newUDPHandlers(s *Server, n int) []*udpHandler {
 	handlers := make([]*udpHandler, n)
 	for i, ids := range newConnectionIDs(n) {
-		handlers[i] = &udpHandler{server: s, ids: ids, numWant: s.cfg.NumWant}
-		if s.cfg.NumWant == 0 {
-			handlers[i].numWant = swarm.DefaultNumWant
-		}
+		handlers[i] = &udpHandler{server: s, ids: ids, url: make([]byte, 0, maxUDPRequest)}
 	}
 	return handlers
+}
+
+// answer is handle, but for packets that make it fail. Those get an error, if
+// it is no longer than they are: it is not known whether they had a good id.
+func (u *udpHandler) answer(now time.Duration, packet []byte, from netip.AddrPort, dst []byte) (reply []byte) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			u.server.note(fault)
+			reply = dst
+			if h, _, err := udp.ParseRequestHeader(packet); err == nil && len(packet) >= udp.ResponseHeaderLen+len(errFault.Error()) {
+				reply = u.refuse(h, errFault, dst)
+			}
+		}
+	}()
+	return u.handle(now, packet, from, dst)
 }
 
 // handle appends to dst, which has room for maxUDPReply bytes, the answer to a
@@ -86,49 +98,69 @@ func appendHeader(dst []byte, h udp.RequestHeader) []byte {
 }
 
 func (u *udpHandler) refuse(h udp.RequestHeader, reason error, dst []byte) []byte {
-	u.tally.refused++
+	u.tally.Refused[reasonOf(reason)]++
 	h.Action = udp.Error
 	return append(appendHeader(dst, h), reason.Error()...)
 }
 
 func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byte, from netip.Addr, dst []byte) []byte {
-	// The options behind it hold the URL's path, which no mode asks for yet.
-	if _, err := udp.ParseAnnounceRequest(body, &u.wire); err != nil {
+	options, err := udp.ParseAnnounceRequest(body, &u.wire)
+	if err != nil {
 		u.tally.malformed++
 		return dst
 	}
-	s := u.server
-	if s.cfg.Whitelist != nil && !s.cfg.Whitelist.Allows(u.wire.InfoHash) {
-		return u.refuse(h, errNotTracked, dst)
+	cfg := u.server.cfg()
+	if err := cfg.tracks(u.wire.InfoHash); err != nil {
+		return u.refuse(h, err, dst)
 	}
-	if u.wire.IP != [4]byte{} && from.Is4() && contains(s.cfg.TrustedIP, from) {
+	if u.wire.IP != [4]byte{} && from.Is4() && contains(cfg.TrustedIP, from) {
 		from = netip.AddrFrom4(u.wire.IP)
 	}
-	u.translate(from)
+	u.translate(from, cfg.NumWant)
+	if cfg.Private != nil {
+		if err := u.askPrivate(cfg.Private, options); err != nil {
+			return u.refuse(h, err, dst)
+		}
+	}
 	// The peers are written to where they belong.
 	at := len(dst) + udp.AnnounceResponseLen
 	u.peers.Reset()
 	u.peers.V4, u.peers.V6 = dst[at:at], dst[at:at]
-	rep := s.store.announce(now, &u.req, &u.peers)
-	u.tally.announces++
+	rep := u.server.store.announce(now, &u.req, &u.peers)
+	u.tally.Announces[u.req.Event]++
 	dst = udp.AppendAnnounceResponse(appendHeader(dst, h), udp.AnnounceResponse{
-		IntervalSec: uint32(s.cfg.Interval / time.Second),
+		IntervalSec: uint32(cfg.Interval / time.Second),
 		Leechers:    uint32(rep.Incomplete),
 		Seeders:     uint32(rep.Complete),
 	})
 	return append(append(dst, u.peers.V4...), u.peers.V6...) // one of them is empty
 }
 
+// askPrivate asks about u.req with the key that the options have.
+func (u *udpHandler) askPrivate(private Private, options []byte) (err error) {
+	if u.url, err = udp.ParseURLData(u.url[:0], options); err != nil {
+		return errURLData
+	}
+	key := keyOfURL(asString(u.url))
+	if key == "" {
+		return errNoUDPKey
+	}
+	return private.Announce(key, &u.req)
+}
+
 // translate makes the request of the packet. A reply has peers of the
-// announcer's family only, and as many as fit.
-func (u *udpHandler) translate(from netip.Addr) {
+// announcer's family only, and as many as fit; who does not say how many gets
+// numWant, or swarm's number if that is 0.
+func (u *udpHandler) translate(from netip.Addr, numWant int) {
 	peerLen := compact.Len4
 	if !from.Is4() {
 		peerLen = compact.Len6
 	}
 	want := int(u.wire.NumWant)
 	if want < 0 {
-		want = u.numWant
+		if want = numWant; want == 0 {
+			want = swarm.DefaultNumWant
+		}
 	}
 	u.req = tracker.Request{
 		InfoHash: u.wire.InfoHash, PeerID: u.wire.PeerID,
@@ -142,7 +174,11 @@ func (u *udpHandler) translate(from netip.Addr) {
 // scrape answers for at most udp.MaxScrape torrents, in the order of the
 // question; a torrent that is not tracked has zeros.
 func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
-	u.tally.scrapes++
+	cfg := u.server.cfg()
+	if cfg.Private != nil {
+		return u.refuse(h, errUDPScrape, dst)
+	}
+	u.tally.Scrapes++
 	dst = appendHeader(dst, h)
 	for range udp.MaxScrape {
 		hash, rest, ok := udp.ParseInfoHash(body)
@@ -151,7 +187,7 @@ func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 		}
 		body = rest
 		var stats tracker.ScrapeStats
-		if u.server.cfg.Whitelist == nil || u.server.cfg.Whitelist.Allows(hash) {
+		if cfg.tracks(hash) == nil {
 			stats, _ = u.server.store.scrape(hash)
 		}
 		dst = udp.AppendScrapeStats(dst, stats)
@@ -164,9 +200,7 @@ func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 // are slow.
 func (u *udpHandler) tell() {
 	c := &u.server.counters
-	c.announces.Add(u.tally.announces)
-	c.scrapes.Add(u.tally.scrapes)
-	c.refused.Add(u.tally.refused)
+	c.udp.add(&u.tally.Traffic)
 	c.udpConnects.Add(u.tally.connects)
 	c.udpMalformed.Add(u.tally.malformed)
 	c.udpBadIDs.Add(u.tally.badID)

@@ -82,8 +82,14 @@ func (v *visit) setDeadline(c *connection, timeout time.Duration) {
 }
 
 // answerOne answers the request at the front of v.buf and removes it; done is
-// false if it is odd.
+// false if it is odd. After an error the connection is closed.
 func (f *front) answerOne(c *connection, v *visit) (done bool, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			f.server.note(fault)
+			err = errFault
+		}
+	}()
 	requestLen := v.request.parse(asString(v.buf[:v.len]))
 	if requestLen == 0 {
 		return false, nil

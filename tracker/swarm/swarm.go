@@ -240,3 +240,16 @@ func toAddr6(ip netip.Addr, port uint16) (a addr6) {
 // seconds is the resolution in which peers are timed: 4 bytes each instead
 // of 8, good for 136 years.
 func seconds(now time.Duration) uint32 { return uint32(now / time.Second) }
+
+// Adjust changes Timeout, NumWant and MaxNumWant to those of cfg; zero means
+// default. Peers stay, and are measured by the new Timeout from now on.
+func (s *Swarms) Adjust(cfg Config) error {
+	next := s.cfg
+	next.Timeout, next.NumWant, next.MaxNumWant = cfg.Timeout, cfg.NumWant, cfg.MaxNumWant
+	next.setDefaults()
+	if err := next.validate(); err != nil {
+		return err
+	}
+	s.cfg = next
+	return nil
+}

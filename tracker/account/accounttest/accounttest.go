@@ -34,6 +34,9 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		"FlushOnce":         testFlushOnce,
 		"FlushSaturates":    testFlushSaturates,
 		"FlushOfTheUnknown": testFlushOfTheUnknown,
+		"Lists":             testLists,
+		"Sums":              testSums,
+		"TorrentKeys":       testTorrentKeys,
 		"Snatches":          testSnatches,
 		"Sessions":          testSessions,
 		"HitAndRuns":        testHitAndRuns,
@@ -178,6 +181,18 @@ func testInvites(t *testing.T, h *harness) {
 	h.mustBe(redeem(102, "berta", 0), account.ErrExists)
 	h.must(redeem(102, "carla", 0)) // what failed has not used it up
 	h.equal(len(h.load().Keys), 3)
+
+	var codes []account.Invite
+	for n := range byte(3) {
+		codes = append(codes, account.Invite{Hash: hash(10 + n), By: anna.ID, Role: account.Uploader, ExpiresAt: epochTime})
+		h.must(h.AddInvite(t.Context(), codes[n]))
+	}
+	h.mustBe(h.RemoveInvite(t.Context(), hash(9)), account.ErrNotFound)
+	h.must(h.RemoveInvite(t.Context(), hash(11)))
+	h.mustBe(redeem(11, "doris", 0), account.ErrNotFound)
+	got, err := h.Invites(t.Context(), hash(10), 1)
+	h.must(err)
+	h.equal(got, codes[2:])
 }
 
 func testTorrents(t *testing.T, h *harness) {

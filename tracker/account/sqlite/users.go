@@ -105,6 +105,16 @@ func (st *Store) Users(ctx context.Context) (users []account.UserReport, err err
 	return users, explain(err, "users")
 }
 
+// UsersAfter returns a part of the users. See account.Store.
+func (st *Store) UsersAfter(ctx context.Context, after ledger.UserID, limit int) (users []account.UserReport, err error) {
+	err = eachRow(ctx, st.read, func(rows *sql.Rows) error {
+		u, err := scanReport(rows.Scan)
+		users = append(users, u)
+		return err
+	}, "SELECT "+reportColumns+" FROM user WHERE id > ? ORDER BY id LIMIT ?", int64(after), limit)
+	return users, explain(err, "users")
+}
+
 // UpdateUser changes a user. See account.Store.
 func (st *Store) UpdateUser(ctx context.Context, u account.User) error {
 	if err := u.Validate(); err != nil {
@@ -138,14 +148,46 @@ func (st *Store) AddKey(ctx context.Context, key account.StoredKey) error {
 	})
 }
 
+// TorrentKeys returns a torrent's keys. See account.Store.
+func (st *Store) TorrentKeys(ctx context.Context, id ledger.TorrentID, limit int) (keys []account.StoredKey, err error) {
+	err = eachRow(ctx, st.read, func(rows *sql.Rows) error {
+		key := account.StoredKey{Torrent: id}
+		err := rows.Scan(array(key.Hash[:]), &key.User)
+		keys = append(keys, key)
+		return err
+	}, "SELECT hash, user FROM key WHERE torrent = ? ORDER BY user, hash LIMIT ?", int64(id), limit)
+	return keys, explain(err, "keys")
+}
+
+// RemoveTorrentKeys removes a user's keys for a torrent. See account.Store.
+func (st *Store) RemoveTorrentKeys(ctx context.Context, id ledger.TorrentID, user ledger.UserID) (removed int64, err error) {
+	err = st.change(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "DELETE FROM key WHERE torrent = ? AND user = ?", int64(id), int64(user))
+		if err != nil {
+			return explain(err, "keys")
+		}
+		if removed, err = result.RowsAffected(); err != nil || removed == 0 {
+			return err
+		}
+		return explain(touch(ctx, tx), "keys")
+	})
+	return removed, err
+}
+
 // Pairs returns a user's record on each torrent. See account.Store.
-func (st *Store) Pairs(ctx context.Context, id ledger.UserID) (pairs []account.PairReport, err error) {
+func (st *Store) Pairs(ctx context.Context, id ledger.UserID) ([]account.PairReport, error) {
+	return st.PairsAfter(ctx, id, ledger.AnyTorrent, -1) // which is no limit
+}
+
+// PairsAfter returns a part of a user's records. See account.Store.
+func (st *Store) PairsAfter(ctx context.Context, id ledger.UserID, after ledger.TorrentID, limit int) (pairs []account.PairReport, err error) {
 	err = eachRow(ctx, st.read, func(rows *sql.Rows) error {
 		var p account.PairReport
 		err := rows.Scan(&p.Torrent, &p.Uploaded, &p.Downloaded, &p.RawUploaded, &p.RawDownloaded, &p.SeedTime, &p.CompletedAt)
 		pairs = append(pairs, p)
 		return err
-	}, "SELECT torrent, uploaded, downloaded, raw_uploaded, raw_downloaded, seed_time, completed_at FROM pair WHERE user = ? ORDER BY torrent", int64(id))
+	}, "SELECT torrent, uploaded, downloaded, raw_uploaded, raw_downloaded, seed_time, completed_at FROM pair WHERE user = ? AND torrent > ? ORDER BY torrent LIMIT ?",
+		int64(id), int64(after), limit)
 	return pairs, explain(err, "records")
 }
 
@@ -155,6 +197,29 @@ func (st *Store) AddInvite(ctx context.Context, inv account.Invite) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO invite (hash, inviter, role, expires_at) VALUES (?, ?, ?, ?)",
 			inv.Hash[:], int64(inv.By), inv.Role, unixNano(inv.ExpiresAt))
 		return explain(err, "invitation")
+	})
+}
+
+// Invites returns a part of the invitations. See account.Store.
+func (st *Store) Invites(ctx context.Context, after account.KeyHash, limit int) (invites []account.Invite, err error) {
+	err = eachRow(ctx, st.read, func(rows *sql.Rows) error {
+		var inv account.Invite
+		err := rows.Scan(array(inv.Hash[:]), &inv.By, &inv.Role, (*unixTime)(&inv.ExpiresAt))
+		invites = append(invites, inv)
+		return err
+	}, "SELECT hash, inviter, role, expires_at FROM invite WHERE hash > ? ORDER BY hash LIMIT ?", after[:], limit)
+	return invites, explain(err, "invitations")
+}
+
+// RemoveInvite takes an invitation back. See account.Store.
+func (st *Store) RemoveInvite(ctx context.Context, code account.KeyHash) error {
+	return st.change(ctx, func(tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx, "DELETE FROM invite WHERE hash = ?", code[:])
+		if err != nil {
+			return explain(err, "invitation")
+		}
+		n, err := result.RowsAffected()
+		return errors.Join(err, affected(n, "invitation"))
 	})
 }
 
