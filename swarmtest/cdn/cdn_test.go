@@ -304,6 +304,24 @@ func TestParentFails(t *testing.T) {
 	}
 }
 
+// A parent that is down before the CDN knows it costs each fetch a timeout, and
+// the next attempt is made elsewhere.
+func TestFetchesTryTheNextParent(t *testing.T) {
+	c := edgesOf(1, 1)
+	c.Parents = fleet(2, Server{Up: 100 * mib})
+	c.NearestParent = true
+	c.Faults = []Fault{{Tier: Parent, Server: 0}}
+	c.Routing.Detect = time.Hour
+	res := mustRun(t, c, 1)
+	// 20 slices, four at a time, wait for the timeout each.
+	if got := last(res); got < 15*time.Second || got > 25*time.Second {
+		t.Errorf("took %v, want about five timeouts of 3 s", got)
+	}
+	if got := res.Servers[2].Out; got != fileLen {
+		t.Errorf("the other parent sent %d bytes, want one copy", got)
+	}
+}
+
 // An edge that comes back has its disk still.
 func TestEdgeComesBackWarm(t *testing.T) {
 	c := edgesOf(1, 2)
