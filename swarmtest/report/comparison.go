@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -31,6 +32,7 @@ type Side struct {
 type SystemComparison struct {
 	A             string             `json:"a"` // their names
 	B             string             `json:"b"`
+	Kind          string             `json:"kind"` // of A's
 	Metrics       []MetricComparison `json:"metrics"`
 	DownloadTimes KolmogorovSmirnov  `json:"downloadTimes"`
 }
@@ -72,7 +74,7 @@ func Compare(a, b []*result.Run) (*Comparison, error) {
 	c := &Comparison{A: sideOf(a[0]), B: sideOf(b[0]), Seeds: seedsOf(a)}
 	summariesA, summariesB := summarizeAll(a), summarizeAll(b)
 	for _, names := range systemPairs(a[0], b[0]) {
-		s := SystemComparison{A: names[0], B: names[1]}
+		s := SystemComparison{A: names[0], B: names[1], Kind: systemIn(a, names[0])[0].Kind}
 		s.Metrics = compareMetrics(systemCalled(summariesA, names[0]), systemCalled(summariesB, names[1]))
 		s.DownloadTimes = compareTimes(systemIn(a, names[0]), systemIn(b, names[1]))
 		c.Systems = append(c.Systems, s)
@@ -232,8 +234,8 @@ func (s *SystemComparison) table(labelA, labelB string) *tableView {
 		Caption: "Paired comparison: " + chart.Clean(s.A, maxName),
 		Head:    []string{"", labelA, labelB, "Difference", "p", "B is"},
 		Note: fmt.Sprintf("Differences are B minus A of the runs with the same seed, ± half of the 95 %% interval (Student’s t). "+
-			"Kolmogorov-Smirnov on %s and %s download times: D = %s, p = %s; downloads of one swarm are not independent, so this p is too small.",
-			count(s.DownloadTimes.A), count(s.DownloadTimes.B), s.DownloadTimes.D.fixed(3), s.DownloadTimes.P.pValue()),
+			"Kolmogorov-Smirnov on %s and %s download times: D = %s, p %s; downloads of one swarm are not independent, so this p is too small.",
+			count(s.DownloadTimes.A), count(s.DownloadTimes.B), s.DownloadTimes.D.fixed(3), s.DownloadTimes.P.pRelation()),
 	}
 	for _, m := range s.Metrics {
 		metric := metricCalled(m.Metric)
@@ -252,6 +254,14 @@ func (n Number) pValue() string {
 	return n.fixed(3)
 }
 
+// pRelation writes a probability behind its name.
+func (n Number) pRelation() string {
+	if text := n.pValue(); strings.HasPrefix(text, "<") {
+		return text
+	}
+	return "= " + n.pValue()
+}
+
 func verdictText(v stats.Verdict) string {
 	if v == stats.Undecided || v == stats.TooFewToTell {
 		return "not told apart"
@@ -268,6 +278,14 @@ func (c *Comparison) lead() []string {
 	return []string{unbroken(capital(times) + "."), unbroken(capital(last) + ".")}
 }
 
+// noun is what sentences call the system.
+func (s *SystemComparison) noun() string {
+	if noun, known := kindNouns[s.Kind]; known {
+		return noun
+	}
+	return "“" + chart.Clean(s.A, maxName) + "”"
+}
+
 // verdictOn says how the sides differ in a metric.
 func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 	i := slices.IndexFunc(s.Metrics, func(m MetricComparison) bool { return m.Metric == key })
@@ -275,7 +293,7 @@ func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 		return "there is no " + name + " on both sides"
 	}
 	m, format, spread := &s.Metrics[i], metricCalled(key).format, metricCalled(key).spread
-	text := fmt.Sprintf("the %s of %s was %s with %s and %s with %s", name, chart.Clean(s.A, maxName), format(m.A.Mean), labelA, format(m.B.Mean), labelB)
+	text := fmt.Sprintf("the %s of %s was %s with %s and %s with %s", name, s.noun(), format(m.A.Mean), labelA, format(m.B.Mean), labelB)
 	switch m.Verdict {
 	case stats.TooFewToTell:
 		return text + "; one pair of runs does not say whether that is chance"

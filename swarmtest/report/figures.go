@@ -78,8 +78,10 @@ func systemStyles(run *result.Run) []int {
 }
 
 // isSwarm reports whether peers upload in a system.
-func isSwarm(system *result.System) bool {
-	return system.Kind == result.Swarm || system.Kind == result.Hybrid || system.Kind == result.Real
+func isSwarm(system *result.System) bool { return isSwarmKind(system.Kind) }
+
+func isSwarmKind(kind string) bool {
+	return kind == result.Swarm || kind == result.Hybrid || kind == result.Real
 }
 
 // systems visits the systems that a figure has room for.

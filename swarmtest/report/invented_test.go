@@ -61,7 +61,15 @@ func inventedSwarm(seed uint64, scale int, configure func(int, *engine.Config)) 
 	if err != nil {
 		panic(err)
 	}
-	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers(scale), Configure: configure}
+	var samples []result.Sample
+	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers(scale), Configure: configure, SampleEvery: time.Second}
+	swarm.OnSample = func(s *sim.Sample) {
+		samples = append(samples, result.Sample{
+			At: s.At, Seeds: s.Seeds, Leechers: s.Leechers, Completed: s.Completed, Gone: s.Gone,
+			Bytes:     []int64{s.BytesFromSeeds, s.BytesFromPeers},
+			UplinkUse: s.UplinkUse, MinCopies: s.MinCopies, MeanCopies: s.MeanCopies, Entropy: s.Entropy,
+		})
+	}
 	r, err := swarm.Run()
 	if err != nil {
 		panic(err)
@@ -87,7 +95,7 @@ func inventedSwarm(seed uint64, scale int, configure func(int, *engine.Config)) 
 		}
 		source.Bytes += p.Up
 	}
-	addSamples(&system)
+	system.Samples = samples
 	return system
 }
 
@@ -139,7 +147,7 @@ func inventedServers(swarm *result.System, kind string, rate float64) result.Sys
 	return system
 }
 
-// addSamples makes up samples that agree with the completions.
+// addSamples makes up samples of servers that agree with the completions.
 func addSamples(system *result.System) {
 	last := lastCompletion(system)
 	for i := range 121 {
@@ -151,13 +159,6 @@ func addSamples(system *result.System) {
 		part := float64(i) / 120
 		for _, source := range system.Sources {
 			s.Bytes = append(s.Bytes, int64(part*float64(source.Bytes)))
-		}
-		if system.Kind == result.Swarm {
-			s.Seeds++
-			s.MeanCopies = 1 + part*100
-			s.MinCopies = int(part * part * 90)
-			s.Entropy = 1 - part*part*part
-			s.UplinkUse = min(part*8, 0.95, (1-part)*4)
 		}
 		system.Samples = append(system.Samples, s)
 	}
