@@ -24,19 +24,19 @@ var invented = sync.OnceValue(func() *result.Run { return inventedRun(1, 30, nil
 // inventedReplicas are a smaller crowd under three seeds, inventedVariant the same
 // with pieces in their order.
 var (
-	inventedReplicas = sync.OnceValue(func() []*result.Run { return replicasOf(nil) })
-	inventedVariant  = sync.OnceValue(func() []*result.Run {
+	inventedReplicas = sync.OnceValue(func() []*Digest { return replicasOf(nil) })
+	inventedVariant  = sync.OnceValue(func() []*Digest {
 		return replicasOf(func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential })
 	})
 )
 
-func replicasOf(configure func(int, *engine.Config)) (runs []*result.Run) {
+func replicasOf(configure func(int, *engine.Config)) (runs []*Digest) {
 	for seed := range uint64(3) {
 		run := inventedRun(seed+1, 6, configure)
 		if configure != nil {
 			run.Name, run.ScenarioHash = "in-order", strings.Repeat("e", 64)
 		}
-		runs = append(runs, run)
+		runs = append(runs, NewDigest(run))
 	}
 	return runs
 }

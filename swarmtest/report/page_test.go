@@ -21,8 +21,8 @@ import (
 // pageOf writes the report of a run and returns its page.
 func pageOf(t *testing.T, run *result.Run) string {
 	t.Helper()
-	summary := Summarize(run)
-	text, err := runPage(run, summary, runFigures(run, summary)).html()
+	digest := NewDigest(run)
+	text, err := runPage(run, digest.Summary, runFigures(run, digest)).html()
 	if err != nil {
 		t.Fatal(err)
 	}
