@@ -87,7 +87,7 @@ func checkPartials(t testing.TB, e *Engine) {
 		block int32
 	}
 	asked := make(map[key]int)
-	users := make(map[*partial]int)
+	users, pending := make(map[*partial]int), make(map[*partial]int)
 	for _, c := range e.conns {
 		if c.own != nil {
 			users[c.own]++
@@ -96,6 +96,7 @@ func checkPartials(t testing.TB, e *Engine) {
 			if !r.given {
 				asked[key{r.p, r.block}]++
 			}
+			pending[r.p]++
 			if r.p.gone {
 				t.Fatalf("a request for piece %d, which is gone", r.p.piece)
 			}
@@ -118,9 +119,9 @@ func checkPartials(t testing.TB, e *Engine) {
 				}
 			}
 		}
-		if p.free != free || p.arrived != arrived || p.users != users[p] {
-			t.Fatalf("piece %d counts %d free, %d arrived, %d users; want %d, %d, %d",
-				p.piece, p.free, p.arrived, p.users, free, arrived, users[p])
+		if p.free != free || p.arrived != arrived || p.users != users[p] || p.pending != pending[p] {
+			t.Fatalf("piece %d counts %d free, %d arrived, %d users, %d requests; want %d, %d, %d, %d",
+				p.piece, p.free, p.arrived, p.users, p.pending, free, arrived, users[p], pending[p])
 		}
 		if here := e.arrivedResident(p); here < 0 || !p.spilled && here != p.arrivedBytes(e) {
 			t.Fatalf("piece %d holds %d bytes that are here, want %d", p.piece, here, p.arrivedBytes(e))

@@ -13,40 +13,8 @@ import (
 // Engine is one torrent as one peer sees it. It is not safe for concurrent
 // use: whoever drives it owns it.
 type Engine struct {
-	cfg       Config
-	wasPublic bool // only the metadata told that the torrent is private
-	out       outputs
-
-	// The pieces. have and want are nil, and picker too, until the geometry
-	// is known. missing are the wanted pieces that are not there yet.
-	geo       metainfo.Geometry
-	have      *bitfield.Set
-	want      *bitfield.Set
-	picker    *picker
-	missing   bitfield.Set
-	left      int64 // bytes in the missing pieces
-	completed bool  // OutCompleted was said for the present selection
-
-	partials  []*partial    // in the order in which they were opened
-	stalled   bool          // the store refuses writes
-	buffered  int           // bytes of block memory taken from the Grants
-	starved   bool          // the Grants refused memory
-	evictedAt time.Duration // when a connection last lost its place, 0 for never
-	calledAt  time.Duration // when addresses were last asked for
-	served    time.Duration // when a block last went out
-	refill    bool          // blocks became free: look whether idle peers can fetch them
-	suspects  []suspect
-
-	conns    []*Conn       // in the order in which they came up
-	lastHave time.Duration // when all of them were sent one
-
-	book     book
-	bans     bans
-	choker   choker
-	backlog  []*Conn // connections with blocks to send and credit to send them with
-	fetch    metadataFetch
-	askers   []*Conn // connections that wait for pieces of metadata, in turn
-	contacts contacts
+	// What nearly every input touches comes first.
+	out outputs
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
 	// that bytes would be there again. That of the fetch is in there.
@@ -54,9 +22,42 @@ type Engine struct {
 	uploadAt   time.Duration
 	downloadAt time.Duration
 
+	refill    bool // blocks became free: look whether idle peers can fetch them
+	stalled   bool // the store refuses writes
+	starved   bool // the Grants refused memory
+	completed bool // OutCompleted was said for the present selection
+	wasPublic bool // only the metadata told that the torrent is private
+
+	// The pieces. picker, have and want are nil until the geometry is known.
+	// missing are the wanted pieces that are not there yet.
+	picker  *picker
+	missing bitfield.Set
+	fetch   metadataFetch
+	geo     metainfo.Geometry
+	have    *bitfield.Set
+	want    *bitfield.Set
+	left    int64 // bytes in the missing pieces
+
+	conns    []*Conn    // in the order in which they came up
+	backlog  []*Conn    // connections with blocks to send and credit to send them with
+	askers   []*Conn    // connections that wait for pieces of metadata, in turn
+	partials []*partial // in the order in which they were opened
+	buffered int        // bytes of block memory taken from the Grants
+	up, down meter
+
 	uploaded, downloaded, wasted int64
 	hashFails                    int
-	up, down                     meter
+	lastHave                     time.Duration // when we sent one, to all connections
+	evictedAt                    time.Duration // when a connection last lost its place, 0 for never
+	calledAt                     time.Duration // when addresses were last asked for
+	served                       time.Duration // when a block last went out
+
+	cfg      Config
+	suspects []suspect
+	book     book
+	bans     bans
+	choker   choker
+	contacts contacts
 }
 
 // New returns an engine that starts at now. It fails if cfg lacks Rand or

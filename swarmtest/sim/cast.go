@@ -71,7 +71,7 @@ func (k *Kernel) listen(h *host, f *flow) {
 func (k *Kernel) unlisten(f *flow) {
 	all := k.listeners[f.dst]
 	i := slices.IndexFunc(all, func(l listener) bool { return l.flow == f })
-	if k.casting != nil && k.casting.To == f.dst {
+	if k.casting == f.dst {
 		all[i].host = nil // deliverCast, which is on its way along the list, removes it
 		return
 	}
@@ -84,7 +84,7 @@ func (k *Kernel) deliverCast(cast *Event) {
 	if int(cast.To) >= len(k.listeners) {
 		return
 	}
-	k.casting = cast
+	k.casting = cast.To
 	all, gone := k.listeners[cast.To], false
 	for i := range all {
 		l := &all[i]
@@ -93,7 +93,7 @@ func (k *Kernel) deliverCast(cast *Event) {
 		}
 		gone = gone || l.host == nil
 	}
-	k.casting = nil
+	k.casting = nobody
 	if gone {
 		k.listeners[cast.To] = slices.DeleteFunc(all, func(l listener) bool { return l.host == nil })
 	}

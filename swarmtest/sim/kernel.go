@@ -38,7 +38,7 @@ type Kernel struct {
 	payloads     [][]byte // of messages that wait in queue, by their slot less one
 	freePayloads []uint32
 	listeners    [][]listener // who sits here and hears the broadcasts of a host, by its ID
-	casting      *Event       // the broadcast that is being delivered
+	casting      ID           // whose broadcast is being delivered, or nobody
 
 	exchange // with the other kernels
 
@@ -77,6 +77,9 @@ type host struct {
 	classes   []class // of open
 }
 
+// nobody is no entity's ID.
+const nobody ID = math.MaxUint32
+
 // New returns a kernel at time zero. All randomness of its entities comes
 // from seed.
 func New(seed uint64) *Kernel { return newKernels(seed, 1)[0] }
@@ -84,9 +87,9 @@ func New(seed uint64) *Kernel { return newKernels(seed, 1)[0] }
 // newKernels returns kernels with one world. Hosts are dealt out to them in
 // turn.
 func newKernels(seed uint64, n int) []*Kernel {
-	w := &world{seed: seed, outside: host{id: math.MaxUint32}}
+	w := &world{seed: seed, outside: host{id: nobody}}
 	for i := range n {
-		w.kernels = append(w.kernels, &Kernel{world: w, index: i, current: &w.outside})
+		w.kernels = append(w.kernels, &Kernel{world: w, index: i, current: &w.outside, casting: nobody})
 	}
 	for _, k := range w.kernels {
 		k.exchange.init(n)

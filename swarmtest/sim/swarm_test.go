@@ -223,6 +223,20 @@ func TestAPeerThatLeavesEarlyIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAPeerGivesUpOnlyIfItHasNotCompleted(t *testing.T) {
+	s := barSwarm(t)
+	s.Peers[1].GiveUp = time.Second
+	s.Peers[2].GiveUp = time.Hour
+	s.KeepRunning, s.Limit = true, 2*time.Hour
+	r := run(t, s)
+	if p := r.Peers[1]; p.Complete != 0 || p.Leave != time.Second {
+		t.Errorf("the impatient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+	if p := r.Peers[2]; p.Complete == 0 || p.Leave != 0 {
+		t.Errorf("the patient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+}
+
 func TestUnreachablePeersDial(t *testing.T) {
 	s := Swarm{Seed: 1, Geometry: geometry(t, 2*MiB, 256*KiB)}
 	s.Peers = append([]Peer{{Link: Link{Up: MiB}, Seed: true}}, Repeat(5, Peer{Link: Link{Up: MiB}, Unreachable: true})...)
@@ -284,7 +298,7 @@ func TestAHundredPeers(t *testing.T) {
 // BenchmarkSwarm runs the crowd in full: 100 MiB each. The bars are 20 s for
 // 1,000 peers and 5 minutes for 10,000, on two cores.
 func BenchmarkSwarm(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000} {
+	for _, n := range []int{100, 300, 1000, 10_000} {
 		for workers := 1; workers <= runtime.GOMAXPROCS(0); workers *= 2 {
 			b.Run(strconv.Itoa(n)+"/"+strconv.Itoa(workers), func(b *testing.B) {
 				workers := pool.New(workers)
