@@ -42,6 +42,7 @@ const (
 
 // user is whose machine clients run on that have the same Client.User.
 type user struct {
+	down     int64 // of the first of them, bytes/s
 	downlink int32
 	has      map[int]time.Duration // contents in the browser's cache, and until when they are fresh
 }
@@ -53,7 +54,7 @@ func (r *run) addClients(all []Client) {
 		c := &all[i]
 		r.clients[i] = client{Client: c, server: none, flow: none, avoid: none}
 		if _, known := r.users[c.User]; c.User != 0 && !known {
-			r.users[c.User] = &user{downlink: r.net.addDownlink(c.Down), has: map[int]time.Duration{}}
+			r.users[c.User] = &user{down: c.Down, downlink: r.net.addDownlink(c.Down), has: map[int]time.Duration{}}
 		}
 		r.at(c.Join, evJoin, int32(i), 0)
 		if c.Leave > 0 {
@@ -69,6 +70,14 @@ func (c *client) key(i int32) int {
 		return -c.User
 	}
 	return int(i)
+}
+
+// down is the rate of a client's downlink, in bytes/s.
+func (r *run) down(c *client) int64 {
+	if c.User != 0 {
+		return r.users[c.User].down
+	}
+	return c.Down
 }
 
 func (r *run) clientRandom(i int32) *rand.Rand {
@@ -220,6 +229,7 @@ func (r *run) received(id int32) {
 func (r *run) complete(i int32) {
 	c := &r.clients[i]
 	c.complete = max(r.now, 1) // 0 would say that it did not
+	r.completed++
 	r.end(i, done)
 	if c.User == 0 || r.Browser.TTL == 0 {
 		return
@@ -264,6 +274,8 @@ func (r *run) disconnect(i int32) {
 	}
 	tag, partly := r.net.close(c.flow)
 	c.flow = none
+	s := &r.servers[c.server]
+	s.hold = true
 	// The last one first, so that the first one will be asked for first.
 	for at := len(c.requests) - 1; at >= 0; at-- {
 		id := c.requests[at]
@@ -279,6 +291,8 @@ func (r *run) disconnect(i int32) {
 		}
 	}
 	c.requests = c.requests[:0]
+	s.hold = false
+	r.admit(c.server)
 }
 
 // breakOff breaks a client's connection. It notices that after a while.
@@ -287,7 +301,6 @@ func (r *run) breakOff(i int32, notices time.Duration) {
 	r.breaks++
 	r.disconnect(i)
 	c.phase = connecting
-	c.gen++
 	c.avoid = c.server
 	if c.fromServers == r.Contents[c.Content].Len {
 		r.complete(i) // the last of it was on its way

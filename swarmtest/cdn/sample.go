@@ -6,14 +6,14 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// maxSamples is when every other sample is dropped: more than a figure can show.
+// maxSamples is when every other sample is dropped: more than a figure can
+// show.
 const maxSamples = 1 << 14
 
 // sampler looks at a run now and then.
 type sampler struct {
-	every     time.Duration
-	samples   []result.Sample
-	completed int
+	every   time.Duration
+	samples []result.Sample
 
 	sent, sentBefore []int64 // by each uplink
 	before           time.Duration
@@ -34,6 +34,17 @@ func (r *run) sample() {
 	r.at(r.now+p.every, evSample, none, 0)
 }
 
+// lastSample takes the sample of the end, in place of one of the same instant.
+func (r *run) lastSample() {
+	p := &r.sampler
+	last := r.look()
+	if n := len(p.samples); n > 0 && p.samples[n-1].At == last.At {
+		last.UplinkUse = p.samples[n-1].UplinkUse
+		p.samples = p.samples[:n-1]
+	}
+	p.samples = append(p.samples, last)
+}
+
 // look says how the run stands.
 func (r *run) look() result.Sample {
 	p := &r.sampler
@@ -41,7 +52,7 @@ func (r *run) look() result.Sample {
 	clear(p.sent)
 	r.net.sent(p.sent)
 	s := result.Sample{
-		At: r.now, Leechers: r.waiting, Completed: r.completed(), Gone: len(r.clients) - r.left,
+		At: r.now, Leechers: r.waiting, Completed: r.completed, Gone: len(r.clients) - r.left,
 		MinCopies: -1, MeanCopies: -1, Entropy: -1,
 		UplinkUse: r.uplinkUse(),
 	}
@@ -56,8 +67,6 @@ func (r *run) look() result.Sample {
 	p.before = r.now
 	return s
 }
-
-func (r *run) completed() int { return r.sampler.completed }
 
 // uplinkUse is what the servers sent since the last sample, as a part of what
 // those with a limit could have.

@@ -43,7 +43,7 @@ const (
 
 	maxSlices      = math.MaxInt32 // of one content
 	maxContentLen  = 1 << 50
-	maxFaults      = 100_000
+	maxFaults      = 1000
 	maxTime        = 100 * 365 * 24 * time.Hour
 	minSampleEvery = time.Millisecond
 	maxHandshakes  = 100

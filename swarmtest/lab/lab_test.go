@@ -184,7 +184,7 @@ func TestKnobsReachTheEngine(t *testing.T) {
 	logs := map[string]string{}
 	for _, set := range []string{"seed=1", "engine.picker=random", "engine.picker=sequential", "engine.choking=false", "engine.endgame=false",
 		"engine.max_peers=3", "engine.upload_slots=2", "engine.pex=true", "tracker.interval=20s", "network.latency=0s", "network.latency=500ms", "network.latency=500ms network.slow_start=true",
-		"class.dsl.nat=1", "origin.leave=50s", "class.dsl.seed_for=0s", "class.rider.give_up=20s", "demand.arrivals=window"} {
+		"class.dsl.nat=1", "origin.leave=20s", "class.dsl.seed_for=0s", "class.rider.give_up=20s", "demand.arrivals=window"} {
 		sets := append(strings.Fields(set), "demand.peers=10")
 		if strings.HasSuffix(set, "window") {
 			sets = append(sets, "demand.window=10s")
