@@ -52,10 +52,6 @@ type Engine struct {
 	calledAt                     time.Duration // when addresses were last asked for
 	served                       time.Duration // when a block last went out
 
-	// What was last done when, 0 for never: a connection lost its place, addresses
-	// were asked for, a block went out.
-	evictedAt, calledAt, served time.Duration
-
 	cfg      Config
 	suspects []suspect
 	book     book
