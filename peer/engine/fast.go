@@ -42,9 +42,8 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have == nil || e.have.Count() == 0 || e.cfg.UploadSlots < 0 {
 		return
 	}
-	offered := allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
-	c.seldomUsed().offered = offered
-	for _, piece := range offered {
+	c.offered = allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
+	for _, piece := range c.offered {
 		e.send(now, c, wire.Message{Type: wire.AllowedFast, Index: uint32(piece)})
 	}
 }
@@ -55,14 +54,13 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 // more than k pieces. What it asked for is counted in bytes, so that asking for
 // one piece again and again ends as well, also if it is done all at once.
 func (e *Engine) isOffered(c *Conn, u upload) bool {
-	s := c.seldom
-	if s == nil || !slices.Contains(s.offered, int32(u.piece)) {
+	if !slices.Contains(c.offered, int32(u.piece)) {
 		return false
 	}
-	if c.has.Count() > len(s.offered) {
+	if c.has.Count() > len(c.offered) {
 		return false
 	}
-	return s.offeredBytes+int64(u.length) <= int64(len(s.offered))*int64(e.geo.StdPieceLen())
+	return c.offeredBytes+int64(u.length) <= int64(len(c.offered))*int64(e.geo.StdPieceLen())
 }
 
 // allowedByPeer handles "allowed fast": a piece we may fetch while choked. "The
@@ -88,21 +86,19 @@ func (e *Engine) suggestedByPeer(c *Conn, index uint32) {
 	if e.picker == nil || int64(index) >= int64(e.geo.NumPieces()) {
 		return // advisory: a bad one is worth nothing, and no more
 	}
-	s := c.seldomUsed()
-	if len(s.suggested) == maxSuggested {
-		s.suggested = slices.Delete(s.suggested, 0, 1)
+	if len(c.suggested) == maxSuggested {
+		c.suggested = slices.Delete(c.suggested, 0, 1)
 	}
-	s.suggested = append(s.suggested, int32(index))
+	c.suggested = append(c.suggested, int32(index))
 }
 
 // pickSuggested picks a piece that the peer suggests and may be begun, the
 // newest advice first, or -1.
 func (e *Engine) pickSuggested(c *Conn) int {
-	s := c.seldom
-	for s != nil && len(s.suggested) > 0 {
-		last := len(s.suggested) - 1
-		piece := int(s.suggested[last])
-		s.suggested = s.suggested[:last]
+	for len(c.suggested) > 0 {
+		last := len(c.suggested) - 1
+		piece := int(c.suggested[last])
+		c.suggested = c.suggested[:last]
 		if e.picker.open.Has(piece) && e.mayFetch(c, piece) {
 			return piece
 		}
