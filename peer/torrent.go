@@ -204,14 +204,14 @@ func (t *Torrent) untilNext() time.Duration {
 
 // tell hands one input to the engine and obeys it.
 func (t *Torrent) tell(in engine.Input) {
-	t.engine.Receive(t.now, in)
+	t.engine.Receive(t.now, &in)
 	t.obey()
 }
 
 // obey does everything that the engine wants done.
 func (t *Torrent) obey() {
 	for out, ok := t.engine.Next(); ok; out, ok = t.engine.Next() {
-		t.do(out)
+		t.do(*out) // a copy: it may come back here
 	}
 }
 

@@ -80,7 +80,7 @@ func (p *process) end(t *testing.T) (code int, stderr string) {
 func TestSignalsStopCleanly(t *testing.T) {
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		p := startProcess(t, nil, "tracker", "run", "--open", "--http", "127.0.0.1:0")
-		p.waitFor(t, "tracking every torrent on 127.0.0.1:")
+		p.waitFor(t, "tracking every torrent\" http=127.0.0.1:")
 		p.signal(t, s)
 		if code, stderr := p.end(t); code != exitInterrupted || !strings.HasSuffix(stderr, "shoal: interrupted\n") {
 			t.Errorf("%v: exit %d, stderr %q", s, code, stderr)
@@ -117,13 +117,13 @@ func TestHangupReloadsTheWhitelist(t *testing.T) {
 	}
 	write(strings.Repeat("1", 40) + "\n")
 	p := startProcess(t, nil, "tracker", "run", "--whitelist", list, "--http", "127.0.0.1:0")
-	p.waitFor(t, "tracking 1 torrent on ")
+	p.waitFor(t, `"tracking 1 torrent"`)
 	write(strings.Repeat("1", 40) + "\n" + strings.Repeat("2", 40) + "\n")
 	p.signal(t, syscall.SIGHUP)
-	p.waitFor(t, "tracking 2 torrents from now on")
+	p.waitFor(t, `msg=reloaded tracking="2 torrents"`)
 	write("no hash\n")
 	p.signal(t, syscall.SIGHUP)
-	p.waitFor(t, "still tracking the 2 torrents from before")
+	p.waitFor(t, `tracking="2 torrents"`)
 	p.signal(t, os.Interrupt)
 	if code, stderr := p.end(t); code != exitInterrupted {
 		t.Errorf("exit %d, stderr %q", code, stderr)

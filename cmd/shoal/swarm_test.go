@@ -528,8 +528,8 @@ func TestTrackerKeepsToItsWhitelist(t *testing.T) {
 			t.Errorf("exit %d\n%s", r.code, r.stderr)
 		}
 	}
-	if r := tracker.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "tracking 1 torrent on 127.0.0.1:") ||
-		!strings.Contains(r.stderr, "(1 refused)") {
+	if r := tracker.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "\"tracking 1 torrent\" http=127.0.0.1:") ||
+		!strings.Contains(r.stderr, "refused=1") {
 		t.Errorf("exit %d\n%s", r.code, r.stderr)
 	}
 }

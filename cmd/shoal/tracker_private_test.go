@@ -32,7 +32,9 @@ func startPrivate(t *testing.T, flags ...string) *privateTracker {
 	t.Helper()
 	p := &privateTracker{t: t, db: filepath.Join(t.TempDir(), "new", "tracker.db")}
 	mustSucceed(t, "tracker", "init", "--db", p.db, "--url", "http://127.0.0.1:1", "--source", "TEST")
-	p.running = start(t, append([]string{"tracker", "run", "--private", "--db", p.db, "--http", "127.0.0.1:0"}, flags...)...)
+	config := filepath.Join(t.TempDir(), "quick.toml")
+	writeFiles(t, filepath.Dir(config), map[string]string{"quick.toml": "users.write_every = \"20ms\" # so that changes hold at once\n"})
+	p.running = start(t, append([]string{"tracker", "run", "--config", config, "--private", "--db", p.db, "--http", "127.0.0.1:0"}, flags...)...)
 	p.url = "http://" + p.addr(t, "tracker")
 	st, err := sqlite.Open(t.Context(), p.db) // its port is known only now
 	if err != nil {

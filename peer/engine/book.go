@@ -218,7 +218,7 @@ func (k *known) pause() time.Duration {
 
 // lacking reports whether peers are needed: for pieces, or for the metadata
 // that tells which there are.
-func (e *Engine) lacking() bool { return e.picker == nil || e.missing > 0 }
+func (e *Engine) lacking() bool { return e.picker == nil || e.missing.Count() > 0 }
 
 // hungry reports whether something is missing and few peers are there to bring
 // it.
@@ -229,9 +229,22 @@ func (e *Engine) hungry() bool {
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if e.lacking() && len(e.conns)+e.book.dialing < needPeersBelow && e.book.next(now, e.hungry()) == nil {
+	if len(e.conns)+e.book.dialing >= needPeersBelow || e.book.next(now, e.hungry()) != nil {
+		return
+	}
+	if e.lacking() || e.idles(now) {
+		e.calledAt = now
 		e.out.push(Output{Kind: OutNeedPeers})
 	}
+}
+
+// idles reports whether a seed could give more than it does, in a swarm that
+// is alive: it served somebody lately, nobody waits for it, and its uplink is not filled.
+// There may be leechers that know only each other. Seeds of a quiet torrent do
+// not ask, nor any seed often: trackers would feel it.
+func (e *Engine) idles(now time.Duration) bool {
+	return e.uploaded > 0 && now-e.served < seedCallEvery && now-e.calledAt >= seedCallEvery &&
+		!e.choker.filled && !e.anyWaiting()
 }
 
 // dial connects to known addresses as long as there is room: in the torrent,

@@ -34,19 +34,19 @@ func TestWhoConnectedToUsIsNotDialled(t *testing.T) {
 
 	// MaxPeers leaves room for one dial, which another address takes.
 	other := netip.MustParseAddrPort("10.0.0.2:6881")
-	e.Receive(0, Input{Kind: InPeers, Addrs: []netip.AddrPort{other, listens}, Source: SourceTracker})
+	e.Receive(0, &Input{Kind: InPeers, Addrs: []netip.AddrPort{other, listens}, Source: SourceTracker})
 	c := new(Conn)
-	e.Receive(0, Input{Kind: InConnUp, Conn: c, PeerID: metainfo.PeerID{1}, Extended: true, Incoming: true,
+	e.Receive(0, &Input{Kind: InConnUp, Conn: c, PeerID: metainfo.PeerID{1}, Extended: true, Incoming: true,
 		Addr: netip.MustParseAddrPort("[::ffff:10.0.0.1]:50000")})
 	hello := wire.Message{Type: wire.Extended, ExtID: wire.ExtHandshakeID,
 		Payload: wire.AppendExtHandshake(nil, wire.ExtHandshake{Port: 6881})}
-	e.Receive(0, Input{Kind: InMessage, Conn: c, Message: hello})
+	e.Receive(0, &Input{Kind: InMessage, Conn: c, Message: hello})
 	e.cfg.MaxPeers = 80
-	e.Receive(time.Second, Input{Kind: InDialFailed, Addr: other})
+	e.Receive(time.Second, &Input{Kind: InDialFailed, Addr: other})
 	if n := dials(); n != 0 {
 		t.Errorf("dialled %d times to a peer that is connected", n)
 	}
-	e.Receive(time.Minute, Input{Kind: InConnDown, Conn: c})
+	e.Receive(time.Minute, &Input{Kind: InConnDown, Conn: c})
 	e.Advance(10 * time.Minute)
 	if n := dials(); n != 1 {
 		t.Errorf("dialled %d times to a peer that has left, want once", n)
@@ -66,11 +66,11 @@ func TestNewLimitsCountAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := new(Conn)
-	e.Receive(0, Input{Kind: InConnUp, Conn: c, PeerID: metainfo.PeerID{1}, Fast: true, Addr: netip.MustParseAddrPort("10.0.0.1:6881")})
-	e.Receive(0, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.HaveAll}})
-	e.Receive(0, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Unchoke}})
+	e.Receive(0, &Input{Kind: InConnUp, Conn: c, PeerID: metainfo.PeerID{1}, Fast: true, Addr: netip.MustParseAddrPort("10.0.0.1:6881")})
+	e.Receive(0, &Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.HaveAll}})
+	e.Receive(0, &Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Unchoke}})
 	limited.again = 0
-	e.Receive(time.Second, Input{Kind: InLimits})
+	e.Receive(time.Second, &Input{Kind: InLimits})
 	for out, ok := e.Next(); ok; out, ok = e.Next() {
 		if out.Kind == OutMessage && out.Message.Type == wire.Request {
 			return

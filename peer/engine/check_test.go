@@ -43,9 +43,20 @@ func checkPicker(t testing.TB, e *Engine) {
 	for _, part := range e.partials {
 		inFlight.Add(part.piece)
 	}
+	late := make([]int, e.geo.NumPieces())
+	for _, change := range p.late {
+		if change >= 0 {
+			late[change]++
+		} else {
+			late[^change]--
+		}
+	}
 	for piece, n := range copies {
-		if int(p.copies[piece]) != n {
-			t.Fatalf("picker counts %d copies of piece %d, there are %d", p.copies[piece], piece, n)
+		if int(p.copies[piece])+late[piece] != n {
+			t.Fatalf("picker counts %d copies of piece %d and %d late, there are %d", p.copies[piece], piece, late[piece], n)
+		}
+		if (e.want.Has(piece) && !e.have.Has(piece)) != e.wants(piece) {
+			t.Fatalf("piece %d is missing: %v", piece, e.wants(piece))
 		}
 		if e.wants(piece) {
 			missing++
@@ -57,15 +68,15 @@ func checkPicker(t testing.TB, e *Engine) {
 		}
 		bucket := 0
 		if pickable {
-			bucket = n + 1
+			bucket = int(p.copies[piece]) + 1
 		}
 		at := p.place[piece]
 		if int(p.order[at]) != piece || at < p.edges[bucket] || at >= p.edges[bucket+1] {
 			t.Fatalf("piece %d stands at %d, outside of its bucket %d", piece, at, bucket)
 		}
 	}
-	if e.missing != missing || e.left != left {
-		t.Fatalf("missing %d pieces, %d bytes; want %d, %d", e.missing, e.left, missing, left)
+	if e.missing.Count() != missing || e.left != left {
+		t.Fatalf("missing %d pieces, %d bytes; want %d, %d", e.missing.Count(), e.left, missing, left)
 	}
 }
 
@@ -76,7 +87,7 @@ func checkPartials(t testing.TB, e *Engine) {
 		block int32
 	}
 	asked := make(map[key]int)
-	users := make(map[*partial]int)
+	users, pending := make(map[*partial]int), make(map[*partial]int)
 	for _, c := range e.conns {
 		if c.own != nil {
 			users[c.own]++
@@ -85,6 +96,7 @@ func checkPartials(t testing.TB, e *Engine) {
 			if !r.given {
 				asked[key{r.p, r.block}]++
 			}
+			pending[r.p]++
 			if r.p.gone {
 				t.Fatalf("a request for piece %d, which is gone", r.p.piece)
 			}
@@ -107,9 +119,9 @@ func checkPartials(t testing.TB, e *Engine) {
 				}
 			}
 		}
-		if p.free != free || p.arrived != arrived || p.users != users[p] {
-			t.Fatalf("piece %d counts %d free, %d arrived, %d users; want %d, %d, %d",
-				p.piece, p.free, p.arrived, p.users, free, arrived, users[p])
+		if p.free != free || p.arrived != arrived || p.users != users[p] || p.pending != pending[p] {
+			t.Fatalf("piece %d counts %d free, %d arrived, %d users, %d requests; want %d, %d, %d, %d",
+				p.piece, p.free, p.arrived, p.users, p.pending, free, arrived, users[p], pending[p])
 		}
 		if here := e.arrivedResident(p); here < 0 || !p.spilled && here != p.arrivedBytes(e) {
 			t.Fatalf("piece %d holds %d bytes that are here, want %d", p.piece, here, p.arrivedBytes(e))

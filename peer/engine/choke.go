@@ -26,6 +26,7 @@ type choker struct {
 	// any back.
 	sent      int64
 	throttled bool
+	filled    bool // the uplink was, at the last judgement; false if nobody knows what it carries
 	judgedAt  time.Duration
 
 	// probe: see probeSlots.
@@ -211,7 +212,7 @@ func (e *Engine) nextInLine() *Conn {
 // merit is the rate in bytes/s that a peer sends to us, by which a leecher
 // reciprocates. A seed has nobody to thank.
 func (e *Engine) merit(now time.Duration, c *Conn) int {
-	if e.missing == 0 || c.snubbed {
+	if e.missing.Count() == 0 || c.snubbed {
 		return 0
 	}
 	return c.down.rate(now)
@@ -250,7 +251,7 @@ func (e *Engine) rechoke(now time.Duration) {
 // us, best first, and the rate above which one that is not interested is
 // unchoked as well. One slot in five, and at least one, is left to rotate.
 func (e *Engine) reciprocate(now time.Duration) (regular []*Conn, threshold int) {
-	if e.missing == 0 {
+	if e.missing.Count() == 0 {
 		return nil, math.MaxInt
 	}
 	type ranked struct {
@@ -343,7 +344,8 @@ func (e *Engine) judgeSlots(now time.Duration) {
 		return
 	}
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
-	far := e.missing == 0 && rate*2 < int64(e.cfg.UploadCapacity)
+	far := e.missing.Count() == 0 && rate*2 < int64(e.cfg.UploadCapacity)
+	k.filled = filled
 	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
 }
 

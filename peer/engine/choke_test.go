@@ -46,13 +46,13 @@ func (w *chokeWorld) join(ip netip.Addr) *Conn {
 	w.numPeers++
 	in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip, 6881), Incoming: true}
 	copy(in.PeerID[:], fmt.Sprint("peer", w.numPeers))
-	w.e.Receive(w.now, in)
+	w.e.Receive(w.now, &in)
 	w.say(in.Conn, wire.Interested)
 	return in.Conn
 }
 
 func (w *chokeWorld) say(c *Conn, kind wire.Type) {
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: kind}})
+	w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: kind}})
 	w.drain()
 }
 
@@ -120,7 +120,7 @@ func TestReconnectingGainsNothing(t *testing.T) {
 	w.run(1800*time.Second, func() {
 		for i := range 3 {
 			if c := conns[i]; !c.unchoked && w.now%(5*time.Second) == 0 {
-				w.e.Receive(w.now, Input{Kind: InConnDown, Conn: conns[i]})
+				w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: conns[i]})
 				conns[i] = w.join(ip(i))
 			}
 		}
@@ -154,7 +154,7 @@ func TestNewcomersStartInFrontThreeTimesAsOften(t *testing.T) {
 		if first {
 			front++
 		}
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: c})
 	}
 	// 3 chances in 8, give or take five standard deviations.
 	if want := runs * 3 / (others + 3); front < want-155 || front > want+155 {
@@ -230,7 +230,7 @@ func TestFasterUninterestedPeerTakesTheWorstSlot(t *testing.T) {
 func TestMemoryOfPlacesIsBounded(t *testing.T) {
 	w := newChokeWorld(t, true, Config{UploadSlots: 1})
 	for i := range maxRemembered + 500 {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.join(ip(i))})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: w.join(ip(i))})
 		w.drain()
 	}
 	if n := len(w.e.choker.memory); n != maxRemembered || len(w.e.choker.memories) != n {

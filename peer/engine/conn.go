@@ -88,6 +88,7 @@ type Conn struct {
 	chokedRequests int
 	upMeter        meter
 	uploaded       int64
+	lastSentBlock  time.Duration
 }
 
 // early is what a peer said of its pieces before we knew how many there are.
@@ -98,7 +99,7 @@ type early struct {
 }
 
 // begin sets a connection up as InConnUp says.
-func (c *Conn) begin(now time.Duration, in Input) {
+func (c *Conn) begin(now time.Duration, in *Input) {
 	// One peer has one address, in bans, in the line and in the book.
 	c.addr, c.peerID = netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), in.PeerID
 	c.fast, c.extended, c.dht, c.incoming = in.Fast, in.Extended, in.DHT, in.Incoming
@@ -126,7 +127,7 @@ func (c *Conn) hasNothing(numPieces int) { c.has.Init(numPieces, c.hasMemory[:])
 func (c *Conn) knowsHas() bool { return c.has.Len() > 0 }
 
 // message handles everything but blocks.
-func (e *Engine) message(now time.Duration, c *Conn, m wire.Message) {
+func (e *Engine) message(now time.Duration, c *Conn, m *wire.Message) {
 	c.lastHeard = now
 	switch m.Type {
 	case wire.Choke:
@@ -140,15 +141,15 @@ func (e *Engine) message(now time.Duration, c *Conn, m wire.Message) {
 	case wire.Have:
 		e.peerHave(now, c, m.Index)
 	case wire.Bitfield, wire.HaveAll, wire.HaveNone:
-		e.peerBitfield(now, c, m)
+		e.peerBitfield(now, c, *m)
 	case wire.Request:
-		e.requested(now, c, m)
+		e.requested(now, c, *m)
 	case wire.Cancel:
-		e.cancelledByPeer(now, c, m)
+		e.cancelledByPeer(now, c, *m)
 	case wire.Suggest, wire.Reject, wire.AllowedFast:
-		e.fastMessage(now, c, m)
+		e.fastMessage(now, c, *m)
 	case wire.Extended:
-		e.extendedMessage(now, c, m)
+		e.extendedMessage(now, c, *m)
 	case wire.Port:
 		e.peerNode(c, m.Index)
 	}
@@ -255,7 +256,7 @@ func (e *Engine) readHas(c *Conn, has *bitfield.Set, kind wire.Type, payload []b
 // countWanted counts the pieces a peer has that we want and lack.
 func (e *Engine) countWanted(c *Conn) int32 {
 	if c.has.All() {
-		return int32(e.missing)
+		return int32(e.missing.Count())
 	}
 	n := int32(0)
 	for piece := range c.has.Members() {
@@ -267,7 +268,7 @@ func (e *Engine) countWanted(c *Conn) int32 {
 }
 
 // wants reports whether a piece is wanted and not there yet.
-func (e *Engine) wants(piece int) bool { return e.want.Has(piece) && !e.have.Has(piece) }
+func (e *Engine) wants(piece int) bool { return e.missing.Has(piece) }
 
 // peerHave handles "have".
 func (e *Engine) peerHave(now time.Duration, c *Conn, index uint32) {
@@ -337,7 +338,7 @@ func (e *Engine) updateInterest(now time.Duration, c *Conn) {
 // closeIfUseless closes a connection between two that have all they want:
 // there is nothing that either could ever send.
 func (e *Engine) closeIfUseless(c *Conn) {
-	if e.picker != nil && e.have.All() && c.seed {
+	if c.seed && e.picker != nil && e.have.All() {
 		e.close(c, "both are seeds")
 	}
 }

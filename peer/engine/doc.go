@@ -9,7 +9,7 @@
 //
 // The driver's loop is always the same:
 //
-//	e.Receive(now, in)          // any number of times
+//	e.Receive(now, &in)         // any number of times
 //	e.Advance(now)              // when NextTimeout has passed
 //	for out, ok := e.Next(); ok; out, ok = e.Next() { do(out) }
 //	deadline, ok := e.NextTimeout()

@@ -13,36 +13,8 @@ import (
 // Engine is one torrent as one peer sees it. It is not safe for concurrent
 // use: whoever drives it owns it.
 type Engine struct {
-	cfg       Config
-	wasPublic bool // only the metadata told that the torrent is private
-	out       outputs
-
-	// The pieces. have and want are nil, and picker too, until the geometry
-	// is known. missing counts the wanted pieces that are not there yet.
-	geo       metainfo.Geometry
-	have      *bitfield.Set
-	want      *bitfield.Set
-	picker    *picker
-	missing   int
-	left      int64 // bytes in the missing pieces
-	completed bool  // OutCompleted was said for the present selection
-
-	partials []*partial // in the order in which they were opened
-	stalled  bool       // the store refuses writes
-	buffered int        // bytes of block memory taken from the Grants
-	starved  bool       // the Grants refused memory
-	refill   bool       // blocks became free: look whether idle peers can fetch them
-	suspects []suspect
-
-	conns []*Conn // in the order in which they came up
-
-	book     book
-	bans     bans
-	choker   choker
-	backlog  []*Conn // connections with blocks to send and credit to send them with
-	fetch    metadataFetch
-	askers   []*Conn // connections that wait for pieces of metadata, in turn
-	contacts contacts
+	// What nearly every input touches comes first.
+	out outputs
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
 	// that bytes would be there again. That of the fetch is in there.
@@ -50,9 +22,46 @@ type Engine struct {
 	uploadAt   time.Duration
 	downloadAt time.Duration
 
+	refill    bool // blocks became free: look whether idle peers can fetch them
+	stalled   bool // the store refuses writes
+	starved   bool // the Grants refused memory
+	completed bool // OutCompleted was said for the present selection
+	wasPublic bool // only the metadata told that the torrent is private
+
+	// The pieces. picker, have and want are nil until the geometry is known.
+	// missing are the wanted pieces that are not there yet.
+	picker  *picker
+	missing bitfield.Set
+	fetch   metadataFetch
+	geo     metainfo.Geometry
+	have    *bitfield.Set
+	want    *bitfield.Set
+	left    int64 // bytes in the missing pieces
+
+	conns    []*Conn    // in the order in which they came up
+	backlog  []*Conn    // connections with blocks to send and credit to send them with
+	askers   []*Conn    // connections that wait for pieces of metadata, in turn
+	partials []*partial // in the order in which they were opened
+	buffered int        // bytes of block memory taken from the Grants
+	up, down meter
+
 	uploaded, downloaded, wasted int64
 	hashFails                    int
-	up, down                     meter
+	lastHave                     time.Duration // when we sent one, to all connections
+	evictedAt                    time.Duration // when a connection last lost its place, 0 for never
+	calledAt                     time.Duration // when addresses were last asked for
+	served                       time.Duration // when a block last went out
+
+	// What was last done when, 0 for never: a connection lost its place, addresses
+	// were asked for, a block went out.
+	evictedAt, calledAt, served time.Duration
+
+	cfg      Config
+	suspects []suspect
+	book     book
+	bans     bans
+	choker   choker
+	contacts contacts
 }
 
 // New returns an engine that starts at now. It fails if cfg lacks Rand or
@@ -79,8 +88,8 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 
 // Receive tells the engine one thing that happened at now, which is never
 // earlier than the now of a call before. What the engine wants done waits in
-// Next.
-func (e *Engine) Receive(now time.Duration, in Input) {
+// Next. in is read during the call and not kept.
+func (e *Engine) Receive(now time.Duration, in *Input) {
 	switch in.Kind {
 	case InConnUp:
 		e.connUp(now, in)
@@ -88,7 +97,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 		e.connDown(now, in.Conn)
 	case InMessage:
 		if in.Conn.counts() {
-			e.message(now, in.Conn, in.Message)
+			e.message(now, in.Conn, &in.Message)
 		}
 	case InBlock:
 		e.receiveBlock(now, in)
@@ -122,7 +131,7 @@ func (e *Engine) Receive(now time.Duration, in Input) {
 
 // receiveBlock handles a block, also one from a connection that is gone or
 // going: its slot must not stay filled with what nobody accounts for.
-func (e *Engine) receiveBlock(now time.Duration, in Input) {
+func (e *Engine) receiveBlock(now time.Duration, in *Input) {
 	switch {
 	case in.Conn.counts():
 		e.block(now, in.Conn, in)
@@ -170,8 +179,8 @@ func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 }
 
 // Next returns the next thing to do, in the order in which the engine wants
-// it done, until there is none.
-func (e *Engine) Next() (Output, bool) { return e.out.next() }
+// it done, until there is none. The output is valid until Next is called again.
+func (e *Engine) Next() (out *Output, ok bool) { return e.out.next() }
 
 // outputs is a queue that keeps its memory.
 type outputs struct {
@@ -181,15 +190,14 @@ type outputs struct {
 
 func (o *outputs) push(out Output) { o.queue = append(o.queue, out) }
 
-func (o *outputs) next() (Output, bool) {
+func (o *outputs) next() (*Output, bool) {
 	if o.head == len(o.queue) {
+		clear(o.queue) // no payload must be kept alive
 		o.queue, o.head = o.queue[:0], 0
-		return Output{}, false
+		return nil, false
 	}
-	out := o.queue[o.head]
-	o.queue[o.head] = Output{} // a payload must not be kept alive
 	o.head++
-	return out, true
+	return &o.queue[o.head-1], true
 }
 
 // send queues a message without a payload.
@@ -219,14 +227,14 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
 		e.sendPEX(now, c)
-		if now-c.lastSent >= keepAliveAfter-rechokeEvery {
+		if now-max(c.lastSent, e.lastHave) >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
 	}
 }
 
 // connUp takes a connection in, greets it, or closes it at once.
-func (e *Engine) connUp(now time.Duration, in Input) {
+func (e *Engine) connUp(now time.Duration, in *Input) {
 	c := in.Conn
 	c.begin(now, in)
 	if !in.Incoming {
@@ -267,7 +275,7 @@ func (e *Engine) refuse(now time.Duration, c *Conn) string {
 		}
 		e.close(twin, "connected already")
 	}
-	if len(e.conns) >= e.cfg.MaxPeers || !e.cfg.Grants.Connect(now) {
+	if len(e.conns) >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
 		return "too many connections"
 	}
 	return ""

@@ -36,7 +36,7 @@ func Example() {
 	hear := func(in engine.Input) {
 		in.Conn = conn
 		now += time.Millisecond
-		e.Receive(now, in)
+		e.Receive(now, &in)
 		if at, ok := e.NextTimeout(); ok && at <= now {
 			e.Advance(now)
 		}
@@ -46,7 +46,7 @@ func Example() {
 				fmt.Println("send", out.Message)
 			case engine.OutVerify: // a client hashes and stores the piece here
 				fmt.Println("verify piece", out.Piece)
-				e.Receive(now, engine.Input{Kind: engine.InVerified, Piece: out.Piece, OK: true})
+				e.Receive(now, &engine.Input{Kind: engine.InVerified, Piece: out.Piece, OK: true})
 			case engine.OutHave:
 				fmt.Println("send everybody: have", out.Piece)
 			case engine.OutCompleted:

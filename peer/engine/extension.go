@@ -19,7 +19,7 @@ const (
 // supports this extension protocol", and "It is valid to send the handshake
 // message more than once".
 func (e *Engine) sendExtHandshake(now time.Duration, c *Conn) {
-	uploadOnly := e.have != nil && e.missing == 0
+	uploadOnly := e.have != nil && e.missing.Count() == 0
 	h := wire.ExtHandshake{
 		M:            e.extensions(c),
 		Client:       e.cfg.Client,
@@ -66,7 +66,7 @@ func (e *Engine) reintroduce(now time.Duration) {
 // tellUploadOnly says again whether we download anything, when that changed.
 // BEP 21 has it for partial seeds: that we have everything, the haves say.
 func (e *Engine) tellUploadOnly(now time.Duration) {
-	uploadOnly := e.missing == 0
+	uploadOnly := e.missing.Count() == 0
 	for _, c := range e.conns {
 		if c.extended && !c.closing && c.toldUploadOnly != uploadOnly && !(uploadOnly && e.have.All()) {
 			e.sendExtHandshake(now, c)

@@ -25,21 +25,22 @@ func (e *Engine) setGeometry(geo metainfo.Geometry, have, want *bitfield.Set) er
 		return fmt.Errorf("engine: Have of %d and Want of %d pieces for a torrent of %d", have.Len(), want.Len(), n)
 	}
 	e.geo, e.have, e.want = geo, have, want
+	e.missing.Init(n, nil)
 	e.picker = newPicker(n)
 	for piece := range want.Members() {
 		if !have.Has(piece) {
 			e.picker.admit(piece)
-			e.missing++
+			e.missing.Add(piece)
 			e.left += int64(geo.PieceLen(piece))
 		}
 	}
-	e.completed = e.missing == 0
+	e.completed = e.missing.Count() == 0
 	return nil
 }
 
 // learn handles the geometry of a torrent that began without: what the peers
 // said of their pieces before counts now.
-func (e *Engine) learn(now time.Duration, in Input) {
+func (e *Engine) learn(now time.Duration, in *Input) {
 	if e.picker != nil || e.setGeometry(in.Geometry, in.Have, in.Want) != nil || e.picker == nil {
 		return
 	}
@@ -109,7 +110,7 @@ func (e *Engine) selectPieces(now time.Duration, want *bitfield.Set) {
 			e.updateInterest(now, c)
 		}
 	}
-	e.completed = e.completed && e.missing == 0
+	e.completed = e.completed && e.missing.Count() == 0
 	e.checkCompleted(now)
 	e.tellUploadOnly(now)
 	e.refill = true
@@ -132,13 +133,14 @@ func (e *Engine) recount() {
 	for _, p := range e.partials {
 		inFlight[p.piece] = true
 	}
-	e.missing, e.left = 0, 0
+	e.left = 0
 	for piece := range e.geo.NumPieces() {
-		if !e.wants(piece) {
+		if !e.want.Has(piece) || e.have.Has(piece) {
+			e.missing.Remove(piece)
 			e.picker.exclude(piece)
 			continue
 		}
-		e.missing++
+		e.missing.Add(piece)
 		e.left += int64(e.geo.PieceLen(piece))
 		if !inFlight[piece] {
 			e.picker.admit(piece)

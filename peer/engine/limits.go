@@ -17,6 +17,13 @@ const (
 	// the rest is left to peers that cannot be dialled.
 	dialShare = 70
 
+	// A connection may lose its place to a newcomer (see makeRoomFor) when it is
+	// older than evictGrace and no block came or went for evictIdle, and one in
+	// evictEvery does. Arbitrary: in the grace a peer gets two optimistic turns.
+	evictGrace = 2 * time.Minute
+	evictIdle  = time.Minute
+	evictEvery = 10 * time.Second
+
 	// maxKnown bounds the addresses kept, maxKnownPerSource those that one
 	// InPeers may add: no single source fills the book.
 	maxKnown          = 2000
@@ -152,6 +159,10 @@ const (
 	// needPeersBelow is with how few peers, and no address left to dial, more
 	// are asked for. The original client announced again below twenty.
 	needPeersBelow = 20
+
+	// seedCallEvery is how often at most a seed with an idle uplink asks for
+	// addresses between its regular announces. Arbitrary.
+	seedCallEvery = 5 * time.Minute
 
 	// With fewer than hungryBelow peers no address waits longer than
 	// redialHungry, and none is forgotten. Both are arbitrary.

@@ -20,10 +20,10 @@ import (
 //
 // What is kept grows with what has arrived, never with a claim.
 type metadataFetch struct {
+	at     time.Duration   // the next time-out or end of a pause, 0 for none
 	copies []*metadataCopy // in the order in which they were begun
 	failed []failedCopy    // copies of several givers, the newest last
 	held   int             // bytes in the copies
-	at     time.Duration   // the next time-out or end of a pause, 0 for none
 }
 
 // metadataCopy is an info dictionary as far as it has arrived.

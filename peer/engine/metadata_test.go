@@ -263,7 +263,7 @@ func TestMetadataHeldIsBounded(t *testing.T) {
 	claim := func(n *testNode, size int) *Conn {
 		c := w.magnet.known[w.connect(w.magnet, n)]
 		h := wire.ExtHandshake{M: []wire.Extension{{Name: wire.ExtMetadata, ID: metadataExtID}}, MetadataSize: int64(size)}
-		e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
+		e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{
 			Type: wire.Extended, ExtID: wire.ExtHandshakeID, Payload: wire.AppendExtHandshake(nil, h)}})
 		return c
 	}
@@ -272,7 +272,7 @@ func TestMetadataHeldIsBounded(t *testing.T) {
 	give := func(c *Conn) {
 		r := c.metadata.asked[0]
 		m := wire.MetadataMessage{Type: wire.MetadataData, Piece: r.piece, TotalSize: int64(r.of.size), Data: piece}
-		e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
+		e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{
 			Type: wire.Extended, ExtID: metadataExtID, Payload: wire.AppendMetadata(nil, m)}})
 		for _, ok := e.Next(); ok; _, ok = e.Next() {
 		}
@@ -306,9 +306,9 @@ func TestMetadataIsPaidFromCredit(t *testing.T) {
 	numPieces := metadataPieces(len(metadata))
 	n.stuck = true
 	c := &Conn{Owner: 1}
-	n.Receive(0, Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.9:9"), PeerID: metainfo.PeerID{9}, Extended: true})
+	n.Receive(0, &Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.9:9"), PeerID: metainfo.PeerID{9}, Extended: true})
 	say := func(id uint8, payload []byte) {
-		n.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Extended, ExtID: id, Payload: payload}})
+		n.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Extended, ExtID: id, Payload: payload}})
 	}
 	say(wire.ExtHandshakeID, []byte("d1:md11:ut_metadatai1eee"))
 	request := func(piece int) {
@@ -319,7 +319,7 @@ func TestMetadataIsPaidFromCredit(t *testing.T) {
 	}
 	served := 0
 	for _, pieces := range []int{0, 8, 1, numPieces - 9} {
-		n.Receive(w.now, Input{Kind: InCredit, Conn: c, Length: pieces * wire.MetadataPieceLen})
+		n.Receive(w.now, &Input{Kind: InCredit, Conn: c, Length: pieces * wire.MetadataPieceLen})
 		w.run(w.now+time.Minute, nil)
 		if served += pieces; n.sent["metadata data"] != served || n.sent["metadata reject"] != 0 {
 			t.Errorf("%d pieces and %d rejects, want %d and none", n.sent["metadata data"], n.sent["metadata reject"], served)

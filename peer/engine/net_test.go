@@ -131,9 +131,9 @@ func (w *testNet) connect(from, to *testNode) (id int) {
 			addr = netip.AddrPortFrom(addr.Addr(), 50000+uint16(id))
 		}
 		n.peers[id], n.known[id] = other, &Conn{Owner: id}
-		n.Receive(w.now, Input{Kind: InConnUp, Conn: n.known[id], Addr: addr, PeerID: other.cfg.PeerID,
+		n.Receive(w.now, &Input{Kind: InConnUp, Conn: n.known[id], Addr: addr, PeerID: other.cfg.PeerID,
 			Fast: true, Extended: true, DHT: other.dht, Incoming: incoming})
-		n.Receive(w.now, Input{Kind: InCredit, Conn: n.known[id], Length: 1 << 20})
+		n.Receive(w.now, &Input{Kind: InCredit, Conn: n.known[id], Length: 1 << 20})
 	}
 	up(from, to, false)
 	up(to, from, true)
@@ -148,7 +148,7 @@ func (w *testNet) disconnect(n *testNode, id int) {
 	}
 	for _, end := range []*testNode{n, other} {
 		delete(end.peers, id)
-		end.Receive(w.now, Input{Kind: InConnDown, Conn: end.known[id]})
+		end.Receive(w.now, &Input{Kind: InConnDown, Conn: end.known[id]})
 	}
 }
 
@@ -188,7 +188,7 @@ func (w *testNet) settle() {
 		for _, n := range w.nodes {
 			for out, ok := n.Next(); ok; out, ok = n.Next() {
 				busy = true
-				n.do(out)
+				n.do(*out)
 			}
 			check(w.t, n.Engine)
 		}
@@ -207,7 +207,7 @@ func (n *testNode) do(out Output) {
 		out.Message.Payload = bytes.Clone(out.Message.Payload)
 		n.send(out.Conn.Owner.(int), Input{Kind: InMessage, Message: out.Message})
 		if out.Length > 0 && !n.stuck {
-			n.Receive(w.now, Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
+			n.Receive(w.now, &Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
 		}
 	case OutHave:
 		for id := 1; id <= w.nextID; id++ {
@@ -215,9 +215,9 @@ func (n *testNode) do(out Output) {
 		}
 	case OutBlock:
 		n.send(out.Conn.Owner.(int), Input{Kind: InBlock, Piece: out.Piece, Begin: out.Begin, Length: out.Length, Claimed: true})
-		n.Receive(w.now, Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
+		n.Receive(w.now, &Input{Kind: InCredit, Conn: out.Conn, Length: out.Length})
 	case OutVerify:
-		n.Receive(w.now, Input{Kind: InVerified, Piece: out.Piece, OK: true})
+		n.Receive(w.now, &Input{Kind: InVerified, Piece: out.Piece, OK: true})
 	case OutClose:
 		n.closed = append(n.closed, out.Reason)
 		w.after(0, func() { w.disconnect(n, out.Conn.Owner.(int)) })
@@ -227,7 +227,7 @@ func (n *testNode) do(out Output) {
 		n.completed = w.now
 	case OutMetadata:
 		n.gotMetadata = out.Metadata
-		n.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo, Private: n.private})
+		n.Receive(w.now, &Input{Kind: InGeometry, Geometry: w.geo, Private: n.private})
 	case OutNode:
 		n.nodesTold = append(n.nodesTold, out.Addr)
 	}
@@ -249,7 +249,7 @@ func (n *testNode) dialed(addr netip.AddrPort) {
 	if other := n.net.byAddr[addr]; other != nil {
 		n.net.connect(n, other)
 	} else {
-		n.Receive(n.net.now, Input{Kind: InDialFailed, Addr: addr})
+		n.Receive(n.net.now, &Input{Kind: InDialFailed, Addr: addr})
 	}
 }
 
@@ -262,7 +262,7 @@ func (n *testNode) send(id int, in Input) {
 	in.Conn = other.known[id]
 	w.after(w.delay, func() {
 		if other.peers[id] == n {
-			other.Receive(w.now, in)
+			other.Receive(w.now, &in)
 		}
 	})
 }

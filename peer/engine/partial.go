@@ -15,6 +15,7 @@ type partial struct {
 	arrived   int  // blocks that are here
 	hint      int  // no block before it is free
 	users     int  // connections whose own piece it is
+	pending   int  // requests for its blocks, those that were given up too
 	alone     bool // only one peer may fetch it: it is on parole
 	verifying bool // OutVerify was said
 	failed    bool // it could not be stored
@@ -22,8 +23,8 @@ type partial struct {
 	resident  int  // bytes of block memory it holds: asked for, or here and not spilled
 	spilled   bool // part of it went to the store early
 
-	// Who brought its blocks, for blame.
-	givers []giver
+	givers []giver   // who brought its blocks, for blame
+	few    [16]block // the memory of blocks, if it has room
 }
 
 // block is one block of a partial.
@@ -50,7 +51,12 @@ type identity struct {
 // openPiece begins the download of a piece.
 func (e *Engine) openPiece(piece int) *partial {
 	n := e.geo.NumBlocks(piece)
-	p := &partial{piece: piece, blocks: make([]block, n), free: n}
+	p := &partial{piece: piece, free: n}
+	if n <= len(p.few) {
+		p.blocks = p.few[:n]
+	} else {
+		p.blocks = make([]block, n)
+	}
 	e.partials = append(e.partials, p)
 	e.picker.exclude(piece)
 	e.out.push(Output{Kind: OutOpen, Piece: piece})
@@ -67,14 +73,32 @@ func (e *Engine) closePiece(now time.Duration, p *partial) {
 			break
 		}
 	}
-	for _, c := range e.conns {
-		if c.own == p {
-			c.own = nil
+	e.disown(p)
+	if p.pending > 0 {
+		for _, c := range e.conns {
+			e.cancelRequests(now, c, func(r request) bool { return r.p == p })
 		}
-		e.cancelPiece(now, c, p)
 	}
 	e.unbuffer(now, p.resident)
 	p.resident = 0
+}
+
+// disown takes the claims off a piece. They are mostly of peers that brought
+// something of it.
+func (e *Engine) disown(p *partial) {
+	for i := 0; i < len(p.givers) && p.users > 0; i++ {
+		p.disownedBy(p.givers[i].conn)
+	}
+	for i := 0; i < len(e.conns) && p.users > 0; i++ {
+		p.disownedBy(e.conns[i])
+	}
+}
+
+func (p *partial) disownedBy(c *Conn) {
+	if c.own == p {
+		c.own = nil
+		p.users--
+	}
 }
 
 // leavePartial takes a connection's claim off the piece it draws from.

@@ -71,7 +71,7 @@ func (w *pexWorld) dialled(pex bool) *Conn {
 	w.conns = append(w.conns, c)
 	in := Input{Kind: InConnUp, Conn: c, Addr: netip.AddrPortFrom(ip(len(w.conns)), 6881), Extended: true}
 	copy(in.PeerID[:], fmt.Sprint("peer", len(w.conns)))
-	w.e.Receive(w.now, in)
+	w.e.Receive(w.now, &in)
 	if pex {
 		w.say(c, wire.ExtHandshakeID, []byte("d1:md6:ut_pexi4eee"))
 	}
@@ -80,7 +80,7 @@ func (w *pexWorld) dialled(pex bool) *Conn {
 
 func (w *pexWorld) say(c *Conn, extID uint8, payload []byte) {
 	m := wire.Message{Type: wire.Extended, ExtID: extID, Payload: payload}
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: m})
+	w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: m})
 }
 
 // run lets time go on; everybody is heard of.
@@ -109,7 +109,7 @@ func TestPEXMessagesAreBounded(t *testing.T) {
 	}
 	w.run(3 * time.Minute)
 	for _, c := range w.conns[1:121] {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: c})
 	}
 	w.run(10 * time.Minute)
 	var sizes []string
@@ -165,14 +165,14 @@ func TestPEXCannotFillTheBook(t *testing.T) {
 	for i := range maxKnownPerSource {
 		addrs = append(addrs, netip.AddrPortFrom(ip(10_000+i), 1))
 	}
-	w.e.Receive(w.now, Input{Kind: InPeers, Addrs: addrs, Source: SourceTracker})
+	w.e.Receive(w.now, &Input{Kind: InPeers, Addrs: addrs, Source: SourceTracker})
 	if n := w.e.book.numOf[SourceTracker]; n != maxKnownPerSource {
 		t.Errorf("%d addresses of the tracker found a place, want %d", n, maxKnownPerSource)
 	}
 	// One that failed makes room for another.
 	for _, k := range w.e.book.entries {
 		if k.source == SourcePEX && k.state == knownDialing {
-			w.e.Receive(w.now, Input{Kind: InDialFailed, Addr: k.addr})
+			w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: k.addr})
 			break
 		}
 	}
@@ -195,7 +195,7 @@ func BenchmarkPEX(b *testing.B) {
 	messages := 0
 	for b.Loop() {
 		for range 10 {
-			w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0]})
+			w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: w.e.conns[0]})
 			w.dialled(true)
 		}
 		clear(w.heard)

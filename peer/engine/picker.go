@@ -12,11 +12,16 @@ import (
 // across a bucket's edge, and the rarest piece is at hand without a sort.
 //
 // A seed has every piece and changes no order: seeds are one integer.
+//
+// There are many haves for each piece that is picked, and the swaps of one touch
+// memory all over the picker. So they wait in a list, and are made together,
+// in their order, when somebody wants to know.
 type picker struct {
 	order  []int32  // the pieces, grouped into buckets
 	place  []int32  // place[piece] is its index in order
 	copies []uint16 // copies[piece] counts the connected non-seeds that have it
-	open   *bitfield.Set
+	open   bitfield.Set
+	late   []int32 // changes of copies that are not made yet: of piece one more, of ^piece one fewer
 
 	// edges[b] is where bucket b begins; the last element is len(order).
 	// Bucket 0 holds what is not to be picked, bucket 1+n what n peers have.
@@ -26,16 +31,21 @@ type picker struct {
 	low   int // no piece below it can be picked: for sequential order
 }
 
+// maxLate bounds the changes that wait. Arbitrary: so many make the reading of
+// the picker's memory cheap for each, and take less of it than a few pieces.
+const maxLate = 128
+
 // newPicker returns a picker of which nothing can be picked yet.
 func newPicker(numPieces int) *picker {
 	p := &picker{
 		order:  make([]int32, numPieces),
 		place:  make([]int32, numPieces),
 		copies: make([]uint16, numPieces),
-		open:   bitfield.New(numPieces),
+		late:   make([]int32, 0, maxLate),
 		edges:  []int32{0, int32(numPieces)},
 		low:    numPieces,
 	}
+	p.open.Init(numPieces, nil)
 	for i := range p.order {
 		p.order[i], p.place[i] = int32(i), int32(i)
 	}
@@ -44,6 +54,7 @@ func newPicker(numPieces int) *picker {
 
 // admit makes a piece one that can be picked.
 func (p *picker) admit(piece int) {
+	p.catchUp()
 	if !p.open.Add(piece) {
 		return
 	}
@@ -55,6 +66,7 @@ func (p *picker) admit(piece int) {
 
 // exclude makes a piece one that cannot be picked.
 func (p *picker) exclude(piece int) {
+	p.catchUp()
 	if !p.open.Remove(piece) {
 		return
 	}
@@ -64,18 +76,46 @@ func (p *picker) exclude(piece int) {
 }
 
 // gain counts one more copy of a piece, lose one fewer.
-func (p *picker) gain(piece int) {
+func (p *picker) gain(piece int) { p.change(int32(piece)) }
+func (p *picker) lose(piece int) { p.change(^int32(piece)) }
+
+func (p *picker) change(late int32) {
+	if len(p.late) == maxLate {
+		p.catchUp()
+	}
+	p.late = append(p.late, late)
+}
+
+// catchUp makes the changes that wait.
+func (p *picker) catchUp() {
+	for _, late := range p.late {
+		if late >= 0 {
+			p.gainNow(int(late))
+		} else {
+			p.loseNow(int(^late))
+		}
+	}
+	p.late = p.late[:0]
+}
+
+func (p *picker) gainNow(piece int) {
 	if p.open.Has(piece) {
 		p.raise(piece, int(p.copies[piece])+1)
 	}
 	p.copies[piece]++
 }
 
-func (p *picker) lose(piece int) {
+func (p *picker) loseNow(piece int) {
 	if p.open.Has(piece) {
 		p.lower(piece, int(p.copies[piece])+1)
 	}
 	p.copies[piece]--
+}
+
+// numCopies counts the connected non-seeds that have a piece.
+func (p *picker) numCopies(piece int) int {
+	p.catchUp()
+	return int(p.copies[piece])
 }
 
 // raise moves a piece from bucket b to the next: it changes places with the
@@ -103,6 +143,7 @@ func (p *picker) swap(i, j int32) {
 // complete is the number of whole copies among the connected peers: the
 // availability of the rarest piece.
 func (p *picker) complete() int {
+	p.catchUp()
 	if len(p.copies) == 0 {
 		return p.seeds
 	}
@@ -115,6 +156,7 @@ func (p *picker) complete() int {
 
 // canGet reports whether anything can be picked that a connected peer has.
 func (p *picker) canGet() bool {
+	p.catchUp()
 	return p.canPick() && (p.seeds > 0 || len(p.edges) > 2 && int(p.edges[2]) < len(p.order))
 }
 
@@ -126,6 +168,7 @@ func (p *picker) pick(order Order, has *bitfield.Set, rng *rand.Rand) int {
 	if !p.canPick() {
 		return -1
 	}
+	p.catchUp()
 	switch {
 	case order == Sequential:
 		return p.pickFirst(has)
@@ -198,6 +241,7 @@ func (p *picker) pickFirst(has *bitfield.Set) int {
 
 // pickScarce returns a piece that only seeds have, at random, or -1.
 func (p *picker) pickScarce(rng *rand.Rand) int {
+	p.catchUp()
 	if len(p.edges) < 3 || p.edges[1] == p.edges[2] {
 		return -1
 	}

@@ -17,17 +17,17 @@ func TestPickerPicksTheRarest(t *testing.T) {
 	// Piece i has i%7 copies, made and unmade in a random order.
 	for range 3000 {
 		piece := rng.IntN(numPieces)
-		if int(p.copies[piece]) > 0 && rng.IntN(2) == 0 {
+		if p.numCopies(piece) > 0 && rng.IntN(2) == 0 {
 			p.lose(piece)
 		} else {
 			p.gain(piece)
 		}
 	}
 	for piece := range numPieces {
-		for int(p.copies[piece]) < piece%7 {
+		for p.numCopies(piece) < piece%7 {
 			p.gain(piece)
 		}
-		for int(p.copies[piece]) > piece%7 {
+		for p.numCopies(piece) > piece%7 {
 			p.lose(piece)
 		}
 	}
@@ -43,6 +43,44 @@ func TestPickerPicksTheRarest(t *testing.T) {
 	}
 	if piece := p.pick(RarestFirst, all, rng); piece != -1 {
 		t.Fatalf("picked %d from nothing", piece)
+	}
+}
+
+// TestPickerIsLateUnseen has two pickers go through the same, one of which makes
+// every change at once: they pick the same.
+func TestPickerIsLateUnseen(t *testing.T) {
+	const numPieces = 50
+	rng := rand.New(rand.NewPCG(3, 3))
+	late, prompt := newPicker(numPieces), newPicker(numPieces)
+	both := func(f func(p *picker)) { f(late); f(prompt); prompt.catchUp() }
+	copies := make([]int, numPieces)
+	has := bitfield.NewFull(numPieces)
+	for step := range 20000 {
+		piece := rng.IntN(numPieces)
+		switch rng.IntN(40) {
+		case 0:
+			both(func(p *picker) { p.admit(piece) })
+		case 1:
+			both(func(p *picker) { p.exclude(piece) })
+		case 2:
+			order, seed := Order(rng.IntN(3)), rng.Uint64()
+			pick := func(p *picker) int { return p.pick(order, has, rand.New(rand.NewPCG(seed, 0))) }
+			if a, b := pick(late), pick(prompt); a != b {
+				t.Fatalf("step %d: picked %d, and %d without delay", step, a, b)
+			}
+		case 3:
+			if late.canGet() != prompt.canGet() || late.complete() != prompt.complete() || late.numCopies(piece) != copies[piece] {
+				t.Fatalf("step %d: the two differ in what can be got", step)
+			}
+		default:
+			if copies[piece] > 0 && rng.IntN(2) == 0 {
+				copies[piece]--
+				both(func(p *picker) { p.lose(piece) })
+			} else {
+				copies[piece]++
+				both(func(p *picker) { p.gain(piece) })
+			}
+		}
 	}
 }
 

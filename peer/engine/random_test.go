@@ -99,19 +99,19 @@ func (w *madWorld) step(kind byte) {
 	case kind < 100:
 		w.answerMetadata(c)
 	case kind < 200:
-		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: w.message(c)})
+		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: w.message(c)})
 	case kind < 205:
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: c})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: c})
 	case kind < 225:
-		w.e.Receive(w.now, Input{Kind: InCredit, Conn: c, Length: w.rng.IntN(100000)})
+		w.e.Receive(w.now, &Input{Kind: InCredit, Conn: c, Length: w.rng.IntN(100000)})
 	case kind < 240:
 		w.verdict()
 	case kind < 246:
-		w.e.Receive(w.now, Input{Kind: InPeers, Addrs: []netip.AddrPort{w.addr(), w.addr()}, Source: Source(w.rng.IntN(6))})
+		w.e.Receive(w.now, &Input{Kind: InPeers, Addrs: []netip.AddrPort{w.addr(), w.addr()}, Source: Source(w.rng.IntN(6))})
 	case kind < 250:
 		w.dialed()
 	case kind < 251: // by another way than from peers
-		w.e.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
+		w.e.Receive(w.now, &Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
 	default:
 		w.block(c, w.rng.IntN(w.geo.NumPieces()), w.rng.IntN(5)*metainfo.BlockLen, metainfo.BlockLen)
 	}
@@ -127,7 +127,7 @@ func (w *madWorld) connect() {
 	in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, Addr: w.addr(), Incoming: true,
 		Fast: w.rng.IntN(2) == 0, Extended: w.rng.IntN(2) == 0, DHT: w.rng.IntN(2) == 0}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
-	w.e.Receive(w.now, in)
+	w.e.Receive(w.now, &in)
 }
 
 // answer brings what the connection was asked for, or refuses it.
@@ -138,7 +138,7 @@ func (w *madWorld) answer(c *Conn) {
 	r := c.pending[w.rng.IntN(len(c.pending))]
 	begin, length := int(r.block)*metainfo.BlockLen, r.len(w.geo)
 	if w.rng.IntN(10) == 0 {
-		w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Reject,
+		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{Type: wire.Reject,
 			Index: uint32(r.p.piece), Begin: uint32(begin), Length: uint32(length)}})
 		return
 	}
@@ -153,7 +153,7 @@ func (w *madWorld) block(c *Conn, piece, begin, length int) {
 			claimed = !p.blocks[begin/metainfo.BlockLen].arrived && w.rng.IntN(20) > 0
 		}
 	}
-	w.e.Receive(w.now, Input{Kind: InBlock, Conn: c, Piece: piece, Begin: begin, Length: length, Claimed: claimed})
+	w.e.Receive(w.now, &Input{Kind: InBlock, Conn: c, Piece: piece, Begin: begin, Length: length, Claimed: claimed})
 }
 
 func (w *madWorld) message(c *Conn) wire.Message {
@@ -224,21 +224,21 @@ func (w *madWorld) answerMetadata(c *Conn) {
 	case 3, 4:
 		m.Data = make([]byte, len(m.Data))
 	}
-	w.e.Receive(w.now, Input{Kind: InMessage, Conn: c, Message: wire.Message{
+	w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{
 		Type: wire.Extended, ExtID: metadataExtID, Payload: wire.AppendMetadata(nil, m)}})
 }
 
 func (w *madWorld) drain() {
 	if len(w.closing) > 0 && w.rng.IntN(3) == 0 {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.closing[0]})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: w.closing[0]})
 		w.closing = w.closing[1:]
 	}
 	for out, ok := w.e.Next(); ok; out, ok = w.e.Next() {
 		switch out.Kind {
 		case OutVerify:
-			w.verify = append(w.verify, out)
+			w.verify = append(w.verify, *out)
 		case OutDial:
-			w.dials = append(w.dials, out)
+			w.dials = append(w.dials, *out)
 		case OutClose:
 			w.closing = append(w.closing, out.Conn)
 		case OutMetadata:
@@ -246,7 +246,7 @@ func (w *madWorld) drain() {
 				w.t.Fatalf("%d bytes of false metadata", len(out.Metadata))
 			}
 			if w.rng.IntN(2) == 0 {
-				w.e.Receive(w.now, Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
+				w.e.Receive(w.now, &Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
 			}
 		}
 	}
@@ -265,10 +265,10 @@ func (w *madWorld) verdict() {
 	}
 	switch w.rng.IntN(8) {
 	case 0:
-		w.e.Receive(w.now, Input{Kind: InStoreFailed, Piece: out.Piece})
-		w.e.Receive(w.now, Input{Kind: InStoreReady})
+		w.e.Receive(w.now, &Input{Kind: InStoreFailed, Piece: out.Piece})
+		w.e.Receive(w.now, &Input{Kind: InStoreReady})
 	default:
-		w.e.Receive(w.now, in)
+		w.e.Receive(w.now, &in)
 	}
 }
 
@@ -279,20 +279,20 @@ func (w *madWorld) dialed() {
 	out := w.dials[0]
 	w.dials = w.dials[1:]
 	if w.rng.IntN(2) == 0 {
-		w.e.Receive(w.now, Input{Kind: InDialFailed, Addr: out.Addr})
+		w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: out.Addr})
 		return
 	}
 	w.numConns++
 	in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, Addr: out.Addr, Fast: true}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
-	w.e.Receive(w.now, in)
+	w.e.Receive(w.now, &in)
 }
 
 // end takes every connection down: what was taken from the Grants must have
 // been given back.
 func (w *madWorld) end() {
 	for len(w.e.conns) > 0 {
-		w.e.Receive(w.now, Input{Kind: InConnDown, Conn: w.e.conns[0]})
+		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: w.e.conns[0]})
 		w.drain()
 		check(w.t, w.e)
 	}

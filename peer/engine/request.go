@@ -67,6 +67,7 @@ func (e *Engine) ask(now time.Duration, c *Conn, p *partial, index int) bool {
 		return false
 	}
 	c.pending = append(c.pending, request{p: p, block: int32(index), at: now})
+	p.pending++
 	e.send(now, c, e.blockMessage(wire.Request, p.piece, index))
 	return true
 }
@@ -230,7 +231,7 @@ func (e *Engine) chooseScarce(c *Conn) *partial {
 	var shared *partial
 	for _, p := range e.partials {
 		switch {
-		case p.free == 0 || p.alone || e.picker.copies[p.piece] > 0:
+		case p.free == 0 || p.alone || e.picker.numCopies(p.piece) > 0:
 		case p.users == 0:
 			return p
 		case shared == nil:
@@ -362,7 +363,7 @@ func (c *Conn) isAskedFor(p *partial, index int) bool {
 }
 
 // block handles a block that arrived.
-func (e *Engine) block(now time.Duration, c *Conn, in Input) {
+func (e *Engine) block(now time.Duration, c *Conn, in *Input) {
 	c.lastHeard, c.lastBlock = now, now
 	e.down.add(now, in.Length)
 	c.down.add(now, in.Length)
@@ -371,12 +372,19 @@ func (e *Engine) block(now time.Duration, c *Conn, in Input) {
 		e.unaskedBlock(c, in)
 		return
 	}
-	r := c.pending[i]
-	c.pending = slices.Delete(c.pending, i, i+1)
+	r := c.takeOff(i)
 	c.snubbed, c.unasked = false, 0
 	c.window.arrived(now, r.at, in.Length, c.down.rate(now), c.reqQ)
 	e.arrived(now, c, r, in)
 	e.fill(now, c)
+}
+
+// takeOff takes a request off the list.
+func (c *Conn) takeOff(i int) request {
+	r := c.pending[i]
+	c.pending = slices.Delete(c.pending, i, i+1)
+	r.p.pending--
+	return r
 }
 
 // findPending returns the index of the request that a block answers, or -1.
@@ -402,7 +410,7 @@ func findRequest(list []request, piece, begin, length int, geo metainfo.Geometry
 }
 
 // arrived makes a block count that c was asked for.
-func (e *Engine) arrived(now time.Duration, c *Conn, r request, in Input) {
+func (e *Engine) arrived(now time.Duration, c *Conn, r request, in *Input) {
 	p, index := r.p, int(r.block)
 	if !r.given && !p.gone {
 		p.blocks[index].requests--
@@ -458,7 +466,7 @@ func (p *partial) reopen(index int, wasFree bool) {
 // unaskedBlock handles a block that nobody asked c for. BEP 6: "if a peer
 // receives a piece that was never requested, the peer MUST close the
 // connection." A cancelled one may still come.
-func (e *Engine) unaskedBlock(c *Conn, in Input) {
+func (e *Engine) unaskedBlock(c *Conn, in *Input) {
 	e.waste(in.Length)
 	if in.Claimed {
 		e.discard(in)
@@ -474,7 +482,7 @@ func (e *Engine) unaskedBlock(c *Conn, in Input) {
 
 func (e *Engine) waste(n int) { e.wasted += int64(n) }
 
-func (e *Engine) discard(in Input) {
+func (e *Engine) discard(in *Input) {
 	e.out.push(Output{Kind: OutDiscard, Piece: in.Piece, Begin: in.Begin})
 }
 
@@ -486,17 +494,13 @@ func (e *Engine) cancelBlock(now time.Duration, p *partial, index int) {
 	p.blocks[index].requests = 0
 }
 
-// cancelPiece cancels all of c's requests for a piece.
-func (e *Engine) cancelPiece(now time.Duration, c *Conn, p *partial) {
-	e.cancelRequests(now, c, func(r request) bool { return r.p == p })
-}
-
 // cancelRequests cancels those of c's requests that f picks.
 func (e *Engine) cancelRequests(now time.Duration, c *Conn, f func(request) bool) {
 	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
 		if !f(r) {
 			return false
 		}
+		r.p.pending--
 		e.cancel(now, c, r)
 		e.refill = true
 		return true
@@ -556,6 +560,7 @@ func (e *Engine) unchokedUs(now time.Duration, c *Conn) {
 func (e *Engine) forgetGiven(c *Conn) {
 	c.pending = slices.DeleteFunc(c.pending, func(r request) bool {
 		if r.given {
+			r.p.pending--
 			c.awaitAnswer(r)
 		}
 		return r.given
@@ -565,6 +570,7 @@ func (e *Engine) forgetGiven(c *Conn) {
 // releaseAll takes back every request to c.
 func (e *Engine) releaseAll(now time.Duration, c *Conn) {
 	for _, r := range c.pending {
+		r.p.pending--
 		e.releaseRequest(now, r)
 	}
 	c.pending = c.pending[:0]
@@ -585,8 +591,7 @@ func (e *Engine) releaseRequest(now time.Duration, r request) {
 func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 	piece, begin, length := int(m.Index), int(m.Begin), int(m.Length)
 	if i := c.findPending(piece, begin, length, e.geo); i >= 0 {
-		r := c.pending[i]
-		c.pending = slices.Delete(c.pending, i, i+1)
+		r := c.takeOff(i)
 		e.releaseRequest(now, r)
 		e.disallow(c, piece)
 		return

@@ -122,7 +122,7 @@ func (s *script) do(f []string) error {
 		if err != nil {
 			return err
 		}
-		s.e.Receive(s.now, Input{Kind: InMessage, Conn: s.conn(id), Message: m})
+		s.e.Receive(s.now, &Input{Kind: InMessage, Conn: s.conn(id), Message: m})
 		return nil
 	}
 	switch f[0] {
@@ -135,7 +135,7 @@ func (s *script) do(f []string) error {
 	}
 	in, err := s.input(f, opts)
 	if err == nil {
-		s.e.Receive(s.now, in)
+		s.e.Receive(s.now, &in)
 	}
 	return err
 }
@@ -261,7 +261,7 @@ func (s *script) stats() string {
 // drain writes what the engine wants done, an output a line.
 func (s *script) drain(w *strings.Builder) {
 	for out, ok := s.e.Next(); ok; out, ok = s.e.Next() {
-		fmt.Fprintf(w, "< %s\n", s.printOutput(out))
+		fmt.Fprintf(w, "< %s\n", s.printOutput(*out))
 	}
 }
 

@@ -161,6 +161,7 @@ func (e *Engine) release(now time.Duration, c *Conn) {
 	n := int(u.length)
 	c.credit -= n
 	c.uploaded += int64(n)
+	c.lastSentBlock, e.served = now, now
 	c.upMeter.add(now, n)
 	c.lastSent = now
 	e.uploaded += int64(n)

@@ -40,7 +40,7 @@ func (e *Engine) verifyingPartial(piece int) *partial {
 }
 
 // verified handles the verdict on a piece.
-func (e *Engine) verified(now time.Duration, in Input) {
+func (e *Engine) verified(now time.Duration, in *Input) {
 	p := e.verifyingPartial(in.Piece)
 	if p == nil {
 		return // deselected meanwhile; the driver keeps what it stored
@@ -58,15 +58,12 @@ func (e *Engine) passed(now time.Duration, p *partial, digests [][20]byte) {
 	e.praise(p)
 	e.closePiece(now, p)
 	e.have.Add(p.piece)
-	if e.want.Has(p.piece) {
-		e.missing--
+	if e.missing.Remove(p.piece) {
 		e.left -= int64(e.geo.PieceLen(p.piece))
 		e.lostInterestIn(now, p.piece)
 	}
 	e.out.push(Output{Kind: OutHave, Piece: p.piece})
-	for _, c := range e.conns {
-		c.lastSent = now
-	}
+	e.lastHave = now
 	e.checkCompleted(now)
 }
 
@@ -83,7 +80,7 @@ func (e *Engine) lostInterestIn(now time.Duration, piece int) {
 
 // checkCompleted says once that everything wanted is there.
 func (e *Engine) checkCompleted(now time.Duration) {
-	if e.missing > 0 || e.completed || e.have == nil {
+	if e.missing.Count() > 0 || e.completed || e.have == nil {
 		return
 	}
 	e.completed = true

@@ -66,10 +66,10 @@ func runPath(t *testing.T, p *path, from, until time.Duration) (bytes int64, pen
 	}
 	now := time.Duration(0)
 	c := new(Conn)
-	e.Receive(now, Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Fast: true})
+	e.Receive(now, &Input{Kind: InConnUp, Conn: c, Addr: netip.MustParseAddrPort("10.0.0.1:1"), Fast: true})
 	hello := []wire.Message{{Type: wire.HaveAll}, {Type: wire.Extended, Payload: wire.AppendExtHandshake(nil, wire.ExtHandshake{ReqQ: maxWindow})}, {Type: wire.Unchoke}}
 	for _, m := range hello {
-		e.Receive(now, Input{Kind: InMessage, Conn: c, Message: m})
+		e.Receive(now, &Input{Kind: InMessage, Conn: c, Message: m})
 	}
 	for {
 		for out, ok := e.Next(); ok; out, ok = e.Next() {
@@ -79,7 +79,7 @@ func runPath(t *testing.T, p *path, from, until time.Duration) (bytes int64, pen
 			case out.Kind == OutClose:
 				t.Fatalf("closed: %s", out.Reason)
 			case out.Kind == OutVerify:
-				e.Receive(now, Input{Kind: InVerified, Piece: out.Piece, OK: true})
+				e.Receive(now, &Input{Kind: InVerified, Piece: out.Piece, OK: true})
 			}
 		}
 		if len(p.sent) == 0 {
@@ -95,7 +95,7 @@ func runPath(t *testing.T, p *path, from, until time.Duration) (bytes int64, pen
 		if at, ok := e.NextTimeout(); ok && at <= now {
 			e.Advance(now)
 		}
-		e.Receive(now, in)
+		e.Receive(now, &in)
 		if now >= from {
 			bytes += int64(in.Length)
 			pending = max(pending, len(e.conns[0].pending))

@@ -1,7 +1,7 @@
 package cdn
 
 import (
-	"errors"
+	"encoding/hex"
 	"time"
 
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -9,15 +9,17 @@ import (
 
 // Result is what happened in a run.
 type Result struct {
-	// System is the run as reports read it. Its Peers are the clients in
-	// their order and then the servers: origins, parents, edges, proxies. A client's FirstPiece is
-	// its first byte. Its Sources are what each tier sent, so bytes that go through two tiers
-	// are in two of them.
+	// System is the run as reports read it. Its Peers are the clients in their
+	// order and then the servers: origins, parents, edges, proxies. A client's
+	// FirstPiece is the first byte that it got of a server; when it has all, it
+	// leaves. Its Sources are what each tier sent, so bytes that pass two tiers
+	// are in two of them. In Samples, Seeds are the servers that are up, and
+	// UplinkUse is of what they could have sent.
 	System result.System
 	// Servers are what the servers did, in their order in System.Peers.
 	Servers []ServerStats
-	// Retries is how often clients were refused, Breaks how often a connection broke
-	// under a transfer.
+	// Retries is how often a client or a cache was refused, Breaks how often a
+	// client's connection broke.
 	Retries, Breaks int
 	// GaveUp is how many clients had enough of being refused.
 	GaveUp int
@@ -28,32 +30,155 @@ type ServerStats struct {
 	Tier Tier
 	Name string
 
-	// Requests were asked of it, and Refused of them turned away. MostQueued is how many waited
-	// for their turn at once.
+	// Requests were asked of it, and Refused of them turned away, at once or
+	// because the tier above refused. MostQueued is how many waited for their
+	// turn at once.
 	Requests, Refused int64
 	MostQueued        int
-	// MostConnections is how many clients were connected at once.
+	// MostConnections is how many clients used it at once.
 	MostConnections int
 
-	// Hits were answered from the cache, Misses were not; Coalesced of these waited for a fetch
-	// that was under way. Revalidated were stale, and good after a conditional request.
+	// Hits were answered from the cache, Misses were not; Coalesced of these
+	// waited for a fetch that was under way. Revalidated is how many
+	// conditional requests of the cache said that a slice is still good.
 	Hits, Misses, Coalesced, Revalidated int64
 	// Fetches are requests to the tier above for data, Evicted what left the
 	// cache, in slices.
 	Fetches, Evicted int64
 
-	// In and Out are bytes of data, HitOut those of Out that the cache had. Wasted are those of In that it had
-	// no use for: fetched twice, or broken off.
+	// In and Out are bytes of data, HitOut those of Out that the cache had when
+	// it was asked. Wasted are those of In that it had no use for: fetched
+	// twice, or broken off.
 	In, Out, HitOut, Wasted int64
 	// Occupied is how long its uplink carried data.
 	Occupied time.Duration
 }
 
-// Run runs the system to its end and says what happened. The error is a mistake in the
-// Config; a run that gets nowhere is not an error, see System.Reason.
+// Run runs the system to its end and says what happened. The error is a mistake
+// in the Config; a run that gets nowhere is not an error, see System.Reason.
 func (c Config) Run(seed uint64) (*Result, error) {
-	_ = seed
-	return nil, errNotYet
+	c, err := c.resolve()
+	if err != nil {
+		return nil, err
+	}
+	r := newRun(c, seed)
+	reason := r.loop()
+	r.finish()
+	return r.result(reason), nil
 }
 
-var errNotYet = errors.New("not yet")
+func newRun(c Config, seed uint64) *run {
+	r := &run{Config: c, seed: seed, net: newNetwork(), log: newTranscript()}
+	r.balance = r.stream(streamBalance, 0)
+	r.origins = r.addServers(Origin, r.Origins)
+	r.parents = r.addServers(Parent, r.Parents)
+	r.edges = r.addServers(Edge, r.Edges)
+	r.proxies = r.addServers(Proxy, r.Proxies)
+	r.assignProxies()
+	if len(r.edges) > 0 {
+		r.dns = names{
+			answers: map[question]answer{},
+			turn:    make([]int, len(r.Regions)), nearest: make([][]int32, len(r.Regions)),
+		}
+		r.anycast = r.newCatchments()
+	}
+	r.push()
+	r.sampler = sampler{every: r.SampleEvery, sent: make([]int64, len(r.servers)), sentBefore: make([]int64, len(r.servers))}
+	if r.SampleEvery > 0 {
+		r.at(0, evSample, none, 0)
+	}
+	for i := range r.Faults {
+		r.at(r.Faults[i].At, evFail, int32(i), 0)
+	}
+	if r.Routing.Anycast {
+		for i, change := range r.Routing.Changes {
+			r.at(change.At, evChange, int32(i), 0)
+		}
+	}
+	r.addClients(r.Clients)
+	return r
+}
+
+// finish takes back what is under way, so that every byte that was sent is also
+// received.
+func (r *run) finish() {
+	if r.SampleEvery > 0 {
+		r.lastSample()
+	}
+	for i := range r.servers {
+		r.servers[i].down++ // so that nobody else has his turn
+	}
+	for i := range r.clients {
+		r.disconnect(int32(i))
+	}
+	for i := range r.requests {
+		if q := &r.requests[i]; q.state != free {
+			r.abandon(int32(i))
+		}
+	}
+}
+
+func (r *run) result(reason string) *Result {
+	sent := make([]int64, len(r.servers))
+	r.net.sent(sent)
+	res := &Result{
+		System: result.System{
+			Name: r.Name, Kind: r.Kind, Reason: reason, Completed: true, End: r.now,
+			Events: r.log.events, EventLog: hex.EncodeToString(r.log.sum()),
+			Samples: r.sampler.samples, Sources: r.sources(sent), Currency: r.Prices.Currency,
+		},
+		Retries: r.retries, Breaks: r.breaks, GaveUp: r.gaveUp,
+	}
+	res.System.Bound, res.System.BoundName = r.bound()
+	for i := range r.clients {
+		c := &r.clients[i]
+		if c.phase != done && c.Leave == 0 {
+			res.System.Completed = false
+		}
+		res.System.Peers = append(res.System.Peers, r.clientRow(i))
+	}
+	for i := range r.servers {
+		s := &r.servers[i]
+		s.stats.Occupied = r.occupied(int32(i))
+		if s.cache != nil {
+			s.stats.Evicted = s.cache.evicted
+		}
+		res.Servers = append(res.Servers, s.stats)
+		res.System.Peers = append(res.System.Peers, r.serverRow(i, len(res.System.Peers)))
+		res.System.Cost += float64(float64(s.stats.Out) / 1e9 * r.price(s.tier))
+	}
+	return res
+}
+
+func (r *run) price(t Tier) float64 {
+	switch t {
+	case Origin:
+		return r.Prices.Origin
+	case Parent:
+		return r.Prices.Parent
+	case Edge:
+		return r.Prices.Edge
+	}
+	return r.Prices.Proxy
+}
+
+func (r *run) clientRow(i int) result.Peer {
+	c := &r.clients[i]
+	class := c.Class
+	or(&class, "client")
+	return result.Peer{
+		Index: i, Class: class, Region: r.Regions[c.Region], ISP: r.ISPs[c.ISP], Content: c.Content,
+		Join: c.Join, FirstPiece: c.firstByte, Complete: c.complete, Leave: max(c.left, c.complete),
+		Down: c.fromServers, MessagesUp: c.headsUp, MessagesDown: c.headsDown, UpRate: c.Up, DownRate: r.down(c),
+	}
+}
+
+func (r *run) serverRow(i, index int) result.Peer {
+	s := &r.servers[i]
+	return result.Peer{
+		Index: index, Class: string(s.tier), Region: r.Regions[s.Region], ISP: r.ISPs[s.ISP], Server: true,
+		Up: s.stats.Out, Down: s.stats.In, Wasted: s.stats.Wasted,
+		MessagesUp: s.headsUp, MessagesDown: s.headsDown,
+		Occupied: s.stats.Occupied, UpRate: s.Up, DownRate: s.Down,
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // The files of a report. Each kind of report has one file of JSON, by which
@@ -145,9 +144,4 @@ func (f files) removeOld(dir string) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// figureName is the name of a figure's file.
-func figureName(id, extension string) string {
-	return strings.Join([]string{figuresDir, "/", id, ".", extension}, "")
 }

@@ -3,11 +3,9 @@ package report
 import (
 	"fmt"
 
+	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
-
-// figureIDs are the names of all figures that a report may have.
-var figureIDs = []string{"completion"}
 
 // Write puts the report of one run into a directory: run.json, peers.csv,
 // timeseries.csv, report.html, and the figures as PNG and SVG below figures. An older report there is
@@ -25,7 +23,40 @@ func Write(dir string, run *result.Run) error {
 	f.add(runFile, text)
 	f.add(peersFile, peersCSV(run))
 	f.add(timeseriesFile, timeseriesCSV(run))
+	figures := runFigures(run, summary)
+	if err := f.addPage(runPage(run, summary, figures), figures); err != nil {
+		return err
+	}
 	return f.write(dir)
+}
+
+// addPage adds report.html and the files of its figures.
+func (f *files) addPage(p *page, figures []*figure) error {
+	text, err := p.html()
+	if err != nil {
+		return err
+	}
+	f.add(htmlFile, text)
+	for _, figure := range figures {
+		svg, png, err := chart.Images(figure.panels())
+		if err != nil {
+			return fmt.Errorf("report: figure %s: %w", figure.id, err)
+		}
+		f.add(figuresDir+"/"+figure.id+".svg", svg)
+		f.add(figuresDir+"/"+figure.id+".png", png)
+	}
+	return nil
+}
+
+// panels are all charts of the figure.
+func (f *figure) panels() (panels []chart.Panel) {
+	for _, c := range f.charts {
+		panels = append(panels, c)
+	}
+	for _, r := range f.rows {
+		panels = append(panels, r)
+	}
+	return panels
 }
 
 // check refuses runs whose tables could not be told apart again.

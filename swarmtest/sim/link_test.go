@@ -14,26 +14,24 @@ const blockLen = metainfo.BlockLen
 // arrivals counts what one host receives, and what it is told it lost.
 type arrivals struct {
 	k           *Kernel
-	blocks      map[FlowID]int
+	blocks      int
 	times       []time.Duration
 	messages    []uint32
 	bytes, lost int64
-	sent        func(FlowID)
+	sent        func(flow uint32)
 }
 
 func (a *arrivals) Handle(now time.Duration, ev Event) {
 	switch ev.Kind {
 	case KindBlock:
-		a.blocks[ev.Flow]++
+		a.blocks++
 		a.bytes += int64(ev.C)
 		a.times = append(a.times, now)
 	case KindMessage:
 		a.messages = append(a.messages, ev.A)
 		a.times = append(a.times, now)
 	case KindLost:
-		if Kind(ev.Sub) == KindBlock {
-			a.lost += int64(ev.C)
-		}
+		a.lost += int64(ev.C)
 	case KindSent:
 		if a.sent != nil {
 			a.sent(ev.Flow)
@@ -41,11 +39,47 @@ func (a *arrivals) Handle(now time.Duration, ev Event) {
 	}
 }
 
-// host adds a host that keeps its flows full when it is told that a block
-// left.
-func host(k *Kernel, link Link) (*arrivals, ID) {
-	a := &arrivals{k: k, blocks: map[FlowID]int{}}
+func addHost(k *Kernel, link Link) (*arrivals, ID) {
+	a := &arrivals{k: k}
 	return a, k.Add(a, link)
+}
+
+// refill keeps the flows of a host full: each block that left is followed by
+// another.
+func (a *arrivals) refill(id ID) {
+	a.sent = func(number uint32) { (&pipe{k: a.k, h: a.k.hosts[id], f: a.k.hosts[id].flow(number)}).send(blockLen) }
+}
+
+// pipe is one end of a connection.
+type pipe struct {
+	k *Kernel
+	h *host
+	f *flow
+}
+
+// connect returns the ends of a new connection.
+func connect(k *Kernel, a, b ID, latency time.Duration) (*pipe, *pipe) {
+	p := &pipe{k, k.hosts[a], k.dialFlow(k.hosts[a], b, latency)}
+	q := &pipe{k, k.hosts[b], k.dialFlow(k.hosts[b], a, latency)}
+	k.establish(p.h, p.f, q.f.number)
+	k.establish(q.h, q.f, p.f.number)
+	return p, q
+}
+
+func (p *pipe) send(numBytes int) {
+	if p.f != nil {
+		p.k.send(p.h, p.f, 0, 0, numBytes)
+	}
+}
+
+func (p *pipe) message(messageLen int, a uint32) {
+	p.k.sendMessage(p.h, p.f, message{len: messageLen, a: a})
+}
+
+func (p *pipe) close() {
+	if p.f.state != closed {
+		p.k.closeFlow(p.h, p.f)
+	}
 }
 
 func TestABlockTakesItsTimeOnceAndItsLatency(t *testing.T) {
@@ -60,9 +94,10 @@ func TestABlockTakesItsTimeOnceAndItsLatency(t *testing.T) {
 		{2 * blockLen, blockLen, 1010 * time.Millisecond},
 	} {
 		k := New(1)
-		_, src := host(k, Link{Up: c.up})
-		to, dst := host(k, Link{Down: c.down})
-		k.Send(k.Open(src, dst, 10*time.Millisecond), 0, 0, blockLen)
+		_, src := addHost(k, Link{Up: c.up})
+		to, dst := addHost(k, Link{Down: c.down})
+		p, _ := connect(k, src, dst, 10*time.Millisecond)
+		p.send(blockLen)
 		k.Run(forever, forever)
 		if len(to.times) != 1 || to.times[0] != c.want {
 			t.Errorf("up %d, down %d: arrived at %v, want %v", c.up, c.down, to.times, c.want)
@@ -72,33 +107,35 @@ func TestABlockTakesItsTimeOnceAndItsLatency(t *testing.T) {
 
 func TestAnUplinkIsSharedEvenly(t *testing.T) {
 	k := New(1)
-	from, src := host(k, Link{Up: 10 * blockLen})
-	from.sent = func(f FlowID) { k.Send(f, 0, 0, blockLen) }
-	got := map[FlowID]int{}
+	from, src := addHost(k, Link{Up: 10 * blockLen})
+	from.refill(src)
+	var receivers []*arrivals
 	for i := range 3 {
-		to, dst := host(k, Link{})
-		to.blocks = got
-		f := k.Open(src, dst, time.Duration(i)*10*time.Millisecond)
+		to, dst := addHost(k, Link{})
+		receivers = append(receivers, to)
+		p, _ := connect(k, src, dst, time.Duration(i)*10*time.Millisecond)
 		for range 1 + 5*i { // one offers many at once and gets no more
-			k.Send(f, 0, 0, blockLen)
+			p.send(blockLen)
 		}
 	}
 	k.Run(30*time.Second, forever)
-	for f, n := range got {
-		if n < 98 || n > 100 {
-			t.Errorf("flow %d got %d blocks in 30 s, want a third of 300", f, n)
+	for i, to := range receivers {
+		if to.blocks < 98 || to.blocks > 100 {
+			t.Errorf("receiver %d got %d blocks in 30 s, want a third of 300", i, to.blocks)
 		}
 	}
 }
 
 func TestASlowReceiverDoesNotHoldUpTheOthers(t *testing.T) {
 	k := New(1)
-	from, src := host(k, Link{Up: 100 * blockLen})
-	from.sent = func(f FlowID) { k.Send(f, 0, 0, blockLen) }
-	slow, slowID := host(k, Link{Down: blockLen})
-	fast, fastID := host(k, Link{})
+	from, src := addHost(k, Link{Up: 100 * blockLen})
+	from.refill(src)
+	slow, slowID := addHost(k, Link{Down: blockLen})
+	fast, fastID := addHost(k, Link{})
 	for _, dst := range []ID{slowID, fastID} {
-		k.Send(k.Open(src, dst, time.Millisecond), 0, 0, blockLen)
+		p, _ := connect(k, src, dst, time.Millisecond)
+		p.send(blockLen)
+		p.send(blockLen)
 	}
 	k.Run(20*time.Second, forever)
 	if n := len(slow.times); n < 19 || n > 20 {
@@ -111,14 +148,14 @@ func TestASlowReceiverDoesNotHoldUpTheOthers(t *testing.T) {
 
 func TestMessagesKeepTheirOrderAndGoInFrontOfBlocks(t *testing.T) {
 	k := New(1)
-	_, src := host(k, Link{Up: blockLen})
-	to, dst := host(k, Link{})
-	f := k.Open(src, dst, time.Millisecond)
+	_, src := addHost(k, Link{Up: blockLen})
+	to, dst := addHost(k, Link{})
+	p, _ := connect(k, src, dst, time.Millisecond)
 	for range 2 {
-		k.Send(f, 0, 0, blockLen)
+		p.send(blockLen)
 	}
-	k.Message(f, blockLen/4, 0, 1, 0, 0) // a quarter of a second
-	k.Message(f, 16, 0, 2, 0, 0)         // a millisecond: it must not overtake
+	p.message(blockLen/4, 1) // a quarter of a second
+	p.message(16, 2)         // a millisecond: it must not overtake
 	k.Run(forever, forever)
 	if !slices.Equal(to.messages, []uint32{1, 2}) {
 		t.Errorf("messages %v, want 1 and 2", to.messages)
@@ -135,10 +172,11 @@ func TestMessagesKeepTheirOrderAndGoInFrontOfBlocks(t *testing.T) {
 func TestSlowStartDoublesEachRoundTrip(t *testing.T) {
 	k := New(1)
 	k.SlowStart(true)
-	from, src := host(k, Link{Up: 100 * MiB})
-	from.sent = func(f FlowID) { k.Send(f, 0, 0, blockLen) }
-	to, dst := host(k, Link{})
-	k.Send(k.Open(src, dst, 50*time.Millisecond), 0, 0, blockLen)
+	from, src := addHost(k, Link{Up: 100 * MiB})
+	from.refill(src)
+	to, dst := addHost(k, Link{})
+	p, _ := connect(k, src, dst, 50*time.Millisecond)
+	p.send(blockLen)
 	k.Run(3*time.Second, forever)
 	in := func(from, to_ time.Duration) (n int) {
 		for _, at := range to.times {
@@ -159,27 +197,55 @@ func TestSlowStartDoublesEachRoundTrip(t *testing.T) {
 
 func TestWhatIsUnderWayAtTheCloseIsLost(t *testing.T) {
 	k := New(1)
-	_, src := host(k, Link{Up: blockLen})
-	to, dst := host(k, Link{})
-	f := k.Open(src, dst, 10*time.Second)
+	from, src := addHost(k, Link{Up: blockLen})
+	to, dst := addHost(k, Link{})
+	p, q := connect(k, src, dst, 10*time.Second)
 	for range 3 {
-		k.Send(f, 0, 0, blockLen) // one is on the line after 1 s, one on the link, one waits
+		p.send(blockLen) // one is on the line after 1 s, one on the link, one waits
 	}
-	k.Message(f, 0, 0, 1, 0, 0)
+	p.message(0, 1)
 	k.Run(1500*time.Millisecond, forever)
-	k.Close(f)
-	k.Close(f)
-	k.Send(f, 0, 0, blockLen)
-	other := k.Open(src, dst, time.Second)
-	if other == f {
-		t.Fatal("the flow is used again with blocks of the old one under way")
+	p.close()
+	q.close()
+	p.send(blockLen)
+	if other, _ := connect(k, src, dst, time.Second); other.f.number == p.f.number {
+		t.Fatal("the number of the flow is used again")
 	}
 	k.Run(forever, forever)
-	if to.bytes != 0 || len(to.messages) != 0 || to.lost != 2*blockLen {
-		t.Errorf("received %d bytes, %d messages, lost %d bytes; want 0, 0 and two blocks", to.bytes, len(to.messages), to.lost)
+	if to.bytes != 0 || len(to.messages) != 0 || to.lost != blockLen || from.lost != blockLen {
+		t.Errorf("received %d bytes, %d messages, lost %d and %d bytes; want 0, 0 and a block each", to.bytes, len(to.messages), from.lost, to.lost)
 	}
-	if k.Open(src, dst, time.Second) != f {
-		t.Error("the flow is not used again though nothing of it is under way")
+}
+
+// TestTheWindowIsAcknowledged: with or without messages that go back, and whatever they carry, a
+// flow goes on as fast as its link allows.
+func TestTheWindowIsAcknowledged(t *testing.T) {
+	for _, answers := range []bool{false, true} {
+		k := New(1)
+		from, src := addHost(k, Link{Up: 100 * blockLen})
+		from.refill(src)
+		var back *pipe
+		received := 0
+		dst := k.Add(script(func(_ time.Duration, ev Event) {
+			if ev.Kind != KindBlock {
+				return
+			}
+			if received++; answers && received%3 == 0 {
+				back.message(17, 0)
+			}
+		}), Link{Up: blockLen})
+		p, q := connect(k, src, dst, 25*time.Millisecond)
+		back = q
+		for range 10 {
+			p.send(blockLen)
+		}
+		k.Run(20*time.Second, forever)
+		if received < 1990 {
+			t.Errorf("answers %v: %d blocks in 20 s, want 2000", answers, received)
+		}
+		if p.f.inFlight > p.f.window || p.f.inFlight < 0 {
+			t.Errorf("answers %v: %d blocks in flight, the window is %d", answers, p.f.inFlight, p.f.window)
+		}
 	}
 }
 
@@ -215,10 +281,10 @@ func TestLinksNeverExceedTheirRate(t *testing.T) {
 		var hosts []*arrivals
 		for i := range links {
 			links[i] = Link{Up: r.IntN(3) * (1000 + r.IntN(MiB)), Down: r.IntN(3) * (1000 + r.IntN(MiB))}
-			h, _ := host(k, links[i])
+			h, _ := addHost(k, links[i])
 			hosts = append(hosts, h)
 		}
-		var flows []FlowID
+		var flows []*pipe
 		driver := k.Add(script(func(now time.Duration, ev Event) {
 			if now < last {
 				t.Fatalf("seed %d: time went back from %v to %v", seed, last, now)
@@ -226,20 +292,21 @@ func TestLinksNeverExceedTheirRate(t *testing.T) {
 			last = now
 			switch r.IntN(20) {
 			case 0:
-				flows = append(flows, k.Open(ID(r.IntN(6)), ID(r.IntN(6)), time.Duration(r.IntN(1e8))))
+				p, q := connect(k, ID(r.IntN(6)), ID(r.IntN(6)), time.Duration(r.IntN(1e5))*time.Microsecond)
+				flows = append(flows, p, q)
 			case 1:
 				if n := len(flows); n > 0 {
 					i := r.IntN(n)
-					k.Close(flows[i])
+					flows[i].close() // the other end learns nothing of it: the worst case
 					flows = slices.Delete(flows, i, i+1)
 				}
 			case 2, 3, 4, 5:
 				if n := len(flows); n > 0 {
-					k.Message(flows[r.IntN(n)], r.IntN(500), 0, 0, 0, 0)
+					flows[r.IntN(n)].message(r.IntN(500), 0)
 				}
 			default:
 				if n := len(flows); n > 0 {
-					k.Send(flows[r.IntN(n)], 0, 0, 1+r.IntN(blockLen))
+					flows[r.IntN(n)].send(1 + r.IntN(blockLen))
 				}
 			}
 			if now < time.Minute {

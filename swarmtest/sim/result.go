@@ -13,7 +13,7 @@ type Result struct {
 	Completed bool
 	// End is the virtual time of the end.
 	End time.Duration
-	// Events is the number of events delivered, Hash the SHA-256 of them all.
+	// Events is the number of events delivered; Hash stands for them all, see Kernel.Hash.
 	Events uint64
 	Hash   [32]byte
 	// Peers are in the order of Swarm.Peers.
@@ -36,15 +36,15 @@ type PeerResult struct {
 	Occupied time.Duration
 }
 
-func (w *swarm) result(reason string) *Result {
-	k := w.kernel
+func (w *swarm) result(reason string, end time.Duration) *Result {
+	world := w.world()
 	r := &Result{
-		Reason: reason, Completed: w.toComplete == 0,
-		End: k.Now(), Events: k.Events(), Hash: k.Hash(),
+		Reason: reason, Completed: w.tally().toComplete == 0,
+		End: end, Events: w.shards.events(), Hash: world.Hash(),
 		Peers: make([]PeerResult, len(w.peers)),
 	}
 	for i, p := range w.peers {
-		traffic := k.Traffic(p.id)
+		traffic := world.Traffic(p.id)
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,

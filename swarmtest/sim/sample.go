@@ -47,9 +47,14 @@ func newSampler(w *swarm) *sampler {
 	}
 }
 
-// take returns how the swarm stands now.
-func (s *sampler) take() *Sample {
-	now := s.swarm.kernel.Now()
+// due is when the next sample is to be taken, if there is to be one.
+func (s *sampler) due() (at time.Duration, ok bool) {
+	every := s.swarm.cfg.SampleEvery
+	return s.last + every, every > 0 && s.swarm.cfg.OnSample != nil
+}
+
+// take returns how the swarm stands at the time now, up to which all has happened.
+func (s *sampler) take(now time.Duration) *Sample {
 	sample := &Sample{At: now}
 	clear(s.copies)
 	var leechers []*peer
@@ -120,7 +125,7 @@ func entropy(leechers []*peer) float64 {
 func (s *sampler) uplinkUse(now time.Duration) float64 {
 	var carried, capacity float64
 	for i, p := range s.swarm.peers {
-		sent := s.swarm.kernel.Traffic(p.id).BlocksUp
+		sent := s.swarm.world().Traffic(p.id).BlocksUp
 		if rate := p.uploadCapacity(); rate > 0 && p.present() {
 			carried += float64(sent - s.sentBy[i])
 			capacity += float64(rate) * (now - max(s.last, p.cfg.Join)).Seconds()

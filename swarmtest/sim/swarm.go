@@ -105,6 +105,8 @@ type Peer struct {
 	// SeedFor is how long it stays when it has completed: 0 for ever, negative
 	// not at all. Leave, if not 0, is when it leaves in any case.
 	SeedFor, Leave time.Duration
+	// GiveUp, if not 0, is when it leaves unless it has completed.
+	GiveUp time.Duration
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
 	Unreachable bool
 	// Quota is what its process shares out, Limits what the torrent may have.
@@ -162,7 +164,7 @@ func (s *Swarm) validate() error {
 		switch {
 		case p.Link.Up < 0 || p.Link.Down < 0:
 			return fmt.Errorf("swarm: peer %d: a link has a negative rate; 0 is unlimited", i)
-		case p.Join < 0 || p.Leave < 0:
+		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0:
 			return fmt.Errorf("swarm: peer %d: joins or leaves before the beginning", i)
 		case p.Have != nil && p.Have.Len() != s.Geometry.NumPieces():
 			return fmt.Errorf("swarm: peer %d: has %d pieces of %d", i, p.Have.Len(), s.Geometry.NumPieces())
@@ -171,24 +173,32 @@ func (s *Swarm) validate() error {
 	return nil
 }
 
-// swarm is a running Swarm: the peers, their connections, and the tracker.
+// swarm is a running Swarm: the peers and the tracker. While it runs, a peer touches nothing
+// of another, because they may be simulated side by side.
 type swarm struct {
 	cfg      Swarm
-	kernel   *Kernel
+	shards   shards
+	states   []shardState // by kernel
 	infoHash metainfo.InfoHash
 	tracker  *trackerEntity
 	peers    []*peer
-	conns    []*connection // by the index that events hold, nil for free ones
-	free     []uint32      // the free indices
-	byFlow   []*end        // who sends on a flow
+	samples  *sampler
 
-	// payloads are those of messages under way; an event holds the index.
-	payloads     [][]byte
-	freePayloads []uint32
+	total    int    // peers that are to complete, at the start
+	polledAt uint64 // events
+}
 
-	total      int // peers that are to complete, at the start
+// shardState is what the peers of one kernel have in common.
+type shardState struct {
+	tally
+	changed time.Duration // when the tally last did
+	addrs   []netip.AddrPort
+}
+
+// tally counts peers.
+type tally struct {
 	toComplete int // those that have not, and did not leave
-	present    int // peers that are there, or will come
+	present    int // those that are there, or will come
 }
 
 // The random streams of a peer.
@@ -202,8 +212,14 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	w := &swarm{cfg: cfg, kernel: New(cfg.Seed)}
-	w.kernel.SlowStart(cfg.SlowStart)
+	numKernels := 1
+	if cfg.Pool != nil {
+		numKernels = cfg.Pool.Size()
+	}
+	kernels := newKernels(cfg.Seed, numKernels)
+	w := &swarm{cfg: cfg, states: make([]shardState, numKernels)}
+	w.shards = shards{kernels: kernels, pool: cfg.Pool, window: atLeastMinLatency(cfg.Latency)}
+	w.world().SlowStart(cfg.SlowStart)
 	seed := binary.LittleEndian.AppendUint64([]byte("swarm"), cfg.Seed)
 	sum := sha256.Sum256(seed)
 	copy(w.infoHash[:], sum[:])
@@ -213,54 +229,105 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.Peers {
 		w.addPeer(i)
 	}
-	w.total = w.toComplete
+	w.total = w.tally().toComplete
+	w.samples = newSampler(w)
 	return w, nil
+}
+
+// world is what the kernels share.
+func (w *swarm) world() *world { return w.shards.kernels[0].world }
+
+// tally adds up those of the kernels.
+func (w *swarm) tally() (sum tally) {
+	for i := range w.states {
+		sum.toComplete += w.states[i].toComplete
+		sum.present += w.states[i].present
+	}
+	return sum
 }
 
 // pollEvents is the number of events between two calls of Progress and
 // Interrupted: some tens of milliseconds.
 const pollEvents = 1 << 15
 
-// run drives the kernel and gathers the results.
+// run runs the kernels to the end and gathers the results.
 func (w *swarm) run() *Result {
-	if w.toComplete == 0 && !w.cfg.KeepRunning {
-		w.kernel.Stop(allComplete)
-	}
-	samples := newSampler(w)
 	reason := ""
 	for reason == "" {
-		reason = w.runOn(samples)
+		reason = w.runOn()
 	}
+	end := w.end(reason)
 	if w.cfg.OnSample != nil {
-		w.cfg.OnSample(samples.take())
+		w.cfg.OnSample(w.samples.take(end))
 	}
-	return w.result(reason)
+	return w.result(reason, end)
 }
 
-// runOn runs until the next sample or poll. The reason is "" if it goes on.
-func (w *swarm) runOn(samples *sampler) (reason string) {
-	k, until := w.kernel, w.cfg.Limit
-	sampling := w.cfg.OnSample != nil && w.cfg.SampleEvery > 0 && samples.last+w.cfg.SampleEvery < until
-	if sampling {
-		until = samples.last + w.cfg.SampleEvery
+// runOn runs one window, or up to the next sample, which it takes. The reason is why the run ends, "" if
+// it goes on.
+func (w *swarm) runOn() (reason string) {
+	next, ok := w.shards.next()
+	done := w.done()
+	if done != "" && (!ok || w.shards.ended(next)) {
+		return done
 	}
-	reason = k.advance(until, w.cfg.Patience, pollEvents)
-	switch {
-	case reason != "":
+	until := w.cfg.Limit
+	if at, ok := w.samples.due(); ok && done == "" && at < until {
+		if next > at {
+			w.cfg.OnSample(w.samples.take(at))
+			return ""
+		}
+		until = at
+	}
+	_, lastProgress := w.shards.now()
+	if reason := whyEnd(next, ok, w.cfg.Limit, lastProgress, w.cfg.Patience); reason != "" {
 		return reason
-	case !k.passed(until):
-		return w.poll()
-	case !sampling:
-		return limitReached(w.cfg.Limit)
 	}
-	w.cfg.OnSample(samples.take())
+	w.shards.run(next, until)
+	return w.poll()
+}
+
+// done says why the swarm itself ends the run, "" if it does not.
+func (w *swarm) done() (reason string) {
+	switch t := w.tally(); {
+	case t.present == 0:
+		return allLeft
+	case t.toComplete == 0 && !w.cfg.KeepRunning:
+		return allComplete
+	}
 	return ""
 }
 
-// poll tells the caller how far the run is, and asks whether it is to end.
+// end is the time at which a run ended. A swarm that is done has ended with the peer that came to its end
+// last, though its last window may have gone on.
+func (w *swarm) end(reason string) (at time.Duration) {
+	if reason != w.done() {
+		if next, ok := w.shards.next(); ok && next > w.cfg.Limit {
+			return w.cfg.Limit
+		}
+		at, _ = w.shards.now()
+		return at
+	}
+	for i := range w.states {
+		at = max(at, w.states[i].changed)
+	}
+	return at
+}
+
+// poll tells the caller now and then how far the run is, and asks whether it is to end.
 func (w *swarm) poll() (reason string) {
+	if w.shards.stuck() {
+		now, _ := w.shards.now()
+		return tooMany(now)
+	}
+	events := w.shards.events()
+	if events-w.polledAt < pollEvents {
+		return ""
+	}
+	w.polledAt = events
 	if w.cfg.Progress != nil {
-		w.cfg.Progress(w.kernel.Now(), w.total-w.toComplete, w.total)
+		now, _ := w.shards.now()
+		w.cfg.Progress(now, w.total-w.tally().toComplete, w.total)
 	}
 	if w.cfg.Interrupted != nil && w.cfg.Interrupted() {
 		return Interrupted
@@ -277,37 +344,31 @@ const (
 	allLeft     = "every peer left"
 )
 
-// completed and left count peers, and end the run after the last one.
-func (w *swarm) completed() {
-	w.toComplete--
-	w.endIfDone()
+// minLatency is the least latency there is. Between two hosts in one rack it is
+// of this order. Nothing can be faster than all: hosts that act on each other at once
+// cannot be simulated side by side.
+const minLatency = 100 * time.Microsecond
+
+// maxLatency keeps a latency within the 32 bits that an event of a broadcast has for its
+// microseconds. The moon is at 1.3 s.
+const maxLatency = time.Hour
+
+func atLeastMinLatency(latency time.Duration) time.Duration {
+	return min(max(latency, minLatency), maxLatency).Truncate(time.Microsecond)
 }
 
-func (w *swarm) left(unfinished bool) {
-	if unfinished {
-		w.toComplete--
+// latency is the time from one peer to another.
+func (w *swarm) latency(a, b ID) time.Duration {
+	if w.cfg.Between == nil {
+		return atLeastMinLatency(w.cfg.Latency)
 	}
-	if w.present--; w.present == 0 {
-		w.kernel.Stop(allLeft)
-	}
-	w.endIfDone()
+	return atLeastMinLatency(w.cfg.Between(w.indexOf(a), w.indexOf(b)))
 }
 
-func (w *swarm) endIfDone() {
-	if w.toComplete == 0 && !w.cfg.KeepRunning {
-		w.kernel.Stop(allComplete)
-	}
-}
+// indexOf is the position in Peers of the host with an ID: the tracker has the first.
+func (w *swarm) indexOf(id ID) int { return int(id) - 1 }
 
-// latency is the time from one peer to another, in whole microseconds: an event
-// of a broadcast has room for 32 bits.
-func (w *swarm) latency(a, b *peer) time.Duration {
-	latency := w.cfg.Latency
-	if w.cfg.Between != nil {
-		latency = w.cfg.Between(a.index, b.index)
-	}
-	return max(latency, 0).Truncate(time.Microsecond)
-}
+func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
 
 // listenPort is where every peer listens: the first port of BEP 3's range.
 const listenPort = 6881
@@ -330,29 +391,4 @@ func (w *swarm) peerAt(addr netip.AddrPort) *peer {
 		return nil
 	}
 	return w.peers[index]
-}
-
-// keep stores a payload until its message arrives, and drop takes it out.
-func (w *swarm) keep(payload []byte) uint32 {
-	if len(payload) == 0 {
-		return 0
-	}
-	payload = append([]byte(nil), payload...) // valid only until the next call of the engine
-	if n := len(w.freePayloads); n > 0 {
-		i := w.freePayloads[n-1]
-		w.freePayloads = w.freePayloads[:n-1]
-		w.payloads[i-1] = payload
-		return i
-	}
-	w.payloads = append(w.payloads, payload)
-	return uint32(len(w.payloads))
-}
-
-func (w *swarm) drop(i uint32) (payload []byte) {
-	if i == 0 {
-		return nil
-	}
-	payload, w.payloads[i-1] = w.payloads[i-1], nil
-	w.freePayloads = append(w.freePayloads, i)
-	return payload
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -16,18 +15,21 @@ import (
 // The events between peers and tracker.
 const (
 	eventJoin     = KindUser + iota // a peer starts
-	eventLeave                      // and ends
+	eventLeave                      // and ends; Sub: unfinished, or 0
 	eventTimer                      // the engine's deadline, or the tracker's sweep
-	eventAnnounce                   // to the tracker; A: the peer's position, Sub: tracker.Event
-	eventPeers                      // its reply; A: the payload
+	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left
+	eventPeers                      // its reply; the payload is a compact list (BEP 23)
 	eventReannounce
-	eventDial       // to the peer that is dialled; A: position of the dialler
-	eventDialFailed // to the dialler; A: IPv4 address, B: port
-	eventConnected  // to the dialler; A: the connection
-	eventClosed     // the other side closed; A: the connection
-	eventHave       // to the sender itself: see broadcast
+	eventDial       // to the peer that is dialled; A: the dialler's number of the flow
+	eventDialFailed // to the dialler; Flow, or 0; A: IPv4 address, B: port
+	eventConnected  // to the dialler; Flow; A: the number at the other end
+	eventClosed     // the other side closed; Flow
 	eventVerified   // A: piece
 )
+
+// unfinished is the Sub of an eventLeave that is for a peer which has not
+// completed by then.
+const unfinished = 1
 
 // haveLen is the length in bytes of a have message (BEP 3: its length prefix,
 // its type, and the piece index).
@@ -44,17 +46,16 @@ const sendCredit = metainfo.BlockLen
 
 // peer is an engine, its process and its host.
 type peer struct {
+	host   // first, for it is what every event needs
+	kernel *Kernel
+	engine *engine.Engine
 	swarm  *swarm
 	index  int // in Swarm.Peers
-	id     ID
 	cfg    *Peer
 	peerID metainfo.PeerID
 
-	engine   *engine.Engine
 	share    *quota.Share
 	assembly assembly
-	conns    []*end          // up, in the order in which they came up
-	classes  []time.Duration // the latencies of conns, without repetition
 
 	timerAt   time.Duration // of the earliest timer event under way, 0 for none
 	announced time.Duration // when the last announce went out
@@ -77,18 +78,37 @@ func (p *peer) present() bool { return p.joined && !p.gone }
 
 func (w *swarm) addPeer(index int) {
 	p := &peer{swarm: w, index: index, cfg: &w.cfg.Peers[index]}
-	p.id = w.kernel.Add(p, p.cfg.Link)
+	w.world().add(&p.host, p, p.cfg.Link)
+	p.kernel = w.world().kernelOf(p.id)
+	p.peerID = w.peerID(p.id)
 	w.peers = append(w.peers, p)
 	p.complete = p.cfg.Seed || p.cfg.Have != nil && p.cfg.Have.All()
-	w.present++
+	state := p.state()
+	state.present++
 	if !p.complete {
-		w.toComplete++
+		state.toComplete++
 	}
-	w.kernel.At(p.cfg.Join, Event{To: p.id, Kind: eventJoin})
+	p.kernel.At(p.cfg.Join, Event{To: p.id, Kind: eventJoin})
 	if p.cfg.Leave > 0 {
-		w.kernel.At(max(p.cfg.Leave, p.cfg.Join), Event{To: p.id, Kind: eventLeave})
+		p.kernel.At(max(p.cfg.Leave, p.cfg.Join), Event{To: p.id, Kind: eventLeave})
+	}
+	if p.cfg.GiveUp > 0 {
+		p.kernel.At(max(p.cfg.GiveUp, p.cfg.Join), Event{To: p.id, Kind: eventLeave, Sub: unfinished})
 	}
 }
+
+// peerID draws the peer id of the host with an ID.
+func (w *swarm) peerID(id ID) metainfo.PeerID {
+	var tail [12]byte
+	random := w.world().Rand(id, streamID)
+	for i := range tail {
+		tail[i] = byte(random.Uint32())
+	}
+	return metainfo.PeerIDFrom(tail)
+}
+
+// state is what the peers have in common that the same kernel drives.
+func (p *peer) state() *shardState { return &p.swarm.states[p.kernel.index] }
 
 // port is where the peer accepts connections, 0 for nowhere.
 func (p *peer) port() uint16 {
@@ -100,18 +120,11 @@ func (p *peer) port() uint16 {
 
 // Handle is called by the kernel.
 func (p *peer) Handle(now time.Duration, ev Event) {
-	switch ev.Kind {
-	case eventJoin:
+	switch {
+	case ev.Kind == eventJoin:
 		p.join(now)
 		return
-	case KindLost:
-		p.lost(ev)
-		return
-	case eventDial:
-		p.dialled(now, p.swarm.peers[ev.A])
-		return
-	}
-	if p.gone || !p.joined {
+	case !p.present():
 		p.missed(now, ev)
 		return
 	}
@@ -126,8 +139,6 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 		p.timer(now)
 	case eventVerified:
 		p.verified(now, int(ev.A))
-	case eventHave:
-		p.deliverHave(now, ev)
 	default:
 		p.handleControl(now, ev)
 	}
@@ -138,64 +149,47 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 func (p *peer) handleControl(now time.Duration, ev Event) {
 	switch ev.Kind {
 	case eventPeers:
-		p.gotPeers(now, p.swarm.drop(ev.A))
+		p.gotPeers(now, p.kernel.payloadOf(&ev))
 	case eventReannounce:
 		if now-p.announced >= p.swarm.cfg.AnnounceInterval {
 			p.announce(now, tracker.None)
 		}
+	case eventDial:
+		p.accept(now, ev.from(), ev.A)
 	case eventDialFailed:
-		p.engine.Receive(now, engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
+		p.dropDial(ev.Flow)
+		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
 	case eventConnected:
-		p.swarm.connected(now, ev.A)
+		p.connected(now, ev.Flow, ev.A)
 	case eventClosed:
-		p.swarm.closedByOther(now, p, ev.A)
+		p.closedByOther(now, ev.Flow)
 	case eventLeave:
-		p.leave(now)
+		if ev.Sub != unfinished || !p.complete {
+			p.leave(now)
+		}
 	}
 }
 
-// missed handles what comes to a peer that is gone: it frees what the event
-// holds, and ends a connection that it does not take up any more.
+// missed handles what comes to a peer that is not there, and must not be left as it is.
 func (p *peer) missed(now time.Duration, ev Event) {
 	switch ev.Kind {
-	case eventPeers:
-		p.swarm.drop(ev.A)
-	case KindMessage:
-		p.dropPayload(ev)
+	case eventDial:
+		p.notThere(now, ev.from(), ev.A)
+	case eventDialFailed:
+		p.dropDial(ev.Flow)
 	case eventConnected:
-		p.swarm.refuse(now, ev.A)
-	case eventClosed:
-		p.swarm.closedByOther(now, p, ev.A)
-	}
-}
-
-// lost handles what was under way on a connection that is closed.
-func (p *peer) lost(ev Event) {
-	if Kind(ev.Sub) == KindMessage {
-		p.dropPayload(ev)
-	}
-}
-
-func (p *peer) dropPayload(ev Event) {
-	if ev.B == payloadMark {
-		p.swarm.drop(ev.C)
+		p.connected(now, ev.Flow, ev.A)
 	}
 }
 
 // join starts the engine.
 func (p *peer) join(now time.Duration) {
 	w := p.swarm
-	var tail [12]byte
-	ids := w.kernel.Rand(p.id, streamID)
-	for i := range tail {
-		tail[i] = byte(ids.Uint32())
-	}
-	p.peerID = metainfo.PeerIDFrom(tail)
 	processQuota := p.cfg.Quota
 	processQuota.Strict = true
 	p.share = quota.New(processQuota).Join(p.cfg.Limits)
 	cfg := engine.Config{
-		InfoHash: w.infoHash, PeerID: p.peerID, Rand: w.kernel.Rand(p.id, streamEngine),
+		InfoHash: w.infoHash, PeerID: p.peerID, Rand: p.kernel.Rand(p.id, streamEngine),
 		Grants: p.share, Geometry: w.cfg.Geometry, Have: p.have(), Port: p.port(),
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
 		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
@@ -213,7 +207,7 @@ func (p *peer) join(now time.Duration) {
 		p.has = bitfield.New(w.cfg.Geometry.NumPieces())
 	}
 	p.joined = true
-	w.kernel.Progress()
+	p.kernel.Progress()
 	p.announce(now, tracker.Started)
 	p.drive(now)
 }
@@ -246,13 +240,18 @@ func (p *peer) leave(now time.Duration) {
 	if p.gone {
 		return
 	}
-	for len(p.conns) > 0 {
-		p.swarm.close(now, p.conns[len(p.conns)-1])
+	for len(p.open) > 0 {
+		p.close(now, p.open[len(p.open)-1])
 	}
 	p.announce(now, tracker.Stopped)
 	p.gone, p.leftAt = true, now
-	p.swarm.kernel.Progress()
-	p.swarm.left(!p.complete)
+	p.kernel.Progress()
+	state := p.state()
+	state.changed = now
+	state.present--
+	if !p.complete {
+		state.toComplete--
+	}
 }
 
 // drive does what the engine wants done, and keeps its deadline.
@@ -261,7 +260,7 @@ func (p *peer) drive(now time.Duration) {
 		return
 	}
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
-		p.do(now, &out)
+		p.do(now, out)
 		if p.gone {
 			return
 		}
@@ -269,7 +268,7 @@ func (p *peer) drive(now time.Duration) {
 	at, ok := p.engine.NextTimeout()
 	if ok && (p.timerAt == 0 || at < p.timerAt) {
 		p.timerAt = max(at, now)
-		p.swarm.kernel.At(p.timerAt, Event{To: p.id, Kind: eventTimer})
+		p.kernel.At(p.timerAt, Event{To: p.id, Kind: eventTimer})
 	}
 }
 
@@ -288,11 +287,11 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(endOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
+		p.send(flowOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
 	case engine.OutBlock:
-		p.sendBlock(endOf(out.Conn), out)
+		p.sendBlock(flowOf(out.Conn), out)
 	case engine.OutHave:
-		p.broadcast(uint32(out.Piece))
+		p.kernel.broadcast(&p.host, message{len: haveLen, sub: uint8(wire.Have), a: uint32(out.Piece)})
 	case engine.OutOpen:
 		p.assembly.open(out.Piece)
 	case engine.OutDiscard:
@@ -304,8 +303,8 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
-		if c := endOf(out.Conn); c != nil {
-			p.swarm.close(now, c)
+		if f := flowOf(out.Conn); f.state == flowing {
+			p.close(now, f)
 		}
 	case engine.OutCompleted:
 		p.completed(now)
@@ -320,14 +319,20 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 func (p *peer) announce(now time.Duration, event tracker.Event) {
 	w := p.swarm
 	p.announced = now
-	w.kernel.At(now+w.cfg.Latency, Event{To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(p.index)})
+	left := uint64(0)
+	if !p.complete {
+		left = uint64(p.engine.Stats(now).Left)
+	}
+	p.kernel.At(now+atLeastMinLatency(w.cfg.Latency), Event{
+		To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(left >> 32), B: uint32(left),
+	})
 	if event != tracker.Stopped {
-		w.kernel.At(now+w.cfg.AnnounceInterval, Event{To: p.id, Kind: eventReannounce})
+		p.kernel.At(now+w.cfg.AnnounceInterval, Event{To: p.id, Kind: eventReannounce})
 	}
 }
 
 func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort) {
-	p.engine.Receive(now, engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
+	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
 }
 
 // completed notes the end of the download.
@@ -335,19 +340,20 @@ func (p *peer) completed(now time.Duration) {
 	if p.complete {
 		return
 	}
-	w := p.swarm
 	p.complete, p.completedAt = true, now
 	p.announce(now, tracker.Completed)
 	if p.cfg.SeedFor != 0 {
-		w.kernel.At(now+max(p.cfg.SeedFor, 0), Event{To: p.id, Kind: eventLeave})
+		p.kernel.At(now+max(p.cfg.SeedFor, 0), Event{To: p.id, Kind: eventLeave})
 	}
-	w.completed()
+	state := p.state()
+	state.changed = now
+	state.toComplete--
 }
 
 // verify hashes a piece: it always matches.
 func (p *peer) verify(now time.Duration, piece int) {
 	if delay := p.swarm.cfg.HashDelay; delay > 0 {
-		p.swarm.kernel.At(now+delay, Event{To: p.id, Kind: eventVerified, A: uint32(piece)})
+		p.kernel.At(now+delay, Event{To: p.id, Kind: eventVerified, A: uint32(piece)})
 		return
 	}
 	p.verified(now, piece)
@@ -359,24 +365,20 @@ func (p *peer) verified(now time.Duration, piece int) {
 	}
 	p.assembly.drop(piece)
 	p.has.Add(piece)
-	p.swarm.kernel.Progress()
-	p.engine.Receive(now, engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
+	p.kernel.Progress()
+	p.engine.Receive(now, &engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
 
-// payloadMark in B says that C of a message is a payload. No message with a
-// begin has one.
-const payloadMark = 1<<32 - 1
-
 // send sends a message.
-func (p *peer) send(c *end, m *wire.Message) {
-	if c == nil {
-		return
-	}
-	a, b, d := m.Index, m.Begin, m.Length
+func (p *peer) send(f *flow, m *wire.Message) {
+	a, payload := m.Index, []byte(nil)
 	if m.Payload != nil {
-		a, b, d = uint32(m.ExtID), payloadMark, p.swarm.keep(m.Payload)
+		a = uint32(m.ExtID)
+		payload = append([]byte{}, m.Payload...) // valid only until the next call of the engine
 	}
-	p.swarm.kernel.Message(c.out, messageLen(m), uint8(m.Type), a, b, d)
+	p.kernel.sendMessage(&p.host, f, message{
+		len: messageLen(m), sub: uint8(m.Type), a: a, b: m.Begin, c: m.Length, payload: payload,
+	})
 }
 
 // messageLen is the length of a message in bytes, its length prefix included.
@@ -399,94 +401,32 @@ func messageLen(m *wire.Message) int {
 // message hands a message to the engine.
 func (p *peer) message(now time.Duration, ev Event) {
 	m := wire.Message{Type: wire.Type(ev.Sub), Index: ev.A, Begin: ev.B, Length: ev.C}
-	if ev.B == payloadMark {
-		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: p.swarm.drop(ev.C)}
+	if payload := p.kernel.payloadOf(&ev); payload != nil {
+		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: payload}
 	}
-	if c := p.swarm.incoming(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InMessage, Conn: &c.conn, Message: m})
-	}
+	p.engine.Receive(now, &engine.Input{Kind: engine.InMessage, Conn: &p.kernel.through.conn, Message: m})
 }
 
 // sendBlock hands a block to the uplink.
-func (p *peer) sendBlock(c *end, out *engine.Output) {
-	if c != nil {
-		p.swarm.kernel.Send(c.out, uint32(out.Piece), uint32(out.Begin), out.Length)
-	}
+func (p *peer) sendBlock(f *flow, out *engine.Output) {
+	p.kernel.send(&p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
 }
 
 // sentBlock gives the engine credit for what the uplink has sent.
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
-	if c := p.swarm.outgoing(p, ev.Flow); c != nil {
-		p.engine.Receive(now, engine.Input{Kind: engine.InCredit, Conn: &c.conn, Length: int(ev.C)})
-	}
+	p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &p.kernel.through.conn, Length: int(ev.C)})
 }
 
 // block hands a block that arrived to the engine.
 func (p *peer) block(now time.Duration, ev Event) {
 	p.received += int64(ev.C)
-	c := p.swarm.incoming(p, ev.Flow)
-	if c == nil {
-		return
-	}
-	if c.other.peer.cfg.Seed {
+	f := p.kernel.through
+	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
 	}
-	p.engine.Receive(now, engine.Input{
-		Kind: engine.InBlock, Conn: &c.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
+	p.engine.Receive(now, &engine.Input{
+		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
 		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
 	})
-}
-
-// broadcast sends a have to every connection. It is one event for each
-// different latency among them, not one for each connection, and it goes to the
-// sender itself, at the time at which the receivers get it: most events of a
-// large swarm would be haves otherwise. The haves of one broadcast leave the
-// uplink together.
-func (p *peer) broadcast(piece uint32) {
-	if len(p.conns) == 0 {
-		return
-	}
-	k := p.swarm.kernel
-	through := k.Charge(p.id, haveLen*len(p.conns))
-	stamp := k.seq
-	for _, latency := range p.classes {
-		k.At(through+latency, Event{
-			To: p.id, Kind: eventHave, A: piece, B: uint32(stamp), C: uint32(stamp >> 32), Flow: FlowID(latency / time.Microsecond),
-		})
-	}
-}
-
-// deliverHave hands a have to the receivers of one latency. Those that
-// connected after it was sent have it in their bitfield.
-func (p *peer) deliverHave(now time.Duration, ev Event) {
-	stamp := uint64(ev.B) | uint64(ev.C)<<32
-	for _, c := range p.conns {
-		to := c.other
-		if c.stamp > stamp || FlowID(c.latency/time.Microsecond) != ev.Flow || !to.up {
-			continue
-		}
-		p.swarm.kernel.ChargeDown(to.peer.id, haveLen)
-		to.peer.engine.Receive(now, engine.Input{
-			Kind: engine.InMessage, Conn: &to.conn, Message: wire.Message{Type: wire.Have, Index: ev.A},
-		})
-		to.peer.drive(now)
-	}
-}
-
-// addClass notes the latency of a new connection.
-func (p *peer) addClass(latency time.Duration) {
-	if !slices.Contains(p.classes, latency) {
-		p.classes = append(p.classes, latency)
-	}
-}
-
-// dropClass forgets a latency that no connection has any more.
-func (p *peer) dropClass(latency time.Duration) {
-	for _, c := range p.conns {
-		if c.latency == latency {
-			return
-		}
-	}
-	p.classes = slices.DeleteFunc(p.classes, func(l time.Duration) bool { return l == latency })
 }

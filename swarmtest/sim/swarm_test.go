@@ -13,6 +13,7 @@ import (
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
 	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/peer/quota"
+	"github.com/shoal-bt/shoal/swarmtest/sim/pool"
 	"github.com/shoal-bt/shoal/swarmtest/theory"
 )
 
@@ -84,7 +85,7 @@ func crowd(t testing.TB, n int, totalLen int64) Swarm {
 }
 
 func TestOneSeedOneTranscript(t *testing.T) {
-	s := crowd(t, 100, 4*MiB)
+	s := crowd(t, 100, 2*MiB)
 	s.SlowStart = true
 	s.HashDelay = time.Millisecond
 	s.Between = func(a, b int) time.Duration { return time.Duration(10+(a+b)%3*20) * time.Millisecond }
@@ -99,6 +100,30 @@ func TestOneSeedOneTranscript(t *testing.T) {
 	s.Seed = 2
 	if other := mustComplete(t, s); other.Hash == first.Hash {
 		t.Error("two seeds, one transcript")
+	}
+}
+
+// TestTheNumberOfWorkersChangesNothing runs a swarm in which everything happens, with
+// latencies that become known on the way.
+func TestTheNumberOfWorkersChangesNothing(t *testing.T) {
+	s := crowd(t, 40, 2*MiB)
+	s.SlowStart = true
+	s.Peers[3].Unreachable = true
+	s.Peers[5].Leave = 20 * time.Second
+	s.Peers[7].SeedFor = 0
+	s.Between = func(a, b int) time.Duration { return time.Duration(3000+(a*b)%5*7000) * time.Microsecond }
+	alone, samples := sampled(t, s, time.Second)
+	for size := 1; size <= 8; size++ {
+		workers := pool.New(size)
+		s.Pool = workers
+		r, others := sampled(t, s, time.Second)
+		if r.Hash != alone.Hash || !slices.Equal(r.Peers, alone.Peers) || r.End != alone.End || r.Events != alone.Events {
+			t.Errorf("%d workers: hash %x at %v, want %x at %v", size, r.Hash, r.End, alone.Hash, alone.End)
+		}
+		if !slices.Equal(others, samples) {
+			t.Errorf("%d workers: other samples", size)
+		}
+		workers.Close()
 	}
 }
 
@@ -198,6 +223,20 @@ func TestAPeerThatLeavesEarlyIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAPeerGivesUpOnlyIfItHasNotCompleted(t *testing.T) {
+	s := barSwarm(t)
+	s.Peers[1].GiveUp = time.Second
+	s.Peers[2].GiveUp = time.Hour
+	s.KeepRunning, s.Limit = true, 2*time.Hour
+	r := run(t, s)
+	if p := r.Peers[1]; p.Complete != 0 || p.Leave != time.Second {
+		t.Errorf("the impatient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+	if p := r.Peers[2]; p.Complete == 0 || p.Leave != 0 {
+		t.Errorf("the patient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+}
+
 func TestUnreachablePeersDial(t *testing.T) {
 	s := Swarm{Seed: 1, Geometry: geometry(t, 2*MiB, 256*KiB)}
 	s.Peers = append([]Peer{{Link: Link{Up: MiB}, Seed: true}}, Repeat(5, Peer{Link: Link{Up: MiB}, Unreachable: true})...)
@@ -257,15 +296,23 @@ func TestAHundredPeers(t *testing.T) {
 }
 
 // BenchmarkSwarm runs the crowd in full: 100 MiB each. The bars are 20 s for
-// 1,000 peers and 5 minutes for 10,000.
+// 1,000 peers and 5 minutes for 10,000, on two cores.
 func BenchmarkSwarm(b *testing.B) {
-	for _, n := range []int{100, 1000, 10_000} {
-		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			var events uint64
-			for b.Loop() {
-				events += mustComplete(b, crowd(b, n, 100*MiB)).Events
-			}
-			b.ReportMetric(float64(events)/b.Elapsed().Seconds()/1e6, "Mevents/s")
-		})
+	for _, n := range []int{100, 300, 1000, 10_000} {
+		for workers := 1; workers <= runtime.GOMAXPROCS(0); workers *= 2 {
+			b.Run(strconv.Itoa(n)+"/"+strconv.Itoa(workers), func(b *testing.B) {
+				workers := pool.New(workers)
+				defer workers.Close()
+				var events uint64
+				for b.Loop() {
+					s := crowd(b, n, 100*MiB)
+					s.Pool = workers
+					r := mustComplete(b, s)
+					events += r.Events
+					b.Logf("hash %x, last %v", r.Hash[:4], r.LastCompletion())
+				}
+				b.ReportMetric(float64(events)/b.Elapsed().Seconds()/1e6, "Mevents/s")
+			})
+		}
 	}
 }

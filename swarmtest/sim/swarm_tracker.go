@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/shoal-bt/shoal/tracker"
@@ -21,17 +20,18 @@ const (
 // trackerEntity is the tracker's core as an entity.
 type trackerEntity struct {
 	swarm *swarm
-	id    ID
 	core  *trackerswarm.Swarms
 	peers trackerswarm.Peers
-	addrs []netip.AddrPort
+	host
+	kernel *Kernel
 }
 
 func (w *swarm) addTracker() error {
 	t := &trackerEntity{swarm: w}
-	t.id = w.kernel.Add(t, Link{})
+	w.world().add(&t.host, t, Link{})
+	t.kernel = w.world().kernelOf(t.id)
 	core, err := trackerswarm.New(trackerswarm.Config{
-		Rand:    w.kernel.Rand(t.id, streamEngine),
+		Rand:    w.world().Rand(t.id, streamEngine),
 		Timeout: max(2*w.cfg.AnnounceInterval, time.Second),
 	})
 	if err != nil {
@@ -39,7 +39,7 @@ func (w *swarm) addTracker() error {
 	}
 	t.core = core
 	w.tracker = t
-	w.kernel.At(expireEvery, Event{To: t.id, Kind: eventTimer})
+	t.kernel.At(expireEvery, Event{To: t.id, Kind: eventTimer})
 	return nil
 }
 
@@ -48,18 +48,15 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 	switch ev.Kind {
 	case eventTimer:
 		t.core.Expire(now)
-		t.swarm.kernel.At(now+expireEvery, Event{To: t.id, Kind: eventTimer})
+		t.kernel.At(now+expireEvery, Event{To: t.id, Kind: eventTimer})
 	case eventAnnounce:
-		t.answer(now, t.swarm.peers[ev.A], tracker.Event(ev.Sub))
+		t.answer(now, t.swarm.peer(ev.from()), tracker.Event(ev.Sub), int64(uint64(ev.A)<<32|uint64(ev.B)))
 	}
 }
 
-func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event) {
+// answer answers an announce. Of the peer it reads only what never changes.
+func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, left int64) {
 	w := t.swarm
-	left := int64(0)
-	if !p.complete {
-		left = p.engine.Stats(now).Left
-	}
 	req := tracker.Request{
 		InfoHash: w.infoHash, PeerID: p.peerID, Addr: addrOf(p.index, p.port()),
 		Left: left, Event: event, NumWant: tracker.NumWantDefault,
@@ -69,13 +66,12 @@ func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event) 
 	if event == tracker.Stopped {
 		return
 	}
-	// The addresses go by way of the payloads, as a compact list (BEP 23).
-	w.kernel.At(now+w.cfg.Latency, Event{To: p.id, Kind: eventPeers, A: w.keep(t.peers.V4)})
+	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers}, append([]byte{}, t.peers.V4...))
 }
 
 // gotPeers hands a tracker's reply to the engine.
 func (p *peer) gotPeers(now time.Duration, compact []byte) {
-	t := p.swarm.tracker
-	t.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(t.addrs[:0])
-	p.foundPeers(now, t.addrs)
+	state := p.state()
+	state.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(state.addrs[:0])
+	p.foundPeers(now, state.addrs)
 }

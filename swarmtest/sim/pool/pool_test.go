@@ -9,7 +9,7 @@ func TestEachWorkerIsCalledOncePerRound(t *testing.T) {
 	for size := range 5 {
 		p := New(size)
 		calls := make([]atomic.Int64, p.Size())
-		const rounds = 1000
+		const rounds = 200
 		for round := range int64(rounds) {
 			p.Do(func(worker int) { calls[worker].Add(1) })
 			for i := range calls {

@@ -1,0 +1,75 @@
+package validate
+
+import "math"
+
+// Kind is what an experiment compares with what is known.
+type Kind string
+
+// The kinds.
+const (
+	ClosedForm Kind = "closed form" // a formula with its textbook figures
+	Abstract   Kind = "abstract"    // transfers as the theory assumes them, no engine
+	Engine     Kind = "engine"      // the client's engine in virtual time
+	Ablation   Kind = "ablation"    // the engine with one of its rules taken away, by the engine with it
+)
+
+// Experiment gives a number for each of its checks, from one seed.
+type Experiment struct {
+	Name   string
+	Kind   Kind
+	Source string // of what is expected
+	Checks []Check
+	run    func(seed uint64) ([]float64, error)
+}
+
+// Check is what one number is expected to be. It holds if the whole interval lies
+// in Min to Max, or, with Always, if every single number does; with both infinite the
+// number is only reported.
+type Check struct {
+	Name     string
+	Expected string
+	Min, Max float64
+	Always   bool
+}
+
+// Reported tells whether nothing is expected of the number.
+func (c *Check) Reported() bool { return math.IsInf(c.Min, -1) && math.IsInf(c.Max, 1) }
+
+func atMost(name, expected string, limit float64) Check {
+	return Check{Name: name, Expected: expected, Min: math.Inf(-1), Max: limit}
+}
+
+func atLeast(name, expected string, limit float64) Check {
+	return Check{Name: name, Expected: expected, Min: limit, Max: math.Inf(1)}
+}
+
+func between(name, expected string, low, high float64) Check {
+	return Check{Name: name, Expected: expected, Min: low, Max: high}
+}
+
+// always is for what no run may break: a bound that is proven.
+func always(c Check) Check {
+	c.Always = true
+	return c
+}
+
+// near accepts a relative deviation.
+func near(name, expected string, want, tolerance float64) Check {
+	return between(name, expected, want*(1-tolerance), want*(1+tolerance))
+}
+
+func reported(name string) Check {
+	return Check{Name: name, Expected: "reported", Min: math.Inf(-1), Max: math.Inf(1)}
+}
+
+// Experiments returns all of them, in the order of the table. The quick ones leave out what
+// takes more than some seconds: the swarms of 1,000 and 10,000 peers.
+func Experiments(quick bool) []Experiment {
+	all := closedForms()
+	all = append(all, abstractModels()...)
+	all = append(all, engineRuns()...)
+	if !quick {
+		all = append(all, largeRuns()...)
+	}
+	return append(all, ablations()...)
+}
