@@ -47,12 +47,33 @@ var leaves = []string{"metainfo/bscan", "metainfo/bitfield", "metainfo/compact"}
 
 // cores decide, and touch nothing: the same code runs in the client and in
 // the simulator.
-var cores = []string{"peer/engine", "peer/quota", "dht/node", "tracker/announce", "tracker/swarm", "tracker/account/ledger", "swarmtest/sim", "swarmtest/dhtnet", "swarmtest/cdn"}
+var cores = []string{
+	"peer/engine",
+	"peer/quota",
+	"dht/node",
+	"tracker/announce",
+	"tracker/swarm",
+	"tracker/account/ledger",
+	"swarmtest/sim",
+	"swarmtest/dhtnet",
+	"swarmtest/cdn", "swarmtest/stats",
+	"swarmtest/demand",
+	"swarmtest/abstract",
+}
 
 // pure are the packages of the project that a core may import besides other
 // cores: vocabulary and codecs. A name with a slash at its end stands for all
 // below it.
-var pure = []string{"metainfo", "metainfo/", "peer/wire", "dht/krpc", "tracker", "swarmtest/result", "swarmtest/theory"}
+var pure = []string{
+	"metainfo",
+	"metainfo/",
+	"peer/wire",
+	"dht/krpc",
+	"tracker",
+	"swarmtest/result",
+	"swarmtest/theory",
+	"swarmtest/scenario",
+}
 
 // worldly are the imports that no core has, with slashes as in pure.
 var worldly = []string{

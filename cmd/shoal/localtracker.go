@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/shoal-bt/shoal/tracker/server"
@@ -14,12 +18,15 @@ import (
 // localTracker is a tracker that runs in this process.
 type localTracker struct {
 	*server.Server
-	addr      netip.AddrPort    // where it listens
-	whitelist *server.TorrentList // nil: every torrent
-	cancel    context.CancelFunc
-	served    chan error
-	udp       netip.AddrPort // where it listens for UDP; invalid if it does not
-	servedUDP chan error
+	addr     netip.AddrPort // where it listens; invalid on a Unix socket
+	listener string         // the same, for people
+	tls, udp netip.AddrPort // where it listens for HTTPS and UDP; invalid if it does not
+	cancel   context.CancelFunc
+	ctx      context.Context // of what serves
+	serving  sync.WaitGroup
+	failed   chan error // the first failure to serve
+	ended    error      // what failed when it was stopped, after serving
+	mu       sync.Mutex // of ended
 }
 
 // checkHTTPFlag refuses what cannot be listened on.
@@ -43,8 +50,7 @@ func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTr
 	if err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
+	ln, err := listenHTTP(ctx, addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
@@ -53,13 +59,54 @@ func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTr
 	case err != nil:
 		return nil, err
 	}
-	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	t := &localTracker{
-		Server: srv, addr: ln.Addr().(*net.TCPAddr).AddrPort(), whitelist: cfg.Whitelist,
-		cancel: cancel, served: make(chan error, 1),
+	t := &localTracker{Server: srv, listener: ln.Addr().String(), failed: make(chan error, maxServing)}
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
+		t.addr = tcp.AddrPort()
 	}
-	go func() { t.served <- srv.Run(serveCtx, ln) }()
+	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	t.serve(func() error { return srv.Run(t.ctx, ln) })
 	return t, nil
+}
+
+// maxServing is how many serve calls a localTracker has: HTTP, HTTPS and UDP.
+const maxServing = 3
+
+// unixPrefix begins the address of a Unix socket.
+const unixPrefix = "unix:"
+
+// listenHTTP listens on an address, or on a Unix socket, of which one that nobody
+// listens on any more is removed before.
+func listenHTTP(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	path, isUnix := strings.CutPrefix(addr, unixPrefix)
+	if !isUnix {
+		return lc.Listen(ctx, "tcp", addr)
+	}
+	if conn, err := net.Dial("unix", path); err == nil {
+		conn.Close()
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		os.Remove(path)
+	}
+	return lc.Listen(ctx, "unix", path)
+}
+
+// serve has a goroutine serve until stop. What fails is in failed, for who waits
+// there, and in what stop returns.
+func (t *localTracker) serve(serve func() error) {
+	t.serving.Go(func() {
+		if err := serve(); err != nil {
+			t.mu.Lock()
+			t.ended = errors.Join(t.ended, err)
+			t.mu.Unlock()
+			t.failed <- err
+		}
+	})
+}
+
+// serveTLS has the tracker answer on ln, too.
+func (t *localTracker) serveTLS(ln net.Listener, cfg *tls.Config) {
+	t.tls = ln.Addr().(*net.TCPAddr).AddrPort()
+	t.serve(func() error { return t.RunTLS(t.ctx, ln, cfg) })
 }
 
 // listenUDP has the tracker answer at addr, too.
@@ -71,22 +118,18 @@ func (t *localTracker) listenUDP(ctx context.Context, addr string) error {
 	case err != nil:
 		return err
 	}
-	t.udp, t.servedUDP = l.Addr(), make(chan error, 1)
-	serveCtx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cancelHTTP := t.cancel
-	t.cancel = func() { cancelHTTP(); cancel() }
-	go func() { t.servedUDP <- t.RunUDP(serveCtx, l) }()
+	t.udp = l.Addr()
+	t.serve(func() error { return t.RunUDP(t.ctx, l) })
 	return nil
 }
 
 // stop ends the tracker and waits for it.
 func (t *localTracker) stop() error {
 	t.cancel()
-	err := <-t.served
-	if t.servedUDP != nil {
-		err = errors.Join(err, <-t.servedUDP)
-	}
-	return err
+	t.serving.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended
 }
 
 // announceURL is where the tracker is reached on the address host.
@@ -94,13 +137,21 @@ func (t *localTracker) announceURL(host netip.Addr) string {
 	return fmt.Sprintf("http://%s/announce", netip.AddrPortFrom(host, t.addr.Port()))
 }
 
-// announceURLs are those of both protocols, for people.
+// announceURLs are those of all protocols, for people.
 func (t *localTracker) announceURLs() string {
-	overHTTP := t.announceURL(reachableAddr(t.addr.Addr()))
-	if !t.udp.IsValid() {
-		return overHTTP
+	var urls []string
+	for _, at := range []struct {
+		scheme string
+		addr   netip.AddrPort
+	}{{"udp", t.udp}, {"https", t.tls}, {"http", t.addr}} {
+		if at.addr.IsValid() {
+			urls = append(urls, fmt.Sprintf("%s://%s/announce", at.scheme, netip.AddrPortFrom(reachableAddr(at.addr.Addr()), at.addr.Port())))
+		}
 	}
-	return fmt.Sprintf("udp://%s/announce or %s", netip.AddrPortFrom(reachableAddr(t.udp.Addr()), t.udp.Port()), overHTTP)
+	if len(urls) == 0 {
+		return "the proxy's address"
+	}
+	return strings.Join(urls, " or ")
 }
 
 // reachableAddr is the address of this machine that others in its network most

@@ -44,7 +44,9 @@ func startTo(t *testing.T, out io.Writer, args ...string) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
 		cancel: cancel, result: make(chan result, 1),
-		begun: map[string]chan string{"peer": make(chan string, 1), "tracker": make(chan string, 1)},
+		begun: map[string]chan string{
+			"peer": make(chan string, 1), "tracker": make(chan string, 1), "admin": make(chan string, 1), "metrics": make(chan string, 1),
+		},
 	}
 	var stdout, stderr bytes.Buffer
 	e := &env{stdout: io.MultiWriter(&stdout, out), stderr: &stderr, listening: func(what, addr string) { r.begun[what] <- addr }}
@@ -528,8 +530,8 @@ func TestTrackerKeepsToItsWhitelist(t *testing.T) {
 			t.Errorf("exit %d\n%s", r.code, r.stderr)
 		}
 	}
-	if r := tracker.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "tracking 1 torrent on 127.0.0.1:") ||
-		!strings.Contains(r.stderr, "(1 refused)") {
+	if r := tracker.stop(); r.code != exitInterrupted || !strings.Contains(r.stderr, "\"tracking 1 torrent\" http=127.0.0.1:") ||
+		!strings.Contains(r.stderr, "refused=1") {
 		t.Errorf("exit %d\n%s", r.code, r.stderr)
 	}
 }

@@ -43,6 +43,7 @@ func trackerCommands() []command {
 		trackerPromoteCommand(),
 		trackerStatsCommand(),
 		trackerReviewCommand(),
+		trackerReplayCommand(),
 		trackerBackupCommand(),
 		trackerRestoreCommand(),
 	}
@@ -135,7 +136,8 @@ func trackerInitCommand() command {
 		about: `
 The address is what users' announce URLs begin with: behind a proxy, that of the
 proxy. The source is a mark in the torrents that are added, so that their
-info-hashes differ from those of other trackers.`,
+info-hashes differ from those of other trackers. A configuration with every key
+explained is written beside the database, unless there is one.`,
 		example: "shoal tracker init --url https://tracker.example",
 		new:     func() runner { return new(trackerInit) },
 	}
@@ -178,10 +180,15 @@ func (r *trackerInit) run(ctx context.Context, e *env, args []string) error {
 	if err := errors.Join(st.SetSettings(ctx, settings), st.Close()); err != nil {
 		return err
 	}
+	config, err := writeTrackerConfig(path)
+	if err != nil {
+		return err
+	}
 	printField(e, "database", path)
+	printField(e, "config", config)
 	printField(e, "url", settings.URL)
 	printField(e, "source", settings.Source)
-	e.logf("add users with \"shoal tracker user add NAME\" and torrents with \"shoal tracker torrent add FILE\", and run it with \"shoal tracker run --private\"")
+	e.logf("add users with \"shoal tracker user add NAME\" and torrents with \"shoal tracker torrent add FILE\", and run it with \"shoal tracker run --private\", or as the configuration says with \"shoal tracker run --config FILE\"")
 	return nil
 }
 

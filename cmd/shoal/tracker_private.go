@@ -26,6 +26,8 @@ type privateFlags struct {
 	seedWithin  time.Duration
 	hitAndRuns  int
 	announceLog string
+	drop        string
+	writeEvery  time.Duration
 }
 
 func (f *privateFlags) flags(fs *pflag.FlagSet) {
@@ -39,11 +41,16 @@ func (f *privateFlags) flags(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.seedTime, "seed-time", 0, "who completes a torrent seeds it for `D`, or uploads as much as he downloaded (default: as he likes)")
 	fs.DurationVar(&f.seedWithin, "seed-within", 14*24*time.Hour, "he does so within `D`, or it is a hit-and-run")
 	fs.IntVar(&f.hitAndRuns, "max-hit-and-runs", 3, "who has more than `N` of them may not download")
+	fs.StringVar(&f.drop, "drop", "", "add the .torrent files that are put into the folder `DIR`")
 	fs.StringVar(&f.announceLog, "announce-log", "", "append every announce that counts to `FILE`")
 }
 
-// maxMinRatio is arbitrary; nobody could reach it.
-const maxMinRatio = 10
+// The limits of the rules are arbitrary: nobody could reach a ratio of ten, and
+// a crash should not cost more than a minute.
+const (
+	maxMinRatio   = 10
+	maxWriteEvery = time.Minute
+)
 
 func (f *privateFlags) check() error {
 	switch {
@@ -53,7 +60,9 @@ func (f *privateFlags) check() error {
 		return usagef("--slots, --max-hit-and-runs and --ratio-free are not negative")
 	case f.seedTime < 0 || f.seedWithin <= 0 || f.seedTime > f.seedWithin:
 		return usagef("--seed-time %v must fit into --seed-within %v", f.seedTime, f.seedWithin)
-	case !f.private && (f.minRatio > 0 || f.slots > 0 || len(f.clients) > 0 || f.seedTime > 0 || f.announceLog != "" || f.db != ""):
+	case f.writeEvery <= 0 || f.writeEvery > maxWriteEvery:
+		return usagef("users.write_every %v is not a time up to %v", f.writeEvery, maxWriteEvery)
+	case !f.private && (f.minRatio > 0 || f.slots > 0 || len(f.clients) > 0 || f.seedTime > 0 || f.announceLog != "" || f.db != "" || f.drop != ""):
 		return usagef("--db and the rules for users are for --private")
 	}
 	return nil
@@ -93,7 +102,7 @@ func (f *privateFlags) startAccounts(ctx context.Context, interval time.Duration
 		}
 	}
 	a.Service, err = account.New(ctx, account.Config{
-		Store: store, Rules: f.rules(), Ledger: ledger.Config{Timeout: 2 * interval}, Log: a.log, Logger: logger,
+		Store: store, Rules: f.rules(), Ledger: ledger.Config{Timeout: 2 * interval}, FlushEvery: f.writeEvery, Log: a.log, Logger: logger,
 	})
 	if err != nil {
 		return nil, errors.Join(err, a.close())

@@ -32,7 +32,9 @@ func startPrivate(t *testing.T, flags ...string) *privateTracker {
 	t.Helper()
 	p := &privateTracker{t: t, db: filepath.Join(t.TempDir(), "new", "tracker.db")}
 	mustSucceed(t, "tracker", "init", "--db", p.db, "--url", "http://127.0.0.1:1", "--source", "TEST")
-	p.running = start(t, append([]string{"tracker", "run", "--private", "--db", p.db, "--http", "127.0.0.1:0"}, flags...)...)
+	config := filepath.Join(t.TempDir(), "quick.toml")
+	writeFiles(t, filepath.Dir(config), map[string]string{"quick.toml": "users.write_every = \"20ms\" # so that changes hold at once\n"})
+	p.running = start(t, append([]string{"tracker", "run", "--config", config, "--private", "--db", p.db, "--http", "127.0.0.1:0"}, flags...)...)
 	p.url = "http://" + p.addr(t, "tracker")
 	st, err := sqlite.Open(t.Context(), p.db) // its port is known only now
 	if err != nil {
@@ -139,7 +141,13 @@ func (p *privateTracker) awaitServed(torrent string) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	scrape := strings.Replace(m.Announce[0][0], "/announce", "/scrape", 1) + "?info_hash=aaaaaaaaaaaaaaaaaaaa"
+	p.awaitKey(m.Announce[0][0])
+}
+
+// awaitKey waits until announces to a URL are not refused.
+func (p *privateTracker) awaitKey(announceURL string) {
+	p.t.Helper()
+	scrape := strings.Replace(announceURL, "/announce", "/scrape", 1) + "?info_hash=aaaaaaaaaaaaaaaaaaaa"
 	for begin := time.Now(); strings.Contains(fetchBody(p.t, scrape), "failure"); {
 		if time.Since(begin) > patience {
 			p.t.Fatal("the key is not known")
@@ -289,7 +297,7 @@ func TestPrivateJSONKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, v := range []any{userKeyJSON{}, userJSON{}, inviteJSON{}, addedJSON{}, trackedJSON{}, gotJSON{}, trackerStatsJSON{}, reviewJSON{}} {
+	for _, v := range []any{userKeyJSON{}, userJSON{}, inviteJSON{}, addedJSON{}, trackedJSON{}, gotJSON{}, trackerStatsJSON{}, reviewJSON{}, replayedJSON{}} {
 		for field := range reflect.TypeOf(v).Fields() {
 			key, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if !strings.Contains(string(docs), "`"+key+"`") {

@@ -84,9 +84,9 @@ type Conn struct {
 	chokedRequests int32
 	upMeter        meter
 	uploaded       int64
-	lastSentBlock  time.Duration
 	turn           int64 // its place in the line: the least is next
 	unchokedAt     time.Duration
+	lastSentBlock  time.Duration
 }
 
 // seldom is what few connections ever need.

@@ -42,8 +42,9 @@ func TestReplicasTakeTheirClosedForm(t *testing.T) {
 	}
 }
 
-// Round robin gives a slow replica as many clients as a fast one. Least connections
-// sees that they do not end there, when clients come one after the other.
+// Round robin gives a slow replica as many clients as a fast one. Least
+// connections sees that they do not end there, when clients come one after the
+// other.
 func TestLeastConnectionsSparesSlowServers(t *testing.T) {
 	clients := crowd(1000, Client{})
 	for i := range clients {
@@ -62,8 +63,8 @@ func TestLeastConnectionsSparesSlowServers(t *testing.T) {
 	}
 }
 
-// The greatest load of n balls in n bins is ln n/ln ln n at random, and ln ln n if the emptier one of
-// two is chosen (Azar et al. 1994): so clearly less.
+// The greatest load of n balls in n bins is ln n/ln ln n at random, and ln ln n
+// if the emptier one of two is chosen (Azar et al. 1994): so clearly less.
 func TestTwoChoicesAreBetterThanOne(t *testing.T) {
 	most := func(b Balance) (most int) {
 		got, _ := balanced(t, b, 1000, fleet(1000, Server{Up: mib}))
@@ -118,5 +119,16 @@ func TestReplicaFails(t *testing.T) {
 	}
 	if got := last(res); got < 150*time.Second || got > 152*time.Second {
 		t.Errorf("took %v, want 150 s: half of it with one replica", got)
+	}
+}
+
+// Who finds a mirror dead takes another one, long before anybody tells.
+func TestDeadMirrorIsAvoided(t *testing.T) {
+	c := Config{
+		Kind: result.Mirrors, Balance: Nearest, Contents: []Content{{100 * mib}}, Clients: crowd(10, Client{}), Origins: fleet(2, Server{Up: 10 * mib}),
+		Faults: []Fault{{Tier: Origin, Server: 0, At: 50 * time.Second}}, Routing: Routing{Detect: time.Hour},
+	}
+	if got := last(mustRun(t, c, 1)); got > 105*time.Second {
+		t.Errorf("took %v, want 100 s and what it takes to notice", got)
 	}
 }

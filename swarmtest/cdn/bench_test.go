@@ -6,8 +6,8 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// A flash crowd of 10,000 clients that download 100 MiB through 20 edges:
-// about three million events.
+// A flash crowd of 10,000 clients that download 100 MiB through 20 edges: about
+// three million events.
 func BenchmarkFlashCrowd(b *testing.B) {
 	c := Config{
 		Kind: result.CDN, Contents: []Content{{100 << 20}}, Clients: crowd(10_000, Client{Down: 10 << 20}),

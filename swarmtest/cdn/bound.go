@@ -10,19 +10,60 @@ import (
 )
 
 // bound is the least time at which the last of the clients that completed could
-// have done so, and the formula. It holds for every routing and every order of
-// requests, so it takes the uplinks of a tier together, and of each content
-// one copy through the tiers above the edges.
+// have done so, and the formula. It holds for every choice of servers and every
+// order of requests, so it takes the uplinks of a tier together, and of each
+// content one copy through the tiers above the edges. Only the way through a
+// proxy is no choice.
 func (r *run) bound() (time.Duration, string) {
-	least := theory.Served(r.uplinks(r.fronts()), r.served())
-	if r.Kind != result.CDN {
-		return inTime(least), "client-server: the slowest downlink, the uplinks of all servers"
+	switch {
+	case r.Kind == result.CDN:
+		least := theory.Served(r.uplinks(r.edges), r.served(r.everybody()))
+		once := r.onceEach(r.everybody())
+		for _, tier := range r.aboveEdges() {
+			least = max(least, theory.Served(r.uplinks(tier), once))
+		}
+		return inTime(least), "CDN: the slowest downlink, the uplinks of each tier"
+	case r.Kind == result.Cache && !r.failing(Proxy):
+		return inTime(r.boundOfProxies()), "caches: the slowest downlink, the uplink of each proxy, the origin's"
 	}
-	once := r.onceEach()
-	for _, tier := range r.aboveEdges() {
-		least = max(least, theory.Served(r.uplinks(tier), once))
+	fronts := slices.Concat(r.proxies, r.origins)
+	return inTime(theory.Served(r.uplinks(fronts), r.served(r.everybody()))), "client-server: the slowest downlink, the uplinks of all servers"
+}
+
+// boundOfProxies is for clients that each have one proxy, or none. The origin
+// sends each content once to each proxy, and to every client without one.
+func (r *run) boundOfProxies() (least float64) {
+	var direct []*client
+	behind := make([][]*client, len(r.servers))
+	for i := range r.clients {
+		c := &r.clients[i]
+		if proxy := r.proxyOf(c); proxy != none {
+			behind[proxy] = append(behind[proxy], c)
+		} else {
+			direct = append(direct, c)
+		}
 	}
-	return inTime(least), "CDN: the slowest downlink, the uplinks of each tier"
+	fromOrigin := r.served(direct)
+	for _, id := range r.proxies {
+		least = max(least, theory.Served(r.uplinks([]int32{id}), r.served(behind[id])))
+		if !r.servers[id].Cache.Push {
+			fromOrigin = append(fromOrigin, r.onceEach(behind[id])...)
+		}
+	}
+	return max(least, theory.Served(r.uplinks(r.origins), fromOrigin))
+}
+
+func (r *run) everybody() []*client {
+	all := make([]*client, len(r.clients))
+	for i := range all {
+		all[i] = &r.clients[i]
+	}
+	return all
+}
+
+// failing says that servers of a tier fail.
+func (r *run) failing(t Tier) bool {
+	return slices.ContainsFunc(r.Faults, func(f Fault) bool { return f.Tier == t })
 }
 
 // aboveEdges are the tiers that all contents must pass.
@@ -30,11 +71,7 @@ func (r *run) aboveEdges() (tiers [][]int32) {
 	if r.pushed(r.edges) {
 		return nil
 	}
-	failing := false
-	for _, f := range r.Faults {
-		failing = failing || f.Tier == Parent // edges go around parents that are down
-	}
-	if len(r.parents) > 0 && !failing {
+	if len(r.parents) > 0 && !r.failing(Parent) { // edges go around parents that are down
 		tiers = append(tiers, r.parents)
 	}
 	if !r.pushed(r.parents) {
@@ -43,20 +80,13 @@ func (r *run) aboveEdges() (tiers [][]int32) {
 	return tiers
 }
 
-// inTime rounds a bound down: it must not be beaten by the last digit of a float.
+// inTime rounds a bound down: it must not be beaten by the last digit of a
+// float.
 func inTime(seconds float64) time.Duration {
 	if seconds <= 0 || math.IsInf(seconds, 0) {
 		return 0
 	}
 	return max(0, time.Duration(seconds*float64(time.Second))-1)
-}
-
-// fronts are the servers that clients may use.
-func (r *run) fronts() []int32 {
-	if len(r.edges) > 0 {
-		return r.edges
-	}
-	return append(r.proxies[:len(r.proxies):len(r.proxies)], r.origins...)
 }
 
 // uplinks is the sum of the uplinks of servers, in bytes/s, 0 for unlimited.
@@ -70,28 +100,31 @@ func (r *run) uplinks(ids []int32) (sum float64) {
 	return sum
 }
 
-// served are the downloads that came to their end, as far as servers were needed.
-func (r *run) served() (demands []theory.Demand) {
-	for i := range r.clients {
-		if c := &r.clients[i]; c.phase == done && c.fromServers > 0 {
+// served are the downloads of some clients that came to their end, as far as
+// servers were needed.
+func (r *run) served(clients []*client) (demands []theory.Demand) {
+	for _, c := range clients {
+		if c.phase == done && c.fromServers > 0 {
 			demands = append(demands, theory.Demand{At: c.Join.Seconds(), Len: float64(c.fromServers), Down: float64(r.down(c))})
 		}
 	}
 	return demands
 }
 
-// onceEach is one copy of each content that somebody got, from when it was
-// first asked for, perhaps by a client that left.
-func (r *run) onceEach() []theory.Demand {
-	demands := make([]theory.Demand, len(r.Contents))
-	for i := range demands {
-		demands[i].At = math.Inf(1)
-	}
-	for i := range r.clients {
-		c := &r.clients[i]
-		d := &demands[c.Content]
+// onceEach is one copy of each content that one of some clients got, from when
+// it was first asked for, perhaps by one that left.
+func (r *run) onceEach(clients []*client) (demands []theory.Demand) {
+	place := map[int]int{} // of a content in demands
+	for _, c := range clients {
+		at, there := place[c.Content]
+		if !there {
+			at = len(demands)
+			place[c.Content] = at
+			demands = append(demands, theory.Demand{At: c.Join.Seconds()})
+		}
+		d := &demands[at]
 		d.At = min(d.At, c.Join.Seconds())
-		if c.phase == done {
+		if c.phase == done && c.fromServers > 0 {
 			d.Len = float64(r.Contents[c.Content].Len)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// lru is the plainest cache that evicts the least recently used, for comparison.
+// lru is the plainest cache that evicts the least recently used, for
+// comparison.
 type lru struct {
 	disk     int64
 	byObject bool

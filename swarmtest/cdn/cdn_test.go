@@ -86,6 +86,9 @@ func TestOriginBytesByTier(t *testing.T) {
 				}
 			}
 			edges := tierSum(res, Edge)
+			if got := edges.In - edges.Wasted; tt.c.Edges[0].Cache.Disk == 0 && got != numEdges*fileLen {
+				t.Errorf("the edges took in %.2f copies that were of use, want one each", float64(got)/fileLen)
+			}
 			if got := edges.Hits + edges.Misses; got != int64(len(tt.c.Clients))*fileLen/mib {
 				t.Errorf("%d hits and misses, want one for each request", got)
 			}
@@ -104,8 +107,8 @@ func TestLateClientsHit(t *testing.T) {
 	}
 }
 
-// The bound of tiers holds, and a run comes close to it when one tier is clearly the
-// narrowest.
+// The bound of tiers holds, and a run comes close to it when one tier is
+// clearly the narrowest.
 func TestBoundOfTiers(t *testing.T) {
 	const numEdges, clientsEach = 8, 50
 	for _, tt := range []struct {
@@ -181,8 +184,29 @@ func TestPushIntoASmallDisk(t *testing.T) {
 	}
 }
 
-// A disk that is a little too small for what is asked for in turn is as good as none to
-// LRU, slice by slice; whole contents go out before their turn, too.
+// Parents that have the contents spare the origin, but not the way to the
+// edges. One that has room for a part only keeps the first of what passes.
+func TestPushToParents(t *testing.T) {
+	c := edgesOf(4, 10)
+	c.Origins[0].Up = 1000
+	c.Parents = []Server{{Up: 100 * mib, Cache: Cache{Push: true}}}
+	res := mustRun(t, c, 1)
+	if got := tierSum(res, Origin); got.Requests != 0 || last(res) > time.Minute {
+		t.Errorf("the origin was asked %d times, and it took %v", got.Requests, last(res))
+	}
+	c.Parents[0].Cache = Cache{Disk: 5 * mib}
+	for i := range c.Edges {
+		c.Edges[i].Cache.Push = true
+	}
+	res = mustRun(t, c, 1)
+	// The first five slices come to the parent once, the others for each edge.
+	if got := tierSum(res, Parent); got.In != (5+4*15)*mib || got.Evicted != 0 {
+		t.Errorf("the parent took in %d MiB and evicted %d slices, want 65 and none", got.In/mib, got.Evicted)
+	}
+}
+
+// A disk that is a little too small for what is asked for in turn is as good as
+// none to LRU, slice by slice; whole contents go out before their turn, too.
 func TestDiskTooSmall(t *testing.T) {
 	for _, byObject := range []bool{false, true} {
 		c := edgesOf(1, 0)
@@ -202,8 +226,8 @@ func TestDiskTooSmall(t *testing.T) {
 	}
 }
 
-// What is stale needs a question, not the data: a round trip to the origin for each
-// slice, of which a pipeline of one waits for all.
+// What is stale needs a question, not the data: a round trip to the origin for
+// each slice, of which a pipeline of one waits for all.
 func TestRevalidationCostsARoundTrip(t *testing.T) {
 	took := func(ttl time.Duration) (time.Duration, ServerStats, int64) {
 		c := edgesOf(1, 2)
@@ -241,23 +265,27 @@ func TestTinyTTL(t *testing.T) {
 	}
 }
 
-// Tiny disks, TTLs and limits together: what was evicted while it was asked whether it is good is fetched
-// again, and everybody is served.
+// A slice that is evicted while the origin is asked whether it is still good
+// must be fetched again. The origin is a second away; the disk holds one slice.
 func TestEvictedWhileRevalidated(t *testing.T) {
-	c := edgesOf(1, 0)
-	c.Contents = []Content{{10 * mib}, {10 * mib}}
-	for i := range 40 {
-		c.Clients = append(c.Clients, Client{Content: i % 2, Join: time.Duration(i) * 700 * time.Millisecond})
-	}
-	c.Edges[0].Cache = Cache{Disk: 3 * mib, TTL: 300 * time.Millisecond}
-	c.Origins[0].Up = 3 * mib
+	c := edgesOf(2, 0)
+	c.Edges = c.Edges[:1]
+	c.Between = latencies(2, 10*time.Millisecond, 500*time.Millisecond)
+	c.Origins[0].Region = 1
+	c.Contents = []Content{{mib}, {mib}}
+	c.Edges[0].Cache = Cache{Disk: mib, TTL: time.Second}
+	c.Clients = []Client{{}, {Content: 1, Join: 10 * time.Second}, {Join: 10500 * time.Millisecond}}
 	res := mustRun(t, c, 1)
-	if got := tierSum(res, Edge); got.Revalidated == 0 || got.Evicted == 0 {
-		t.Errorf("%+v, want both", got)
+	if got := tierSum(res, Edge); got.Fetches != 3 || got.Revalidated != 0 || got.In != 3*mib {
+		t.Errorf("%+v, want three fetches, and nothing that was still good", got)
+	}
+	if p := res.System.Peers[2]; p.Complete-p.Join < 2*time.Second {
+		t.Errorf("the last client took %v, want two round trips to the origin", p.Complete-p.Join)
 	}
 }
 
-// An origin that refuses makes edges try again, and it is no error for the clients.
+// An origin that refuses makes edges try again, and it is no error for the
+// clients.
 func TestOriginRefusesEdges(t *testing.T) {
 	c := edgesOf(8, 5)
 	c.Origins[0].MaxRequests, c.Origins[0].Queue = 2, -1
@@ -297,6 +325,24 @@ func TestParentFails(t *testing.T) {
 	}
 }
 
+// A parent that is down before the CDN knows it costs each fetch a timeout, and
+// the next attempt is made elsewhere.
+func TestFetchesTryTheNextParent(t *testing.T) {
+	c := edgesOf(1, 1)
+	c.Parents = fleet(2, Server{Up: 100 * mib})
+	c.NearestParent = true
+	c.Faults = []Fault{{Tier: Parent, Server: 0}}
+	c.Routing.Detect = time.Hour
+	res := mustRun(t, c, 1)
+	// 20 slices, four at a time, wait for the timeout each.
+	if got := last(res); got < 15*time.Second || got > 25*time.Second {
+		t.Errorf("took %v, want about five timeouts of 3 s", got)
+	}
+	if got := res.Servers[2].Out; got != fileLen {
+		t.Errorf("the other parent sent %d bytes, want one copy", got)
+	}
+}
+
 // An edge that comes back has its disk still.
 func TestEdgeComesBackWarm(t *testing.T) {
 	c := edgesOf(1, 2)
@@ -307,8 +353,8 @@ func TestEdgeComesBackWarm(t *testing.T) {
 	}
 }
 
-// A CDN takes the load off the origin: as with a swarm, its time does not grow with the crowd if
-// edges grow with it.
+// A CDN takes the load off the origin: as with a swarm, its time does not grow
+// with the crowd if edges grow with it.
 func TestCDNScalesWithItsEdges(t *testing.T) {
 	var took []time.Duration
 	for _, numEdges := range []int{2, 8, 32} {

@@ -301,7 +301,6 @@ func (r *run) breakOff(i int32, notices time.Duration) {
 	r.breaks++
 	r.disconnect(i)
 	c.phase = connecting
-	c.gen++
 	c.avoid = c.server
 	if c.fromServers == r.Contents[c.Content].Len {
 		r.complete(i) // the last of it was on its way

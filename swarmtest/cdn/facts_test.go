@@ -63,8 +63,8 @@ func choose(random *rand.Rand, weights []float64, n int) int {
 	return len(weights) - 1
 }
 
-// sojourns is how long the downloads of each content took, of n that come to one
-// uplink of 1 MB/s at a load of rho.
+// sojourns is how long the downloads of each content took, of n that come to
+// one uplink of 1 MB/s at a load of rho.
 func sojourns(t *testing.T, seed uint64, n int, rho float64, size int) (byContent [][]float64) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(seed, 99))
@@ -94,8 +94,8 @@ func mean(x []float64) float64 {
 	return sum / float64(len(x))
 }
 
-// within checks that the mean of independent values is what was expected, by a 99 %
-// interval of Student's t for ten of them.
+// within checks that the mean of independent values is what was expected, by a
+// 99 % interval of Student's t for ten of them.
 func within(t *testing.T, what string, values []float64, want float64) {
 	t.Helper()
 	m, squares := mean(values), 0.0
@@ -113,9 +113,10 @@ func within(t *testing.T, what string, values []float64, want float64) {
 	}
 }
 
-// Downloads that come as a Poisson process and share an uplink are an M/G/1 queue with
-// processor sharing: the mean time is E[S]/(1-rho), whatever the distribution of
-// lengths, and a download of length x takes x/(1-rho) (Kleinrock, Queueing Systems II, section 4.4).
+// Downloads that come as a Poisson process and share an uplink are an M/G/1
+// queue with processor sharing: the mean time is E[S]/(1-rho), whatever the
+// distribution of lengths, and a download of length x takes x/(1-rho)
+// (Kleinrock, Queueing Systems II, section 4.4).
 func TestProcessorSharing(t *testing.T) {
 	const rho = 0.7
 	for size := range sizes {
@@ -152,9 +153,10 @@ func zipf(n int, alpha float64) []float64 {
 	return p
 }
 
-// che is the hit ratio of an LRU cache of size contents by the approximation of Che, Tung and Wang
-// (2002): a content is there if it was asked for within the characteristic time,
-// which is the one in which size different ones are asked for.
+// che is the hit ratio of an LRU cache of size contents by the approximation of
+// Che, Tung and Wang (2002): a content is there if it was asked for within the
+// characteristic time, which is the one in which size different ones are asked
+// for.
 func che(p []float64, size float64) (hits float64) {
 	low, high := 0.0, 1e12
 	for range 200 {

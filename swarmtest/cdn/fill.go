@@ -3,8 +3,8 @@ package cdn
 import "slices"
 
 // filling is the memory of one fill: the rates of the flows of all uplinks that
-// depend on each other, by progressive filling. All rates grow together; a flow stops at its
-// cap, or when one of its links is full.
+// depend on each other, by progressive filling. All rates grow together; a flow
+// stops at its cap, or when one of its links is full.
 type filling struct {
 	epoch   uint64
 	uplinks []int32

@@ -101,8 +101,8 @@ func (n *network) swap(i, j int) int {
 	return j
 }
 
-// event is something that happens at a time to a client, a request or the
-// whole system. Gen tells one that is no longer meant.
+// event is something that happens at a time to a client, a request or the whole
+// system. Gen tells one that is no longer meant.
 type event struct {
 	at   time.Duration
 	seq  uint64
@@ -115,7 +115,8 @@ func (e *event) before(f *event) bool {
 	return e.at < f.at || e.at == f.at && e.seq < f.seq
 }
 
-// events is a heap with four children a node, which needs half the steps of one with two.
+// events is a heap with four children a node, which needs half the steps of one
+// with two.
 type events []event
 
 func (h *events) push(e event) {

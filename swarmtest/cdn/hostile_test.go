@@ -9,7 +9,8 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// A Config that cannot be meant is refused, with what is wrong and what was expected.
+// A Config that cannot be meant is refused, with what is wrong and what was
+// expected.
 func TestHostileConfigs(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -107,7 +108,8 @@ func TestOddConfigs(t *testing.T) {
 	}
 }
 
-// A Config is not changed by its run, so that it can be run again, or side by side.
+// A Config is not changed by its run, so that it can be run again, or side by
+// side.
 func TestConfigIsNotChanged(t *testing.T) {
 	c := edgesOf(2, 5)
 	before := c.Edges[0]

@@ -9,10 +9,11 @@ import (
 // receiver, which sends its parts one after the other; flows that have none
 // take no part in the sharing.
 //
-// Flows with the same uplink, the same downlink and the same cap always get the same rate, so they
-// are a bundle, and the bundle counts what one of its flows was served: a flow whose part
-// ends at a mark of that count need not be touched when rates change. There are few bundles even
-// if there are many flows.
+// Flows with the same uplink, the same downlink and the same cap always get the
+// same rate, so they are a bundle, and the bundle counts what one of its flows
+// was served: a flow whose part ends at a mark of that count need not be
+// touched when rates change. There are few bundles even if there are many
+// flows.
 type network struct {
 	now     time.Duration
 	uplinks []uplink
@@ -42,8 +43,8 @@ type uplink struct {
 	slot    int32  // its place among the links of that fill
 }
 
-// downlink is one that several flows may share. Flows to receivers that have only one flow at a time have
-// the downlink as their cap instead.
+// downlink is one that several flows may share. Flows to receivers that have
+// only one flow at a time have the downlink as their cap instead.
 type downlink struct {
 	rate    uint64
 	bundles []int32 // those with a flow that sends
@@ -160,8 +161,8 @@ func (n *network) begin(id int32) {
 	n.bundles[f.bundle].push(mark{end: f.end, flow: id, seq: f.seq})
 }
 
-// close closes a flow. It returns the tag of the part that it was sending, or none, and how much of
-// it is sent; what waits behind it is dropped.
+// close closes a flow. It returns the tag of the part that it was sending, or
+// none, and how much of it is sent; what waits behind it is dropped.
 func (n *network) close(id int32) (tag int32, sent int64) {
 	f := &n.flows[id]
 	tag = none
@@ -245,8 +246,8 @@ func (n *network) count(id int32, change int) {
 	u.bundles = member(u.bundles, id, was, b.sending, func(a int32) int { return n.byCap(a, id) })
 }
 
-// member adds id to a sorted list, or takes it out, as the number of its
-// flows says.
+// member adds id to a sorted list, or takes it out, as the number of its flows
+// says.
 func member(list []int32, id int32, was, is int, compare func(int32) int) []int32 {
 	if (was == 0) == (is == 0) {
 		return list
@@ -285,8 +286,8 @@ func (n *network) occupied(up int32) time.Duration {
 	return u.occupied
 }
 
-// sent adds to out what each uplink sent until now, also of parts that are being
-// sent.
+// sent adds to out what each uplink sent until now, also of parts that are
+// being sent.
 func (n *network) sent(out []int64) {
 	for i := range n.uplinks {
 		out[i] += n.uplinks[i].out

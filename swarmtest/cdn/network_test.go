@@ -26,7 +26,8 @@ func newFluid(seed uint64) *fluid {
 	return f
 }
 
-// rate is one of a few, so that there are ties, or any; sometimes it is unlimited.
+// rate is one of a few, so that there are ties, or any; sometimes it is
+// unlimited.
 func (f *fluid) rate() int64 {
 	if f.random.IntN(8) == 0 {
 		return 0
@@ -54,7 +55,8 @@ func (f *fluid) act() {
 	}
 }
 
-// linkLoad is what the flows of a link get together, and the most that one gets.
+// linkLoad is what the flows of a link get together, and the most that one
+// gets.
 type linkLoad struct {
 	rate      float64
 	greatest  uint64
@@ -95,9 +97,9 @@ func (l *linkLoad) full() bool {
 	return !l.unlimited && l.rate-l.sum <= 2*float64(l.numFlows)+l.rate*1e-12
 }
 
-// The rates are max-min fair if and only if no link is overloaded, and each flow
-// that is below its cap has a full link on which no other flow gets more (Bertsekas and Gallager,
-// Data Networks, section 6.5).
+// The rates are max-min fair if and only if no link is overloaded, and each
+// flow that is below its cap has a full link on which no other flow gets more
+// (Bertsekas and Gallager, Data Networks, section 6.5).
 func (f *fluid) check(t *testing.T, seed uint64) {
 	t.Helper()
 	f.refill()
@@ -185,7 +187,8 @@ func TestSharesByHand(t *testing.T) {
 }
 
 // Two uplinks of 10 and 100 send to one downlink of 60, and the first also to
-// another receiver: its flows get 5 each, and the downlink's other flow the rest.
+// another receiver: its flows get 5 each, and the downlink's other flow the
+// rest.
 func TestSharesAreCoupledByDownlinks(t *testing.T) {
 	n := newNetwork()
 	slow, fast := n.addUplink(10), n.addUplink(100)
@@ -201,8 +204,8 @@ func TestSharesAreCoupledByDownlinks(t *testing.T) {
 	}
 }
 
-// A flow that is closed in the middle of a part has sent what its rate gave it, and
-// the others get its share.
+// A flow that is closed in the middle of a part has sent what its rate gave it,
+// and the others get its share.
 func TestCloseTellsWhatWasSent(t *testing.T) {
 	n := newNetwork()
 	up := n.addUplink(1000)

@@ -48,8 +48,8 @@ func TestOriginOfTheTextbook(t *testing.T) {
 	}
 }
 
-// Of two downloads that share an uplink fairly, the short one ends after twice its time
-// alone, and the long one when all is sent.
+// Of two downloads that share an uplink fairly, the short one ends after twice
+// its time alone, and the long one when all is sent.
 func TestSharingByHand(t *testing.T) {
 	c := Config{
 		Kind: result.Origin, Contents: []Content{{1000}, {3000}}, Clients: []Client{{Content: 0}, {Content: 1}},
@@ -78,7 +78,8 @@ func TestTimeOfOneClientByHand(t *testing.T) {
 	}
 }
 
-// A window of 100 kB in each round trip of 100 ms is 1 MB/s, whatever the links are.
+// A window of 100 kB in each round trip of 100 ms is 1 MB/s, whatever the links
+// are.
 func TestWindowCapsLongWays(t *testing.T) {
 	c := Config{
 		Kind: result.Origin, Contents: []Content{{5_000_000}}, Clients: []Client{{}},
@@ -89,8 +90,8 @@ func TestWindowCapsLongWays(t *testing.T) {
 	}
 }
 
-// With ten at once and a queue, the clients come in tens, each at the full rate; the
-// last one is no later than without the limit.
+// With ten at once and a queue, the clients come in tens, each at the full
+// rate; the last one is no later than without the limit.
 func TestRequestLimitQueues(t *testing.T) {
 	c := origin(crowd(100, Client{}), Server{Up: 10 * mib, MaxRequests: 10})
 	res := mustRun(t, c, 1)
@@ -105,8 +106,8 @@ func TestRequestLimitQueues(t *testing.T) {
 	}
 }
 
-// Without a queue those who are turned away try again, and lose the time in which the
-// server waits for them.
+// Without a queue those who are turned away try again, and lose the time in
+// which the server waits for them.
 func TestRequestLimitRefuses(t *testing.T) {
 	c := origin(crowd(100, Client{}), Server{Up: 10 * mib, MaxRequests: 10, Queue: -1})
 	res := mustRun(t, c, 1)
@@ -115,6 +116,27 @@ func TestRequestLimitRefuses(t *testing.T) {
 	}
 	if got := last(res).Seconds(); got < 1000 || got > 1300 {
 		t.Errorf("the last took %.1f s, want a little more than 1000 s", got)
+	}
+}
+
+// The time to wait doubles from the first to the most, and half of it is
+// random.
+func TestBackOff(t *testing.T) {
+	c, err := origin(crowd(1, Client{}), Server{}).resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(c, 1)
+	for attempts, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 8: 60, 40: 60, 100: 60} {
+		least, most := time.Hour, time.Duration(0)
+		for range 1000 {
+			d := r.backOff(&request{attempts: attempts, cache: none})
+			least, most = min(least, d), max(most, d)
+		}
+		want *= time.Second
+		if least < want/2 || least > want*51/100 || most > want || most < want*99/100 {
+			t.Errorf("attempt %d waits %v to %v, want %v to %v", attempts, least, most, want/2, want)
+		}
 	}
 }
 
@@ -131,7 +153,8 @@ func TestClientsGiveUp(t *testing.T) {
 	}
 }
 
-// Clients that leave take nothing of the uplink any more, and what they got is counted.
+// Clients that leave take nothing of the uplink any more, and what they got is
+// counted.
 func TestClientsLeave(t *testing.T) {
 	clients := crowd(2, Client{})
 	clients[1].Leave = 4 * time.Second
@@ -145,8 +168,8 @@ func TestClientsLeave(t *testing.T) {
 	}
 }
 
-// An origin that is away for a minute costs about a minute, and clients go on where they
-// were: nothing is sent twice.
+// An origin that is away for a minute costs about a minute, and clients go on
+// where they were: nothing is sent twice.
 func TestOriginOutage(t *testing.T) {
 	c := origin(crowd(10, Client{}), Server{Up: 10 * mib})
 	c.Faults = []Fault{{Tier: Origin, At: 30 * time.Second, For: time.Minute}}
@@ -173,12 +196,15 @@ func TestOriginGoneForEver(t *testing.T) {
 	if res.System.Completed || !strings.HasPrefix(res.System.Reason, "nothing was sent since 30") {
 		t.Errorf("ended because %s", res.System.Reason)
 	}
+	if end := res.System.End; end > 30*time.Second+DefaultPatience {
+		t.Errorf("ended at %v, want an hour after the fault", end)
+	}
 }
 
 func TestLimitsEndARun(t *testing.T) {
 	c := origin(crowd(10, Client{}), Server{Up: 10 * mib})
 	c.Limit = 20 * time.Second
-	c.SampleEvery = time.Second
+	c.SampleEvery = 700 * time.Millisecond
 	res, err := c.Run(1)
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +246,8 @@ func TestDownloadsOfAUserShareADownlink(t *testing.T) {
 	}
 }
 
-// A sample shows the bytes that are sent so far, also of requests that are under way.
+// A sample shows the bytes that are sent so far, also of requests that are
+// under way.
 func TestSamplesAreOfTheMoment(t *testing.T) {
 	c := Config{
 		Kind: result.Origin, Contents: []Content{{10_000}}, Clients: []Client{{}}, Latency: -1,

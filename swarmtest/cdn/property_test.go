@@ -12,8 +12,8 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// anyConfig makes a Config of what it draws. All kinds, rules and faults come up, with
-// small populations and odd numbers.
+// anyConfig makes a Config of what it draws. All kinds, rules and faults come
+// up, with small populations and odd numbers.
 func anyConfig(draw func(n int) int) Config {
 	c := Config{
 		Kind:    []string{result.Origin, result.Replicas, result.Mirrors, result.Cache, result.CDN, result.CDN}[draw(6)],
@@ -118,8 +118,8 @@ func addRouting(c *Config, draw func(n int) int) {
 	}
 }
 
-// watch runs a Config step by step, and checks after each that time goes
-// on and that no link carried more than its rate since the last look.
+// watch runs a Config step by step, and checks after each that time goes on and
+// that no link carried more than its rate since the last look.
 func watch(c Config, seed uint64) (*Result, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -228,8 +228,9 @@ func TestOneSeedOneRun(t *testing.T) {
 	}
 }
 
-// The order in which clients are listed does not matter: each keeps what it did. Clients that
-// come at different times have no ties, and users are known by their number.
+// The order in which clients are listed does not matter: each keeps what it
+// did. Clients that come at different times have no ties, and users are known
+// by their number.
 func TestOrderOfClientsDoesNotMatter(t *testing.T) {
 	c := threeRegions()
 	c.Clients = joinOver(append(crowd(60, Client{Down: mib}), crowd(60, Client{Down: 3 * mib})...), 20*time.Second)

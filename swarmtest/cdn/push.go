@@ -19,14 +19,14 @@ func (r *run) pushTo(id int32) {
 			if !r.servers[id].cache.room(r.sliceLen(int32(content), slice)) {
 				return
 			}
-			r.place(id, idOf(int32(content), slice), r.sliceLen(int32(content), slice))
+			r.bring(id, idOf(int32(content), slice), r.sliceLen(int32(content), slice))
 		}
 	}
 }
 
-// place brings a slice to a cache through the tiers above it, each of which keeps it if
-// it has room.
-func (r *run) place(id int32, slice sliceID, numBytes int64) {
+// bring brings a slice to a cache through the tiers above it, each of which
+// keeps it if it has room.
+func (r *run) bring(id int32, slice sliceID, numBytes int64) {
 	s := &r.servers[id]
 	if s.cache == nil {
 		return
@@ -35,7 +35,7 @@ func (r *run) place(id int32, slice sliceID, numBytes int64) {
 		return
 	}
 	above := r.above(id, slice, 0)
-	r.place(above, slice, numBytes)
+	r.bring(above, slice, numBytes)
 	r.net.uplinks[r.servers[above].uplink].out += numBytes
 	r.servers[above].stats.Out += numBytes
 	s.stats.In += numBytes

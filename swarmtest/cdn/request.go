@@ -80,7 +80,8 @@ func (r *run) askerRegion(q *request) int {
 	return r.servers[q.cache].Region
 }
 
-// later schedules an event of a request, after the latency between asker and server.
+// later schedules an event of a request, after the latency between asker and
+// server.
 func (r *run) later(id int32, k kind) {
 	q := &r.requests[id]
 	r.at(r.now+r.latency(r.askerRegion(q), r.servers[q.server].Region), k, id, q.gen)
@@ -122,7 +123,8 @@ func (r *run) asked(id int32) {
 	}
 }
 
-// noAnswer is for a request to a server that is down. Clients are told of it when it fails, so it is a fetch.
+// noAnswer is for a request to a server that is down. Clients are told of it
+// when it fails, so it is a fetch.
 func (r *run) noAnswer(id int32) {
 	q := &r.requests[id]
 	q.state = refusing
@@ -138,7 +140,8 @@ func (r *run) refuse(id int32) {
 	r.later(id, evRefused)
 }
 
-// refused is when an asker hears that it was. It asks again later, or has had enough.
+// refused is when an asker hears that it was. It asks again later, or has had
+// enough.
 func (r *run) refused(id int32) {
 	q := &r.requests[id]
 	q.attempts++
@@ -155,8 +158,8 @@ func (r *run) refused(id int32) {
 	r.at(r.now+r.backOff(q), evAgain, id, q.gen)
 }
 
-// backOff draws how long an asker waits: up to a time that doubles with each attempt,
-// so that those who were refused together do not come together again.
+// backOff draws how long an asker waits: up to a time that doubles with each
+// attempt, so that those who were refused together do not come together again.
 func (r *run) backOff(q *request) time.Duration {
 	most := r.Retry.Most
 	if doublings := q.attempts - 1; doublings < 40 {
@@ -197,7 +200,8 @@ func (r *run) serve(id int32) {
 	r.lookUp(id)
 }
 
-// respond sends what was asked for, or only a head that says that it is still good.
+// respond sends what was asked for, or only a head that says that it is still
+// good.
 func (r *run) respond(id int32) {
 	q := &r.requests[id]
 	q.state = sending
@@ -249,9 +253,9 @@ func (r *run) release(server int32) {
 	r.admit(server)
 }
 
-// admit serves those that wait in the queue as far as there is room. A server that holds
-// is not ready for that: it is being admitted to already, or the requests of a connection are being
-// taken back, one by one.
+// admit serves those that wait in the queue as far as there is room. A server
+// that holds is not ready for that: it is being admitted to already, or the
+// requests of a connection are being taken back, one by one.
 func (r *run) admit(server int32) {
 	s := &r.servers[server]
 	if s.hold || s.down > 0 {
@@ -285,8 +289,9 @@ func (r *run) arrived(id int32) {
 	r.fetched(id)
 }
 
-// cancel takes a request back, wherever it is, and returns how much of its answer
-// had been sent: of one that is being answered on a client's flow, that is partly.
+// cancel takes a request back, wherever it is, and returns how much of its
+// answer had been sent: of one that is being answered on a client's flow, that
+// is partly.
 func (r *run) cancel(id int32, partly int64) (sent int64) {
 	q := &r.requests[id]
 	server, was := q.server, q.state

@@ -9,10 +9,10 @@ import (
 
 // Result is what happened in a run.
 type Result struct {
-	// System is the run as reports read it. Its Peers are the clients in
-	// their order and then the servers: origins, parents, edges, proxies. A
-	// client's FirstPiece is the first byte that it got of a server; when it has all, it leaves.
-	// Its Sources are what each tier sent, so bytes that pass two tiers
+	// System is the run as reports read it. Its Peers are the clients in their
+	// order and then the servers: origins, parents, edges, proxies. A client's
+	// FirstPiece is the first byte that it got of a server; when it has all, it
+	// leaves. Its Sources are what each tier sent, so bytes that pass two tiers
 	// are in two of them. In Samples, Seeds are the servers that are up, and
 	// UplinkUse is of what they could have sent.
 	System result.System
@@ -31,31 +31,31 @@ type ServerStats struct {
 	Name string
 
 	// Requests were asked of it, and Refused of them turned away, at once or
-	// because the tier above refused. MostQueued is how many waited for their turn at once.
+	// because the tier above refused. MostQueued is how many waited for their
+	// turn at once.
 	Requests, Refused int64
 	MostQueued        int
 	// MostConnections is how many clients used it at once.
 	MostConnections int
 
 	// Hits were answered from the cache, Misses were not; Coalesced of these
-	// waited for a fetch that was under way. Revalidated is how many conditional requests of
-	// the cache said that a slice is still good.
+	// waited for a fetch that was under way. Revalidated is how many
+	// conditional requests of the cache said that a slice is still good.
 	Hits, Misses, Coalesced, Revalidated int64
 	// Fetches are requests to the tier above for data, Evicted what left the
 	// cache, in slices.
 	Fetches, Evicted int64
 
-	// In and Out are bytes of data, HitOut those of Out that the cache had
-	// when it was asked. Wasted are those of In that it had no use for: fetched
+	// In and Out are bytes of data, HitOut those of Out that the cache had when
+	// it was asked. Wasted are those of In that it had no use for: fetched
 	// twice, or broken off.
 	In, Out, HitOut, Wasted int64
 	// Occupied is how long its uplink carried data.
 	Occupied time.Duration
 }
 
-// Run runs the system to its end and says what happened. The error is a
-// mistake in the Config; a run that gets nowhere is not an error, see
-// System.Reason.
+// Run runs the system to its end and says what happened. The error is a mistake
+// in the Config; a run that gets nowhere is not an error, see System.Reason.
 func (c Config) Run(seed uint64) (*Result, error) {
 	c, err := c.resolve()
 	if err != nil {
@@ -74,6 +74,7 @@ func newRun(c Config, seed uint64) *run {
 	r.parents = r.addServers(Parent, r.Parents)
 	r.edges = r.addServers(Edge, r.Edges)
 	r.proxies = r.addServers(Proxy, r.Proxies)
+	r.assignProxies()
 	if len(r.edges) > 0 {
 		r.dns = names{
 			answers: map[question]answer{},
@@ -98,8 +99,8 @@ func newRun(c Config, seed uint64) *run {
 	return r
 }
 
-// finish takes back what is under way, so that every byte that was sent is
-// also received.
+// finish takes back what is under way, so that every byte that was sent is also
+// received.
 func (r *run) finish() {
 	if r.SampleEvery > 0 {
 		r.lastSample()

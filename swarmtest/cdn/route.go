@@ -15,20 +15,41 @@ func (r *run) route(i int32) (server int32, wait time.Duration) {
 	case len(r.edges) > 0:
 		return r.resolve(i)
 	}
-	for _, id := range r.proxies {
-		p := &r.servers[id]
-		mine := p.ISP == c.ISP
-		if r.ProxyByRegion {
-			mine = p.Region == c.Region
-		}
-		if mine && !p.knownDown {
-			return id, 0
-		}
+	if proxy := r.proxyOf(c); proxy != none {
+		return proxy, 0
 	}
 	return r.origin(c.Region, c.avoid, func() *rand.Rand { return r.clientRandom(i) }), 0
 }
 
-// origin chooses an origin for somebody in a region, who would rather not have the one that failed.
+// place is what a proxy is for: an ISP, or a region.
+func (r *run) place(isp, region int) int {
+	if r.ProxyByRegion {
+		return region
+	}
+	return isp
+}
+
+// assignProxies notes which proxies each ISP or region has.
+func (r *run) assignProxies() {
+	r.proxiesAt = make([][]int32, max(len(r.ISPs), len(r.Regions)))
+	for _, id := range r.proxies {
+		at := r.place(r.servers[id].ISP, r.servers[id].Region)
+		r.proxiesAt[at] = append(r.proxiesAt[at], id)
+	}
+}
+
+// proxyOf is the first proxy of a client's ISP or region that is up, or none.
+func (r *run) proxyOf(c *client) int32 {
+	for _, id := range r.proxiesAt[r.place(c.ISP, c.Region)] {
+		if !r.servers[id].knownDown {
+			return id
+		}
+	}
+	return none
+}
+
+// origin chooses an origin for somebody in a region, who would rather not have
+// the one that failed.
 func (r *run) origin(region int, avoid int32, own func() *rand.Rand) int32 {
 	up := make([]int32, 0, 8)
 	for _, id := range r.origins {
@@ -100,10 +121,10 @@ func (r *run) above(id int32, wanted sliceID, attempt int) int32 {
 	return r.origin(s.Region, none, func() *rand.Rand { return s.random })
 }
 
-// parentOf chooses among the parents that are up: the nearest one, or the one with
-// the highest random weight for the slice (Thaler and Ravishankar 1998), so that all edges
-// choose the same and little moves when one fails. Each further attempt takes the
-// next one.
+// parentOf chooses among the parents that are up: the nearest one, or the one
+// with the highest random weight for the slice (Thaler and Ravishankar 1998),
+// so that all edges choose the same and little moves when one fails. Each
+// further attempt takes the next one.
 func (r *run) parentOf(s *server, wanted sliceID, attempt int) int32 {
 	up := make([]int32, 0, 8)
 	for _, id := range r.parents {
@@ -135,8 +156,8 @@ func (r *run) nearest(region int) []int32 {
 	return sorted
 }
 
-// equallyNear is how many of edges that are sorted by latency are as near as the
-// first one.
+// equallyNear is how many of edges that are sorted by latency are as near as
+// the first one.
 func (r *run) equallyNear(region int, sorted []int32) int {
 	first := r.latency(region, r.servers[sorted[0]].Region)
 	for n, id := range sorted {
@@ -181,8 +202,8 @@ func (a *catchments) follow(r *run) {
 	}
 }
 
-// edge is where the network takes a client. Of several paths of the same length it always gets
-// the same, by a hash, as routers do.
+// edge is where the network takes a client. Of several paths of the same length
+// it always gets the same, by a hash, as routers do.
 func (a *catchments) edge(_ *run, region int, key uint64) int32 {
 	paths := a.table[region]
 	return paths[mix(key)%uint64(len(paths))]
@@ -286,8 +307,8 @@ func (d *names) near(r *run, region int) []int32 {
 	return d.nearest[region]
 }
 
-// light returns the edges that have a share left for one more, or the one with the
-// greatest.
+// light returns the edges that have a share left for one more, or the one with
+// the greatest.
 func (r *run) light(edges []int32) []int32 {
 	if r.dns.load == nil || r.now-r.dns.loadFrom >= r.Routing.LoadAge {
 		r.dns.load, r.dns.loadFrom = r.dns.load[:0], r.now

@@ -36,8 +36,9 @@ func joinOver(clients []Client, d time.Duration) []Client {
 	return clients
 }
 
-// A crowd in one region: anycast takes all of it to the nearest edge, whatever its load. DNS that knows the load
-// uses the other edges, too, and is done much earlier.
+// A crowd in one region: anycast takes all of it to the nearest edge, whatever
+// its load. DNS that knows the load uses the other edges, too, and is done much
+// earlier.
 func TestRegionalCrowd(t *testing.T) {
 	c := threeRegions()
 	c.Clients = joinOver(crowd(150, Client{}), 30*time.Second)
@@ -56,8 +57,8 @@ func TestRegionalCrowd(t *testing.T) {
 	}
 }
 
-// The longer resolvers keep an answer, and the fewer they are, the more of a crowd is
-// stuck to the edge that was free when the first one asked.
+// The longer resolvers keep an answer, and the fewer they are, the more of a
+// crowd is stuck to the edge that was free when the first one asked.
 func TestAnswersStick(t *testing.T) {
 	most := func(ttl time.Duration) (most int) {
 		c := threeRegions()
@@ -90,7 +91,8 @@ func TestNearestEdge(t *testing.T) {
 	}
 }
 
-// Edges of one region share its clients: answers rotate, and equal paths are chosen by a hash.
+// Edges of one region share its clients: answers rotate, and equal paths are
+// chosen by a hash.
 func TestEdgesOfARegionShare(t *testing.T) {
 	for _, anycast := range []bool{false, true} {
 		c := threeRegions()
@@ -104,7 +106,8 @@ func TestEdgesOfARegionShare(t *testing.T) {
 	}
 }
 
-// A resolver far away gets an edge near itself, unless it tells where the client is.
+// A resolver far away gets an edge near itself, unless it tells where the
+// client is.
 func TestResolverMisplacement(t *testing.T) {
 	firstByte := func(resolver int, subnet bool) time.Duration {
 		c := threeRegions()
@@ -115,7 +118,8 @@ func TestResolverMisplacement(t *testing.T) {
 		}
 		return mustRun(t, c, 1).System.Peers[0].FirstPiece
 	}
-	// A question to the resolver, two handshakes and the request are four round trips.
+	// A question to the resolver, two handshakes and the request are four round
+	// trips.
 	if got, want := firstByte(0, false), 4*20*time.Millisecond; got != want {
 		t.Errorf("the own resolver: first byte after %v, want %v", got, want)
 	}
@@ -154,8 +158,9 @@ func pause(t *testing.T, c Config) (d time.Duration, with *Result) {
 	return last(with) - without, with
 }
 
-// An edge fails. With anycast its clients are away until the routes have converged; with DNS until the answer
-// that leads there is forgotten, and they ask again.
+// An edge fails. With anycast its clients are away until the routes have
+// converged; with DNS until the answer that leads there is forgotten, and they
+// ask again.
 func TestFailoverTime(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -219,8 +224,8 @@ func TestCatchment(t *testing.T) {
 	}
 }
 
-// When an edge is back, anycast takes its clients back, and breaks their transfers once more;
-// with DNS they stay until they ask again.
+// When an edge is back, anycast takes its clients back, and breaks their
+// transfers once more; with DNS they stay until they ask again.
 func TestEdgeComesBack(t *testing.T) {
 	for _, anycast := range []bool{false, true} {
 		c := threeRegions()
@@ -260,6 +265,10 @@ func TestProxies(t *testing.T) {
 	if got := source(t, res, "cache"); got != 20*fileLen {
 		t.Errorf("the proxies sent %.2f copies, want 20", float64(got)/fileLen)
 	}
+	// The origin sends 12 copies of 20 MiB with 10 MiB/s.
+	if bound := res.System.Bound; bound != 24*time.Second-1 || last(res) > 25*time.Second {
+		t.Errorf("took %v, and the bound is %v, want 24s", last(res), bound)
+	}
 	byRegion := proxies(clients)
 	byRegion.ProxyByRegion = true
 	if got := source(t, mustRun(t, byRegion, 1), "origin"); got != 2*fileLen {
@@ -290,8 +299,8 @@ func TestProxyFails(t *testing.T) {
 	}
 }
 
-// A user who asks again has the content in the browser; when that is stale, a question and
-// no data are sent.
+// A user who asks again has the content in the browser; when that is stale, a
+// question and no data are sent.
 func TestBrowserCache(t *testing.T) {
 	c := origin([]Client{{User: 1}, {User: 1, Join: time.Minute}, {User: 1, Join: time.Hour}, {User: 2, Join: time.Hour}, {Join: time.Hour}}, Server{Up: 10 * mib})
 	c.Browser.TTL = 10 * time.Minute

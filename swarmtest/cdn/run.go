@@ -49,15 +49,16 @@ type run struct {
 	seq    uint64
 	log    transcript
 
-	clients  []client
-	users    map[int]*user
-	servers  []server
-	origins  []int32 // indexes in servers
-	parents  []int32
-	edges    []int32
-	proxies  []int32
-	requests []request
-	idle     []int32 // requests that can be used again
+	clients   []client
+	users     map[int]*user
+	servers   []server
+	origins   []int32 // indexes in servers
+	parents   []int32
+	edges     []int32
+	proxies   []int32
+	proxiesAt [][]int32 // by ISP or region, see place
+	requests  []request
+	idle      []int32 // requests that can be used again
 
 	balance   *rand.Rand
 	turn      int // of round robin
@@ -94,8 +95,9 @@ func (r *run) loop() (reason string) {
 	}
 }
 
-// nextTime is when the next event is. Those in the heap at this very instant come before the
-// network computes new rates, so that it need not do it for each.
+// nextTime is when the next event is. Those in the heap at this very instant
+// come before the network computes new rates, so that it need not do it for
+// each.
 func (r *run) nextTime() (at time.Duration, stop string) {
 	at = never
 	if len(r.events) > 0 {
@@ -124,7 +126,8 @@ func (r *run) advance(at time.Duration) {
 	r.net.now = at
 }
 
-// step delivers what is next: parts that are through before events of the same instant.
+// step delivers what is next: parts that are through before events of the same
+// instant.
 func (r *run) step(at time.Duration) {
 	r.advance(at)
 	if _, p, ok := r.net.finished(); ok {
@@ -222,8 +225,8 @@ func windowRate(window int64, roundTrip time.Duration) uint64 {
 	return max(1, min(rate, fastest))
 }
 
-// stream returns the beginning of a random stream that belongs to one
-// client or server, so that one more does not shift the draws of the others.
+// stream returns the beginning of a random stream that belongs to one client or
+// server, so that one more does not shift the draws of the others.
 func (r *run) stream(stream int, who int) *rand.Rand {
 	return rand.New(rand.NewPCG(r.seed, uint64(stream)<<56^mix(uint64(who))))
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-// maxSamples is when every other sample is dropped: more than a figure can show.
+// maxSamples is when every other sample is dropped: more than a figure can
+// show.
 const maxSamples = 1 << 14
 
 // sampler looks at a run now and then.

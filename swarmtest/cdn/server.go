@@ -14,8 +14,8 @@ type server struct {
 	cache    *cache // nil for origins
 	random   *rand.Rand
 
-	// down counts the faults that hold it down. knownDown is what the CDN and balancers
-	// believe, unrouted what the network's routes do.
+	// down counts the faults that hold it down. knownDown is what the CDN and
+	// balancers believe, unrouted what the network's routes do.
 	down                int
 	knownDown, unrouted bool
 
@@ -59,8 +59,8 @@ func (r *run) sliceLen(content, slice int32) int64 {
 	return min(r.SliceLen, r.Contents[content].Len-int64(slice)*r.SliceLen)
 }
 
-// lookUp answers a request from the cache if that has the slice, or
-// else sees that it is fetched.
+// lookUp answers a request from the cache if that has the slice, or else sees
+// that it is fetched.
 func (r *run) lookUp(id int32) {
 	q := &r.requests[id]
 	s := &r.servers[q.server]
@@ -84,8 +84,8 @@ func (r *run) miss(id int32, stale bool) {
 		r.wait(id, under)
 		return
 	}
-	// What is there but stale needs only a question. So does what the asker
-	// has already; the answer to that is for nobody else.
+	// What is there but stale needs only a question. So does what the asker has
+	// already; the answer to that is for nobody else.
 	shared := (stale || !q.conditional) && !s.Cache.NoCoalescing
 	r.fetch(id, stale || q.conditional, shared)
 }
@@ -144,7 +144,8 @@ func (r *run) fetched(id int32) {
 	})
 }
 
-// fetchFailed is when a cache has been refused too often. It refuses those that wait.
+// fetchFailed is when a cache has been refused too often. It refuses those that
+// wait.
 func (r *run) fetchFailed(id int32) {
 	r.endFetch(id, func(waiting int32) {
 		server := r.requests[waiting].server
@@ -185,8 +186,8 @@ func (r *run) abandon(id int32) {
 	s.stats.Wasted += got
 }
 
-// restart makes a fetch again whose server has failed. What came of it is
-// lost: a cache keeps whole slices.
+// restart makes a fetch again whose server has failed. What came of it is lost:
+// a cache keeps whole slices.
 func (r *run) restart(id int32) {
 	q := &r.requests[id]
 	s := &r.servers[q.cache]

@@ -10,9 +10,9 @@ import (
 // entryLen is the length in bytes of one event in the transcript.
 const entryLen = 28
 
-// transcript hashes the events of a run: two runs with the same hash had the same events
-// at the same times in the same order. Entries are gathered, because a call for each would cost more than the
-// hashing.
+// transcript hashes the events of a run: two runs with the same hash had the
+// same events at the same times in the same order. Entries are gathered,
+// because a call for each would cost more than the hashing.
 type transcript struct {
 	hash   hash.Hash
 	buf    []byte

@@ -6,18 +6,21 @@ import (
 	"time"
 )
 
-// Rates are integers in units of 2^-20 bytes/s, so that a thousandth of a slow uplink is
-// still exact to a millionth. Service is rate times time: it counts units of 2^-20 x 10^-9 bytes, in 128 bits,
-// and nothing is lost to rounding but in the division of a link's rate among flows, which rounds down.
+// Rates are integers in units of 2^-20 bytes/s, so that a thousandth of a slow
+// uplink is still exact to a millionth. Service is rate times time: it counts
+// units of 2^-20 x 10^-9 bytes, in 128 bits, and nothing is lost to rounding
+// but in the division of a link's rate among flows, which rounds down.
 const (
 	rateShift = 20
-	// fastest stands for an unlimited rate, and is the greatest there is: 2^40 bytes/s.
+	// fastest stands for an unlimited rate, and is the greatest there is: 2^40
+	// bytes/s.
 	fastest uint64 = 1 << (MaxRateBits + rateShift)
 	// serviceOfByte is what a byte takes.
 	serviceOfByte uint64 = (1 << rateShift) * uint64(time.Second)
 )
 
-// MaxRateBits bounds the rates of a Config: 2^MaxRateBits bytes/s is about 9 Tbit/s.
+// MaxRateBits bounds the rates of a Config: 2^MaxRateBits bytes/s is about 9
+// Tbit/s.
 const MaxRateBits = 40
 
 // never is later than every event.

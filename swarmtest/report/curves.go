@@ -27,16 +27,14 @@ func grid(first, last float64, scale chart.Scale) []float64 {
 	return places
 }
 
-// meanCurve is the mean of several curves at each place, with its interval held within low and high. NaN
-// of a curve leaves it out at that place.
+// meanCurve is the mean of several curves at each place, with its interval held within low and high. Where one of
+// them is NaN there is none: of fewer runs the mean would jump.
 func meanCurve(places []float64, curves []func(x float64) float64, low, high float64) chart.Curve {
 	c := chart.Curve{X: places}
 	for _, x := range places {
-		var values []float64
-		for _, curve := range curves {
-			if v := curve(x); !math.IsNaN(v) {
-				values = append(values, v)
-			}
+		values := make([]float64, len(curves))
+		for i, curve := range curves {
+			values[i] = curve(x)
 		}
 		i := stats.Mean(values)
 		c.Y = append(c.Y, i.Mean)
@@ -49,13 +47,15 @@ func meanCurve(places []float64, curves []func(x float64) float64, low, high flo
 // clamp holds v within low and high; NaN stays.
 func clamp(v, low, high float64) float64 { return min(max(v, low), high) }
 
-// overTime returns the line through a number of each sample, NaN outside of its time and where it
-// does not exist.
-func overTime(system *result.System, value func(*result.Sample) float64) func(float64) float64 {
-	at, values := seriesOf(system, value)
+// overTime returns the line through a number of each sample, NaN before it exists. After the last
+// sample it is NaN too, or, with hold, what it was there.
+func overTime(samples []result.Sample, hold bool, value func(*result.Sample) float64) func(float64) float64 {
+	at, values := seriesOf(samples, value)
 	return func(x float64) float64 {
 		i := sort.SearchFloat64s(at, x)
 		switch {
+		case i == len(at) && hold:
+			return values[i-1]
 		case i == len(at):
 			return math.NaN()
 		case at[i] == x:
@@ -72,7 +72,7 @@ func overTime(system *result.System, value func(*result.Sample) float64) func(fl
 type side struct {
 	name    string
 	style   int
-	systems []*result.System
+	systems []*systemDigest
 }
 
 // completionOf is the chart of the mean distributions of download times of several sides.
@@ -87,10 +87,8 @@ func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
 	for _, side := range sides {
 		var own []stats.ECDF
 		for _, system := range side.systems {
-			d := summarizeDownloads(downloaders(system))
-			distribution := downloadTimes(downloaders(system), d.Unfinished)
-			if took := distribution.Values(); len(took) > 0 {
-				own = append(own, distribution)
+			if took := system.took.Values(); len(took) > 0 {
+				own = append(own, system.took)
 				longest, shortest = max(longest, took[len(took)-1]), min(shortest, took[0])
 				quickest = min(quickest, stats.Quantile(0.5, took))
 			}
@@ -116,16 +114,17 @@ func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
 	return c, logarithmic
 }
 
-// timelineOf is the chart of the means of a number over time.
-func timelineOf(id, title string, y chart.Axis, high float64, sides []side, value func(*result.Sample) float64) *chart.Chart {
+// timelineOf is the chart of the means of a number over time. hold says that the number stays
+// what it was when a run has ended.
+func timelineOf(id, title string, y chart.Axis, high float64, sides []side, hold bool, value func(*result.Sample) float64) *chart.Chart {
 	c := &chart.Chart{ID: id, Title: title, X: timeAxis(), Y: y}
 	for _, side := range sides {
 		last := 0.0
 		var curves []func(float64) float64
 		for _, system := range side.systems {
-			if at, _ := seriesOf(system, value); len(at) > 1 {
+			if at, _ := seriesOf(system.samples, value); len(at) > 1 {
 				last = max(last, at[len(at)-1])
-				curves = append(curves, overTime(system, value))
+				curves = append(curves, overTime(system.samples, hold, value))
 			}
 		}
 		if len(curves) > 0 {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 )
@@ -74,7 +75,7 @@ func (n Number) fixed(decimals int) string {
 	if math.Abs(float64(n)) >= 1000 {
 		return n.plain()
 	}
-	return strconv.FormatFloat(float64(n), 'f', decimals, 64)
+	return strings.Replace(strconv.FormatFloat(float64(n), 'f', decimals, 64), "-", "−", 1)
 }
 
 // percent writes a part as a percentage. What is not all is not called 100 %.
@@ -89,7 +90,31 @@ func (n Number) percent() string {
 	case v > 0 && v < 0.1:
 		return "< 0.1 %"
 	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + " %"
+	return n.points()
+}
+
+// points writes a part, or a difference of parts, as a percentage.
+func (n Number) points() string {
+	if !n.Known() {
+		return missing
+	}
+	return (n * 100).fixed(1) + " %"
+}
+
+// spread writes a time that stands beside a longer one: not in milliseconds.
+func (n Number) spread() string {
+	switch v := math.Abs(float64(n)); {
+	case v == 0 || v >= 0.9995 || !n.Known():
+		return n.time()
+	default:
+		return chart.FormatNumber(math.Copysign(roundTo2(v), float64(n))) + " s"
+	}
+}
+
+// roundTo2 rounds to two digits.
+func roundTo2(v float64) float64 {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(v, 'e', 1, 64), 64) // what was written just now
+	return rounded
 }
 
 // money writes an amount; currency comes from the scenario.

@@ -3,11 +3,13 @@ package report
 import (
 	"encoding/hex"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/sim"
 	"github.com/shoal-bt/shoal/swarmtest/theory"
@@ -17,28 +19,57 @@ const contentLen = 16 << 20
 
 // invented is a flash crowd of 150 downloaders in three classes: the swarm is
 // simulated, the origin and the CDN are made up.
-var invented = sync.OnceValue(func() *result.Run { return inventedRun(1) })
+var invented = sync.OnceValue(func() *result.Run { return inventedRun(1, 30, nil) })
 
-func inventedRun(seed uint64) *result.Run {
+// inventedReplicas are a smaller crowd under three seeds, inventedVariant the same
+// with pieces in their order.
+var (
+	inventedReplicas = sync.OnceValue(func() []*Digest { return replicasOf(nil) })
+	inventedVariant  = sync.OnceValue(func() []*Digest {
+		return replicasOf(func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential })
+	})
+)
+
+func replicasOf(configure func(int, *engine.Config)) (runs []*Digest) {
+	for seed := range uint64(3) {
+		run := inventedRun(seed+1, 6, configure)
+		if configure != nil {
+			run.Name, run.ScenarioHash = "in-order", strings.Repeat("e", 64)
+		}
+		runs = append(runs, NewDigest(run))
+	}
+	return runs
+}
+
+// inventedRun has five peers for each unit of scale.
+func inventedRun(seed uint64, scale int, configure func(int, *engine.Config)) *result.Run {
 	run := &result.Run{
 		Name: "flash-crowd", Title: "A hundred and fifty people want the same 16 MiB at once",
 		Scenario:     "name = \"flash-crowd\"\ncontent = \"16 MiB\"\n\n[origin]\nup = \"8 Mbit/s\"\n\n[[class]]\nname = \"dsl\"\ncount = 90\n",
 		ScenarioHash: "5f0c3a9be1d24c7796f1f7b1a0c4e7d2b8a95d0c6e3f4a1b2c3d4e5f60718293",
 		Seed:         seed, Version: "v0.5.0",
-		ContentLen: contentLen, Contents: 1, Downloads: 150,
+		ContentLen: contentLen, Contents: 1, Downloads: 5 * scale,
 	}
-	swarm := inventedSwarm(seed)
+	swarm := inventedSwarm(seed, scale, configure)
 	run.Systems = []result.System{swarm, inventedServers(&swarm, result.Origin, 1e6), inventedServers(&swarm, result.CDN, 12e6)}
 	return run
 }
 
 // inventedSwarm simulates the swarm.
-func inventedSwarm(seed uint64) result.System {
+func inventedSwarm(seed uint64, scale int, configure func(int, *engine.Config)) result.System {
 	geometry, err := metainfo.NewGeometry(contentLen, 128<<10)
 	if err != nil {
 		panic(err)
 	}
-	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers()}
+	var samples []result.Sample
+	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers(scale), Configure: configure, SampleEvery: time.Second}
+	swarm.OnSample = func(s *sim.Sample) {
+		samples = append(samples, result.Sample{
+			At: s.At, Seeds: s.Seeds, Leechers: s.Leechers, Completed: s.Completed, Gone: s.Gone,
+			Bytes:     []int64{s.BytesFromSeeds, s.BytesFromPeers},
+			UplinkUse: s.UplinkUse, MinCopies: s.MinCopies, MeanCopies: s.MeanCopies, Entropy: s.Entropy,
+		})
+	}
 	r, err := swarm.Run()
 	if err != nil {
 		panic(err)
@@ -64,16 +95,16 @@ func inventedSwarm(seed uint64) result.System {
 		}
 		source.Bytes += p.Up
 	}
-	addSamples(&system)
+	system.Samples = samples
 	return system
 }
 
-func inventedPeers() []sim.Peer {
+func inventedPeers(scale int) []sim.Peer {
 	dsl := sim.Peer{Class: "dsl", Link: sim.Link{Up: 128 << 10, Down: 1 << 20}, SeedFor: 20 * time.Second}
 	cable := sim.Peer{Class: "cable", Link: sim.Link{Up: 256 << 10, Down: 4 << 20}}
 	fibre := sim.Peer{Class: "fibre", Link: sim.Link{Up: 1 << 20, Down: 8 << 20}, SeedFor: time.Minute}
 	peers := []sim.Peer{{Class: "origin", Seed: true, Link: sim.Link{Up: 1e6, Down: 1e6}}}
-	peers = append(peers, slices.Concat(sim.Repeat(90, dsl), sim.Repeat(45, cable), sim.Repeat(15, fibre))...)
+	peers = append(peers, slices.Concat(sim.Repeat(3*scale, dsl), sim.Repeat(3*scale/2, cable), sim.Repeat(scale/2, fibre))...)
 	for i := range peers[1:] {
 		peers[i+1].Join = time.Duration(i) * 60 * time.Millisecond
 	}
@@ -116,7 +147,7 @@ func inventedServers(swarm *result.System, kind string, rate float64) result.Sys
 	return system
 }
 
-// addSamples makes up samples that agree with the completions.
+// addSamples makes up samples of servers that agree with the completions.
 func addSamples(system *result.System) {
 	last := lastCompletion(system)
 	for i := range 121 {
@@ -128,13 +159,6 @@ func addSamples(system *result.System) {
 		part := float64(i) / 120
 		for _, source := range system.Sources {
 			s.Bytes = append(s.Bytes, int64(part*float64(source.Bytes)))
-		}
-		if system.Kind == result.Swarm {
-			s.Seeds++
-			s.MeanCopies = 1 + part*100
-			s.MinCopies = int(part * part * 90)
-			s.Entropy = 1 - part*part*part
-			s.UplinkUse = min(part*8, 0.95, (1-part)*4)
 		}
 		system.Samples = append(system.Samples, s)
 	}

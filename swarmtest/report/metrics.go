@@ -1,12 +1,10 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
-	"github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/stats"
 )
 
@@ -16,21 +14,28 @@ type metric struct {
 	name   string
 	number func(*SystemSummary) Number
 	format func(Number) string
+	// spread writes a difference, and half an interval.
+	spread func(Number) string
 }
 
 // metrics are what systems are compared by. Each is a number, and how it is
 // written.
 var metrics = []metric{
-	{key: "meanSeconds", name: "mean download time", number: func(s *SystemSummary) Number { return s.Downloads.Mean }, format: Number.time},
-	{key: "p50Seconds", name: "median", number: func(s *SystemSummary) Number { return s.Downloads.P50 }, format: Number.time},
-	{key: "p95Seconds", name: "95th percentile", number: func(s *SystemSummary) Number { return s.Downloads.P95 }, format: Number.time},
-	{key: "lastCompletionSeconds", name: "last completion", number: func(s *SystemSummary) Number { return s.Downloads.Last }, format: Number.time},
-	{key: "ratioToBound", name: "times the bound", number: func(s *SystemSummary) Number { return s.RatioToBound }, format: func(n Number) string { return n.fixed(2) }},
-	{key: "originCopies", name: "copies from the publisher", number: func(s *SystemSummary) Number { return s.OriginCopies }, format: func(n Number) string { return n.fixed(1) }},
-	{key: "offload", name: "offload", number: func(s *SystemSummary) Number { return s.Offload }, format: Number.percent},
-	{key: "meanUplinkUse", name: "uplink use", number: func(s *SystemSummary) Number { return s.UplinkUse }, format: Number.percent},
-	{key: "jain", name: "Jain’s index", number: func(s *SystemSummary) Number { return s.Jain }, format: func(n Number) string { return n.fixed(3) }},
-	{key: "cost", name: "cost", number: func(s *SystemSummary) Number { return s.Cost }, format: Number.plain},
+	{key: "meanSeconds", name: "mean download time", number: func(s *SystemSummary) Number { return s.Downloads.Mean }, format: Number.time, spread: Number.spread},
+	{key: "p50Seconds", name: "median", number: func(s *SystemSummary) Number { return s.Downloads.P50 }, format: Number.time, spread: Number.spread},
+	{key: "p95Seconds", name: "95th percentile", number: func(s *SystemSummary) Number { return s.Downloads.P95 }, format: Number.time, spread: Number.spread},
+	{key: "lastCompletionSeconds", name: "last completion", number: func(s *SystemSummary) Number { return s.Downloads.Last }, format: Number.time, spread: Number.spread},
+	{key: "ratioToBound", name: "times the bound", number: func(s *SystemSummary) Number { return s.RatioToBound }, format: fixed(2), spread: fixed(2)},
+	{key: "originCopies", name: "copies from the publisher", number: func(s *SystemSummary) Number { return s.OriginCopies }, format: fixed(1), spread: fixed(1)},
+	{key: "offload", name: "offload", number: func(s *SystemSummary) Number { return s.Offload }, format: Number.percent, spread: Number.points},
+	{key: "meanUplinkUse", name: "uplink use", number: func(s *SystemSummary) Number { return s.UplinkUse }, format: Number.percent, spread: Number.points},
+	{key: "jain", name: "Jain’s index", number: func(s *SystemSummary) Number { return s.Jain }, format: fixed(3), spread: fixed(3)},
+	{key: "cost", name: "cost", number: func(s *SystemSummary) Number { return s.Cost }, format: Number.plain, spread: Number.plain},
+}
+
+// fixed returns a format with so many decimals.
+func fixed(decimals int) func(Number) string {
+	return func(n Number) string { return n.fixed(decimals) }
 }
 
 // Interval is an estimate over runs with its 95 % confidence interval, null where it is not
@@ -47,9 +52,11 @@ func intervalOf(i stats.Interval) Interval {
 }
 
 // write writes the mean with half of the interval's width.
-func (i Interval) write(format func(Number) string) string {
+func (m *metric) write(i Interval) string { return i.write(m.format, m.spread) }
+
+func (i Interval) write(format, spread func(Number) string) string {
 	if half := (i.High - i.Low) / 2; half.Known() {
-		return format(i.Mean) + " ± " + format(half)
+		return format(i.Mean) + " ± " + spread(half)
 	}
 	return format(i.Mean)
 }
@@ -116,13 +123,6 @@ func systemNames(summaries []*Summary) (names []string) {
 	return names
 }
 
-func summarizeAll(runs []*result.Run) (summaries []*Summary) {
-	for _, run := range runs {
-		summaries = append(summaries, Summarize(run))
-	}
-	return summaries
-}
-
 // runColumns are those of runs.csv, a row for each run and system, behind the columns that the kind
 // of report has of its own; the metrics follow.
 var runColumns = []string{"scenario_sha256", "seed", "version", "system", "asked", "completed", "abandoned", "unfinished", "event_log_sha256"}
@@ -158,27 +158,6 @@ func csvNumber(n Number) string {
 	return decimal(float64(n))
 }
 
-// checkReplicas refuses runs that are not of one scenario under different seeds.
-func checkReplicas(runs []*result.Run) error {
-	if len(runs) == 0 {
-		return fmt.Errorf("report: there are no runs")
-	}
-	seeds := map[uint64]bool{}
-	for _, run := range runs {
-		switch {
-		case run.ScenarioHash != runs[0].ScenarioHash:
-			return fmt.Errorf("report: seed %d is a run of another scenario than seed %d", run.Seed, runs[0].Seed)
-		case seeds[run.Seed]:
-			return fmt.Errorf("report: seed %d is there twice: the same run again is no further replica", run.Seed)
-		}
-		if err := check(run); err != nil {
-			return err
-		}
-		seeds[run.Seed] = true
-	}
-	return nil
-}
-
 // intervalsTable has a row for each metric and a column for each system.
 func intervalsTable(summaries []*Summary, caption string) *tableView {
 	names := systemNames(summaries)
@@ -192,7 +171,7 @@ func intervalsTable(summaries []*Summary, caption string) *tableView {
 		for _, name := range names {
 			interval := metrics[i].over(systemCalled(summaries, name))
 			known = known || interval.N > 0
-			row = append(row, interval.write(metrics[i].format))
+			row = append(row, metrics[i].write(interval))
 		}
 		if known {
 			t.Rows = append(t.Rows, row)

@@ -54,10 +54,12 @@ func contentText(s *Summary) string {
 
 // shortHash is the beginning of a hash: enough to tell runs apart by eye.
 func shortHash(hash string) string {
+	const shown = 12
 	if hash == "" {
 		return missing
 	}
-	return chart.Clean(hash, 1<<10)[:min(len(hash), 12)]
+	runes := []rune(chart.Clean(hash, shown))
+	return string(runes[:min(len(runes), shown)])
 }
 
 // warnings are what nobody may overlook.
@@ -117,18 +119,21 @@ func systemsTable(s *Summary) *tableView {
 // classesTable has a row for each class of each system.
 func classesTable(s *Summary) *tableView {
 	t := &tableView{
-		Caption: "By class of downloader",
-		Head:    []string{"System", "Class", "Finished", "Mean", "Median", "95th percentile", "Share ratio", "Jain’s index"},
+		Caption: "By class of downloader", TextColumns: 1,
+		Head: []string{"System", "Class", "Finished", "Mean", "Median", "95th percentile", "Share ratio", "Jain’s index"},
 	}
 	total := 0
 	for i := range s.Systems {
 		total += len(s.Systems[i].Classes)
 		for _, c := range s.Systems[i].Classes {
 			if len(t.Rows) < maxTableRows {
-				d := c.Downloads
+				d, share := c.Downloads, Unknown
+				if isSwarmKind(s.Systems[i].Kind) {
+					share = c.ShareRatio
+				}
 				t.Rows = append(t.Rows, []string{
 					chart.Clean(s.Systems[i].Name, maxName), chart.Clean(orNone(c.Class), maxName), fmt.Sprintf("%s/%s", count(d.Completed), count(d.Asked)),
-					d.Mean.time(), d.P50.time(), d.P95.time(), c.ShareRatio.fixed(2), c.Jain.fixed(3),
+					d.Mean.time(), d.P50.time(), d.P95.time(), share.fixed(2), c.Jain.fixed(3),
 				})
 			}
 		}

@@ -39,15 +39,15 @@ func SummarizeReplicas(summaries []*Summary) (systems []SystemIntervals) {
 // WriteReplicas puts the report of several runs of one scenario, each with a seed of its own, into a directory: replicas.json with
 // the intervals, runs.csv with a row for each run and system, report.html and figures. The runs themselves are not
 // written; Write does that, each into a directory of its own. As Write it replaces only reports.
-func WriteReplicas(dir string, runs []*result.Run) error {
+func WriteReplicas(dir string, runs []*Digest) error {
 	if err := checkReplicas(runs); err != nil {
 		return err
 	}
-	summaries := summarizeAll(runs)
+	summaries := summariesOf(runs)
 	first := runs[0]
 	document := &replicasDocument{
 		Format: replicasFormat, Name: first.Name, Title: first.Title, ScenarioHash: first.ScenarioHash, Version: first.Version,
-		Seeds: seedsOf(runs), Systems: SummarizeReplicas(summaries), Runs: summaries, Scenario: first.Scenario,
+		Seeds: seedsOf(runs), Systems: SummarizeReplicas(summaries), Runs: summaries, Scenario: first.scenario,
 	}
 	csv := table(runHeading(), func(row func(...string)) {
 		for _, s := range summaries {
@@ -73,7 +73,7 @@ func writeReport(dir, documentFile string, document any, csv []byte, p *page, fi
 	return f.write(dir)
 }
 
-func seedsOf(runs []*result.Run) (seeds []uint64) {
+func seedsOf(runs []*Digest) (seeds []uint64) {
 	for _, run := range runs {
 		seeds = append(seeds, run.Seed)
 	}
@@ -81,44 +81,46 @@ func seedsOf(runs []*result.Run) (seeds []uint64) {
 }
 
 // sidesOf are the systems of several runs, by name.
-func sidesOf(runs []*result.Run) []side {
-	styles := systemStyles(runs[0])
+func sidesOf(runs []*Digest) []side {
+	styles := systemStyles(runs[0].Systems)
 	sides := make([]side, min(len(runs[0].Systems), maxSystems))
 	for i := range sides {
 		name := runs[0].Systems[i].Name
-		sides[i] = side{name: name, style: styles[i], systems: systemIn(runs, name)}
+		sides[i] = side{name: name, style: styles[i], systems: systemsIn(runs, name)}
 	}
 	return sides
 }
 
-// systemIn returns the system with a name in each run that has one.
-func systemIn(runs []*result.Run, name string) (systems []*result.System) {
-	for _, run := range runs {
-		for i := range run.Systems {
-			if run.Systems[i].Name == name {
-				systems = append(systems, &run.Systems[i])
-			}
-		}
-	}
-	return systems
-}
+// What captions of several reports say.
+const (
+	completionCaption = "How many of the downloads, abandoned ones left out, were finished after a time."
+	cutCaption        = " Cut some time after the end of the swarm; others run on."
+	bandCaption       = " Lines are means over the runs, bands their 95 % intervals."
+)
 
-const bandCaption = " Lines are means over the runs, bands their 95 % intervals."
-
-func replicasFigures(runs []*result.Run) []*figure {
+func replicasFigures(runs []*Digest) []*figure {
 	sides := sidesOf(runs)
-	completion, _ := completionOf("completion", sides)
-	completion.Tall = true
-	use := func(s *result.Sample) float64 { return s.UplinkUse }
-	leechers := func(s *result.Sample) float64 { return float64(s.Leechers) }
-	drawn := []*figure{
-		{id: "completion", title: "Completion", caption: "How many of the downloads, abandoned ones left out, were finished after a time." + bandCaption, legend: legendOf(sides)},
-		{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + bandCaption, legend: legendOf(sides)},
-		{id: "uplink", title: "Use of the uplinks", caption: "The part of all uplinks present that carried data." + bandCaption, legend: legendOf(sides)},
+	legend := legendOf(sides)
+	times, _ := completionOf("completion", sides)
+	times.Tall = true
+	leechers := timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, true,
+		func(s *result.Sample) float64 { return float64(s.Leechers) })
+	use := timelineOf("uplink", "Use of the uplinks over time", chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1}, 1, sides, false,
+		func(s *result.Sample) float64 { return s.UplinkUse })
+	limit, cut := timeLimit(runs[0].systems)
+	leechers.X.Max, use.X.Max = limit, limit
+	remark := bandCaption
+	if cut {
+		remark += cutCaption
 	}
-	drawn[0].addIfDrawn(completion)
-	drawn[1].addIfDrawn(timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, leechers))
-	drawn[2].addIfDrawn(timelineOf("uplink", "Use of the uplinks over time", chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1}, 1, sides, use))
+	drawn := []*figure{
+		{id: "completion", title: "Completion", caption: completionCaption + bandCaption, legend: legend},
+		{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + remark, legend: legend},
+		{id: "uplink", title: "Use of the uplinks", caption: "The part of all uplinks present that carried data." + remark, legend: legend},
+	}
+	for i, c := range []*chart.Chart{times, leechers, use} {
+		drawn[i].addIfDrawn(c)
+	}
 	return withCharts(drawn)
 }
 
@@ -132,7 +134,7 @@ func withCharts(figures []*figure) (shown []*figure) {
 	return shown
 }
 
-func replicasPage(run *result.Run, summaries []*Summary, figures []*figure) *page {
+func replicasPage(run *Digest, summaries []*Summary, figures []*figure) *page {
 	p := &page{
 		Kicker: "Swarm laboratory · " + plural(len(summaries), "replica"), Title: titleOf(run.Name, run.Title),
 		Facts: []fact{
@@ -149,7 +151,7 @@ func replicasPage(run *result.Run, summaries []*Summary, figures []*figure) *pag
 			}
 		}
 	}
-	p.setScenario(run.Scenario)
+	p.setScenario(run.scenario)
 	p.show(figures)
 	return p
 }
@@ -166,7 +168,7 @@ func replicasLead(summaries []*Summary) []string {
 	}
 	over := func(name, key string) string {
 		m := metricCalled(key)
-		return m.over(systemCalled(summaries, name)).write(m.format)
+		return m.write(m.over(systemCalled(summaries, name)))
 	}
 	first := fmt.Sprintf("Over %s, %s completed its last download after %s", plural(len(summaries), "run"), s.noun(main), over(main.Name, "lastCompletionSeconds"))
 	if main.RatioToBound.Known() {
@@ -187,7 +189,7 @@ func replicasLead(summaries []*Summary) []string {
 
 // runsTable has a row for each run and system.
 func runsTable(summaries []*Summary) *tableView {
-	t := &tableView{Caption: "Each run", Head: []string{"Seed", "System", "Finished", "Mean", "95th percentile", "Last", "× bound", "Event log"}}
+	t := &tableView{Caption: "Each run", TextColumns: 1, Head: []string{"Seed", "System", "Finished", "Mean", "95th percentile", "Last", "× bound", "Event log"}}
 	total := 0
 	for _, s := range summaries {
 		total += len(s.Systems)

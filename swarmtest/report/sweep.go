@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -176,7 +177,7 @@ func (s *Sweep) lead() []string {
 		return []string{unbroken(first)}
 	}
 	return []string{unbroken(first), unbroken(fmt.Sprintf("A download took %s on average where it was quickest (%s), and %s where it was slowest (%s).",
-		bestTime.write(m.format), s.values(best), worstTime.write(m.format), s.values(worst)))}
+		m.write(bestTime), s.values(best), m.write(worstTime), s.values(worst)))}
 }
 
 // name is the system's name, empty for none.
@@ -189,7 +190,7 @@ func (s *SystemSummary) name() string {
 
 // table has a row for each point and system.
 func (s *Sweep) table() *tableView {
-	t := &tableView{Caption: "Results", Note: "Mean over the runs of a point, ± half of the 95 % interval (Student’s t)."}
+	t := &tableView{Caption: "Results", TextColumns: len(s.Parameters), Note: "Mean over the runs of a point, ± half of the 95 % interval (Student’s t)."}
 	for _, key := range s.Parameters {
 		t.Head = append(t.Head, chart.Clean(key, maxName))
 	}
@@ -228,7 +229,7 @@ func (p *Point) row(system string) []string {
 	row = append(row, chart.Clean(system, maxName), count(len(runs)), count(completed)+"/"+count(asked))
 	for _, key := range sweptMetrics {
 		m := metricCalled(key)
-		row = append(row, m.over(runs).write(m.format))
+		row = append(row, m.write(m.over(runs)))
 	}
 	return row
 }
@@ -295,13 +296,13 @@ func (s *Sweep) otherValues(p *Point) string {
 
 // logSweep is from which ratio of the largest to the least value on the axis of a sweep is
 // logarithmic.
-const logSweep = 30
+const logSweep = 8
 
 func (s *Sweep) metricChart(key string, lines []sweepLine) *chart.Chart {
 	m := metricCalled(key)
 	c := &chart.Chart{
 		ID: "metrics-" + key, Title: m.name, Desc: m.name + " over " + s.Parameters[0],
-		X: chart.Axis{Label: chart.Clean(s.Parameters[0], maxName)}, Y: chart.Axis{Label: m.name},
+		X: chart.Axis{Label: chart.Clean(s.Parameters[0], maxName)}, Y: chart.Axis{},
 	}
 	if key == "meanSeconds" || key == "lastCompletionSeconds" {
 		c.Y.Unit = chart.Seconds
@@ -310,12 +311,12 @@ func (s *Sweep) metricChart(key string, lines []sweepLine) *chart.Chart {
 	for style, line := range lines {
 		curve := chart.Curve{Name: line.name, Style: style % chart.NumStyles, Dots: true}
 		for _, p := range line.points {
-			x, unit, ok := numericValue(p.Values[0])
+			x, ok := numericValue(p.Values[0])
 			interval := m.over(systemCalled(p.Runs, line.system))
 			if !ok || !interval.Mean.Known() {
 				continue
 			}
-			c.X.Unit = unit
+			c.X.Ticks = addTick(c.X.Ticks, chart.Tick{Value: x, Label: strings.Trim(p.Values[0], `"`)})
 			curve.X, curve.Y = append(curve.X, x), append(curve.Y, float64(interval.Mean))
 			curve.Low, curve.High = append(curve.Low, float64(interval.Low)), append(curve.High, float64(interval.High))
 			if least == 0 || x < least {
@@ -334,21 +335,22 @@ func (s *Sweep) metricChart(key string, lines []sweepLine) *chart.Chart {
 	return c
 }
 
+// addTick puts a tick into its place, once.
+func addTick(ticks []chart.Tick, t chart.Tick) []chart.Tick {
+	i, found := slices.BinarySearchFunc(ticks, t, func(a, b chart.Tick) int { return cmp.Compare(a.Value, b.Value) })
+	if found {
+		return ticks
+	}
+	return slices.Insert(ticks, i, t)
+}
+
 // sortByX puts the points of a curve in the order of their places.
 func sortByX(c *chart.Curve) {
 	order := make([]int, len(c.X))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		switch {
-		case c.X[i] < c.X[j]:
-			return -1
-		case c.X[i] > c.X[j]:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(c.X[i], c.X[j]) })
 	for _, values := range []*[]float64{&c.X, &c.Y, &c.Low, &c.High} {
 		sorted := make([]float64, len(order))
 		for i, from := range order {
@@ -360,20 +362,17 @@ func sortByX(c *chart.Curve) {
 
 // numericValue is the number that a value of a scenario stands for: a plain one, a
 // time, a size or a rate.
-func numericValue(text string) (v float64, unit chart.Unit, ok bool) {
-	text = strings.Trim(text, `"`)
+func numericValue(text string) (v float64, ok bool) {
+	text = strings.ReplaceAll(strings.Trim(text, `"`), " ", "")
 	if v, err := strconv.ParseFloat(text, 64); err == nil {
-		return v, chart.Plain, true
+		return v, true
 	}
 	if d, err := time.ParseDuration(text); err == nil {
-		return d.Seconds(), chart.Seconds, true
+		return d.Seconds(), true
 	}
-	text = strings.ReplaceAll(text, " ", "")
 	if n, err := units.ParseSize(text); err == nil {
-		return float64(n), chart.Bytes, true
+		return float64(n), true
 	}
-	if n, err := units.ParseRate(text); err == nil {
-		return float64(n), chart.Rate, true
-	}
-	return 0, chart.Plain, false
+	n, err := units.ParseRate(text)
+	return float64(n), err == nil
 }

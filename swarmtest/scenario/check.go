@@ -3,7 +3,6 @@ package scenario
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -19,6 +18,7 @@ func (d *decoder) check(s *Scenario) {
 	d.checkClasses(s)
 	d.checkShares(s)
 	d.checkSystems(s)
+	d.checkFaults(s)
 	if s.Limits.Time/s.Samples.Every > maxSamples {
 		d.failf("samples.every", "that may be more than %d samples in limits.time = %s; sample less often, or lower limits.time", maxSamples, quote(formatDuration(s.Limits.Time)))
 	}
@@ -101,6 +101,20 @@ func (d *decoder) checkISPs(s *Scenario) {
 	d.unique("isp", len(s.ISPs), func(i int) string { return s.ISPs[i].Name })
 	for i, isp := range s.ISPs {
 		d.regionExists(s, item("isp", i, "region"), isp.Region)
+	}
+	if len(s.ISPs) == 0 {
+		return
+	}
+	for _, r := range append(s.Regions, Region{}) {
+		share := 0.0
+		for _, isp := range s.ISPs {
+			if isp.Region == "" || isp.Region == r.Name {
+				share += isp.Share
+			}
+		}
+		if share == 0 && (r.Name != "" || len(s.Regions) == 0) {
+			d.failf("isp", "no [[isp]] with a share above 0 serves the region %q; add one, or take all out", r.Name)
+		}
 	}
 }
 
@@ -187,13 +201,55 @@ func (d *decoder) checkSystems(s *Scenario) {
 		s.Systems = slices.Clone(defaultSystems)
 	}
 	for i := range s.Systems {
-		if s.Systems[i].Name == "" {
-			s.Systems[i].Name = s.Systems[i].Kind
-		}
+		d.checkSystem(s, i)
 	}
 	d.unique("system", len(s.Systems), func(i int) string { return s.Systems[i].Name })
 	if i := s.systemOf(result.Swarm); i >= 0 && s.Content.Count > 1 {
 		d.failf("content.count", "a system of the kind %q distributes one content so far; write other systems, or one content", result.Swarm)
+	}
+}
+
+func (d *decoder) checkSystem(s *Scenario, i int) {
+	sys := &s.Systems[i]
+	if sys.Name == "" {
+		sys.Name = sys.Kind
+	}
+	switch {
+	case sys.Kind == result.Replicas && sys.Balance == "":
+		sys.Balance = "round-robin"
+	case sys.Kind == result.Mirrors && sys.Balance == "":
+		sys.Balance = "random"
+	case sys.Disk != Unlimited && sys.Disk < sys.Slice:
+		d.failf(item("system", i, "disk"), "it is smaller than one slice; write a larger disk, or a smaller slice")
+	case sys.ParentDisk != Unlimited && sys.ParentDisk < sys.Slice:
+		d.failf(item("system", i, "parent_disk"), "it is smaller than one slice; write a larger disk, or a smaller slice")
+	}
+}
+
+// NumServers is how many servers of a tier of Fault a system has.
+func (s *Scenario) NumServers(sys *System, tier string) int {
+	switch {
+	case sys.Kind == result.Cache && tier == Proxy && sys.Per == PerRegion:
+		return max(len(s.Regions), 1)
+	case sys.Kind == result.Cache && tier == Proxy:
+		return max(len(s.ISPs), 1)
+	case sys.Kind == result.CDN && tier == Parent:
+		return sys.Parents
+	case sys.Kind == result.CDN && tier == Edge:
+		return sys.Edges
+	}
+	return 0
+}
+
+func (d *decoder) checkFaults(s *Scenario) {
+	for i, f := range s.Faults {
+		most := 0
+		for j := range s.Systems {
+			most = max(most, s.NumServers(&s.Systems[j], f.Tier))
+		}
+		if f.Server >= most {
+			d.failf(item("fault", i, "server"), "no system has a server %d of the tier %q; the numbers begin with 0", f.Server, f.Tier)
+		}
 	}
 }
 
@@ -250,11 +306,3 @@ func (s *Scenario) systemOf(kind string) int {
 // OriginUp is the uplink of all servers of the origin together, Unlimited for
 // no limit.
 func (s *Scenario) OriginUp() int64 { return s.Origin.Up * int64(s.Origin.Count) }
-
-// LatencyBetween is the latency between two regions in the models Constant and Matrix.
-func (s *Scenario) LatencyBetween(a, b int) time.Duration {
-	if s.Network.Model == Matrix {
-		return s.Regions[a].Latency[b]
-	}
-	return s.Network.Latency
-}

@@ -14,7 +14,7 @@ type Error struct {
 	Text string
 }
 
-// Error is the text, with the file and the line before it.
+// Error begins with the file and the line, as compilers have it.
 func (e *Error) Error() string {
 	if e.Line == 0 {
 		return fmt.Sprintf("%s: %s", e.File, e.Text)
@@ -25,7 +25,7 @@ func (e *Error) Error() string {
 // Errors are all mistakes of a scenario that were found, in the order of their lines.
 type Errors []*Error
 
-// Error is all of them, one in a line.
+// Error has a line for each.
 func (e Errors) Error() string {
 	var lines []string
 	for _, one := range e {

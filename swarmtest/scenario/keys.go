@@ -53,10 +53,12 @@ var file = table{keys: []key{
 	{name: "tracker", kind: aTable, table: &tracker},
 	{name: "samples", kind: aTable, table: &samples},
 	{name: "limits", kind: aTable, table: &limits},
+	{name: "prices", kind: aTable, table: &prices},
 	{name: "class", kind: tables, min: 1, max: maxClasses, table: &class},
 	{name: "region", kind: tables, max: maxRegions, table: &region},
 	{name: "isp", kind: tables, max: maxISPs, table: &isp},
 	{name: "system", kind: tables, max: maxSystems, table: &system},
+	{name: "fault", kind: tables, max: maxFaults, table: &fault},
 }}
 
 var content = table{doc: "What is distributed.", keys: []key{
@@ -72,7 +74,9 @@ var origin = table{doc: "The publisher: the first seeds of a swarm, and the serv
 	{name: "down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", doc: "The downlink of each."},
 	{name: "leave", kind: duration, def: "never", min: 0.001, max: maxSeconds, special: "never", doc: "When the seeds leave the swarm, since the start."},
 	{name: "region", kind: name, optional: true, doc: "Where it is. Default: in the first region, if there are any."},
-	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in nobody's."},
+	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in the first."},
+	{name: "max_requests", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many requests the server of the other systems serves at a time. Default: any number."},
+	{name: "queue", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many wait for their turn then. Default: any number. Whoever finds no room asks again later."},
 }}
 
 var demand = table{doc: "How many clients come, and when. Each class has arrivals of its own, with the part of the rate that is its part of the clients.", keys: []key{
@@ -101,7 +105,7 @@ var engine = table{doc: "What the clients of a swarm do. The defaults are those 
 	{name: "choking", kind: boolean, def: true, doc: "Upload to those who upload. Without: to everybody who is interested."},
 	{name: "endgame", kind: boolean, def: true, doc: "Ask several peers for the last blocks."},
 	{name: "pex", kind: boolean, def: false, doc: "Peers tell each other of peers (BEP 11)."},
-	{name: "max_peers", kind: integer, def: int64(80), min: 1, max: 1000, doc: "How many connections a client has at most."},
+	{name: "max_peers", kind: integer, def: int64(80), min: 1, max: 200, doc: "How many connections a client has at most."},
 	{name: "upload_slots", kind: integer, optional: true, min: 1, max: 1000, doc: "How many peers a client uploads to at a time. Default: as many as fill its uplink."},
 }}
 
@@ -113,8 +117,7 @@ var samples = table{doc: "The rows of timeseries.csv.", keys: []key{
 	{name: "every", kind: duration, def: "10s", min: 0.001, max: maxSeconds, doc: "The time between two of them."},
 }}
 
-var limits = table{doc: "When a run ends.", keys: []key{
-	{name: "until", kind: word, def: Complete, words: []string{Complete, Empty}, doc: "`complete`: when nobody is left who could complete. `empty`: when all clients have gone."},
+var limits = table{doc: "When a run ends that does not end by itself: when nobody is left who could complete.", keys: []key{
 	{name: "time", kind: duration, def: "168h", min: 0.001, max: maxSeconds, doc: "The virtual time that it takes at most."},
 	{name: "patience", kind: duration, def: "1h", min: 1, max: maxSeconds, doc: "A swarm in which nothing happens for this virtual time has failed."},
 }}

@@ -100,6 +100,9 @@ func (k *key) parseString(s string) (any, error) {
 		}
 		return s, nil
 	case size:
+		if s == k.special && s != "" {
+			return Unlimited, nil
+		}
 		n, err := units.ParseSize(s)
 		if err == nil {
 			err = k.inBounds(float64(n))
@@ -149,7 +152,7 @@ func (k *key) parseRate(s string) (any, error) {
 	}
 	n, err := units.ParseRate(s)
 	if err == nil && n == 0 {
-		err = fmt.Errorf("0 is not a rate; write %q for a link that is never full; clients that upload nothing are of a class with free_rider = true", k.special)
+		err = fmt.Errorf("0 is not a rate; write %q for no limit; clients that upload nothing are of a class with free_rider = true", k.special)
 	}
 	if err == nil {
 		err = k.inBounds(float64(n))
@@ -240,9 +243,9 @@ func (k *key) format(v any) string {
 		return formatFloat(v)
 	case int64:
 		switch {
-		case k.kind == size:
+		case k.kind == size && v != Unlimited:
 			return quote(units.FormatSize(v))
-		case k.kind == rate && v == Unlimited:
+		case (k.kind == size || k.kind == rate) && v == Unlimited:
 			return quote(k.special)
 		case k.kind == rate:
 			return quote(units.FormatRate(v))

@@ -8,7 +8,7 @@ import (
 // Forever is the time of what never ends or never happens.
 const Forever = time.Duration(math.MaxInt64)
 
-// Unlimited is the rate of a link that is never full.
+// Unlimited is the rate of a link that is never full, and the size of a disk that is.
 const Unlimited int64 = 0
 
 // Scenario is a scenario with every default filled in. The keys are described
@@ -31,10 +31,12 @@ type Scenario struct {
 	Tracker Tracker  `toml:"tracker"`
 	Samples Samples  `toml:"samples"`
 	Limits  Limits   `toml:"limits"`
+	Prices  Prices   `toml:"prices"`
 	Classes []Class  `toml:"class"`
 	Regions []Region `toml:"region"`
 	ISPs    []ISP    `toml:"isp"`
 	Systems []System `toml:"system"`
+	Faults  []Fault  `toml:"fault"`
 
 	// Trace is what the file Demand.Trace says.
 	Trace []Arrival
@@ -57,6 +59,9 @@ type Origin struct {
 	Leave  time.Duration `toml:"leave"`
 	Region string        `toml:"region"`
 	ISP    string        `toml:"isp"`
+
+	MaxRequests int `toml:"max_requests"`
+	Queue       int `toml:"queue"`
 }
 
 // Demand says how many come, and when.
@@ -126,16 +131,9 @@ type Samples struct {
 
 // Limits say when a run ends.
 type Limits struct {
-	Until    string        `toml:"until"`
 	Time     time.Duration `toml:"time"`
 	Patience time.Duration `toml:"patience"`
 }
-
-// The values of Limits.Until.
-const (
-	Complete = "complete"
-	Empty    = "empty"
-)
 
 // Class is a kind of client.
 type Class struct {
@@ -173,12 +171,6 @@ type ISP struct {
 	Name   string  `toml:"name"`
 	Share  float64 `toml:"share"`
 	Region string  `toml:"region"`
-}
-
-// System is one way of serving the demand.
-type System struct {
-	Kind string `toml:"kind"`
-	Name string `toml:"name"`
 }
 
 // Arrival is a row of a trace.

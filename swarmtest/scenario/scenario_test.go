@@ -65,9 +65,15 @@ interval = "30m"
 every = "10s"
 
 [limits]
-until = "complete"
 time = "168h"
 patience = "1h"
+
+[prices]
+currency = "USD"
+origin = 0.0
+parent = 0.0
+edge = 0.0
+proxy = 0.0
 
 [[class]]
 name = "dsl"
@@ -242,6 +248,10 @@ func TestMistakes(t *testing.T) {
 		{"[demand]", "[[region]]\nname = \"eu\"\nshare = 0\n[demand]", `test.toml:8: the shares of all regions are 0`},
 		{"[demand]", "[[system]]\nkind = \"p2p\"\n[demand]", `test.toml:7: system[0].kind = "p2p": write one of "swarm"`},
 		{"[demand]", "[[system]]\nkind = \"swarm\"\n[[system]]\nkind = \"swarm\"\n[demand]", `test.toml:8: there are two [[system]] with the name "swarm"`},
+		{"[demand]", "[[system]]\nkind = \"cdn\"\nedges = 3\n[demand]", `test.toml:6: system[0].edge_up is missing`},
+		{"[demand]", "[[system]]\nkind = \"swarm\"\nedges = 3\n[demand]", `test.toml:8: edges has a meaning only with kind = "cdn"; take it out`},
+		{"[demand]", "[[system]]\nkind = \"cache\"\nproxy_up = \"1MB/s\"\ndisk = \"10KiB\"\n[demand]", `test.toml:9: it is smaller than one slice`},
+		{"[demand]", "[[fault]]\ntier = \"edge\"\nat = \"1m\"\n[demand]", `no system has a server 0 of the tier "edge"`},
 	} {
 		_, err := parse(with(t, tt.old, tt.text))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -392,6 +402,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Replace(minimal, "peers = 10", "peers = 9\narrivals = \"decaying\"\nrate = \"10/h\"\ndecay = \"1h\"", 1)))
 	f.Add([]byte(strings.Replace(minimal, "peers = 10", "arrivals = \"trace\"\ntrace = \"trace.csv\"", 1)))
 	f.Add([]byte(minimal + "[network]\nmodel = \"matrix\"\n[[region]]\nname = \"eu\"\nlatency = [\"1ms\"]\n[[isp]]\nname = \"a\"\nregion = \"eu\"\n"))
+	f.Add([]byte(minimal + "[[system]]\nkind = \"cdn\"\nedges = 2\nedge_up = \"1MB/s\"\nmin_share = \"1kB/s\"\n[[system]]\nkind = \"cache\"\nproxy_up = \"1MB/s\"\n[[fault]]\ntier = \"edge\"\nat = \"1m\"\n"))
 	f.Add([]byte("class = [{name='a'}, {name=\"b\"}]\ncontent.length = '''1'''\n\"a\".b = [[1]]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := parse(string(data))

@@ -1,12 +1,148 @@
 package scenario
 
-import "github.com/shoal-bt/shoal/swarmtest/result"
+import (
+	"time"
 
-// system is the table of a system. Default are a swarm and an origin.
-var system = table{doc: "One way of serving the demand. All systems of a scenario serve the same clients, side by side. Default: a `swarm` and an `origin`.", keys: []key{
-	{name: "kind", kind: word, words: []string{result.Swarm, result.Origin}, doc: "What it is. `swarm`: peers that run the engine. `origin`: the publisher's server alone."},
-	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
-}}
+	"github.com/shoal-bt/shoal/swarmtest/result"
+)
+
+// System is one way of serving the demand. What its kind has no use for is
+// zero.
+type System struct {
+	Kind string `toml:"kind"`
+	Name string `toml:"name"`
+
+	// Of replicas and mirrors.
+	Servers int    `toml:"servers"`
+	Up      int64  `toml:"up"`
+	Balance string `toml:"balance"`
+
+	// Of caching proxies.
+	Per       string `toml:"per"`
+	ProxyUp   int64  `toml:"proxy_up"`
+	ProxyDown int64  `toml:"proxy_down"`
+
+	// Of a CDN.
+	Edges      int   `toml:"edges"`
+	EdgeUp     int64 `toml:"edge_up"`
+	EdgeDown   int64 `toml:"edge_down"`
+	Parents    int   `toml:"parents"`
+	ParentUp   int64 `toml:"parent_up"`
+	ParentDown int64 `toml:"parent_down"`
+	ParentDisk int64 `toml:"parent_disk"`
+	Push       bool  `toml:"push"`
+
+	Routing      string        `toml:"routing"`
+	DNSTTL       time.Duration `toml:"dns_ttl"`
+	Resolvers    int           `toml:"resolvers"`
+	ClientSubnet bool          `toml:"client_subnet"`
+	MinShare     int64         `toml:"min_share"`
+	Detect       time.Duration `toml:"detect"`
+	Convergence  time.Duration `toml:"convergence"`
+
+	// Of both kinds with caches.
+	Disk       int64         `toml:"disk"`
+	TTL        time.Duration `toml:"ttl"`
+	Coalescing bool          `toml:"coalescing"`
+	Slice      int64         `toml:"slice"`
+}
+
+// The values of System.Per and System.Routing.
+const (
+	PerISP    = "isp"
+	PerRegion = "region"
+	DNS       = "dns"
+	Anycast   = "anycast"
+)
+
+// Fault takes a server away at a time.
+type Fault struct {
+	Tier   string        `toml:"tier"`
+	Server int           `toml:"server"`
+	At     time.Duration `toml:"at"`
+	For    time.Duration `toml:"for"`
+}
+
+// The values of Fault.Tier.
+const (
+	Edge   = "edge"
+	Parent = "parent"
+	Proxy  = "proxy"
+)
+
+// Prices are for 1e9 bytes that a kind of server sends.
+type Prices struct {
+	Currency string  `toml:"currency"`
+	Origin   float64 `toml:"origin"`
+	Parent   float64 `toml:"parent"`
+	Edge     float64 `toml:"edge"`
+	Proxy    float64 `toml:"proxy"`
+}
+
+// Free reports whether nothing costs anything.
+func (p *Prices) Free() bool { return p.Origin == 0 && p.Parent == 0 && p.Edge == 0 && p.Proxy == 0 }
 
 // defaultSystems are those of a file that names none.
 var defaultSystems = []System{{Kind: result.Swarm}, {Kind: result.Origin}}
+
+// The bounds of systems.
+const (
+	maxServers = 1000 // of each tier
+	maxFaults  = 1000
+	maxPrice   = 1e6
+)
+
+var several = only("kind", result.Replicas, result.Mirrors)
+var cached = only("kind", result.Cache, result.CDN)
+
+var system = table{doc: "One way of serving the demand. All systems of a scenario serve the same clients. Servers are put into the regions in turn. Default: a `swarm` and an `origin`.", keys: []key{
+	{name: "kind", kind: word, words: []string{result.Swarm, result.Origin, result.Replicas, result.Mirrors, result.Cache, result.CDN},
+		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between."},
+	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
+
+	{name: "servers", kind: integer, min: 1, max: maxServers, when: several, doc: "How many servers there are; they have all contents."},
+	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: several, doc: "The uplink of each."},
+	{name: "balance", kind: word, optional: true, words: []string{"round-robin", "least-connections", "random-two", "random", "nearest"}, when: several,
+		doc: "Who gets which server: in turn, the one with the fewest connections, that of a random two, any, or the nearest. Default: `round-robin` for replicas, `random` for mirrors."},
+
+	{name: "per", kind: word, def: PerISP, words: []string{PerISP, PerRegion}, when: only("kind", result.Cache), doc: "Where there is one proxy each."},
+	{name: "proxy_up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Cache), doc: "The uplink of each proxy."},
+	{name: "proxy_down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Cache), doc: "What it is filled with."},
+
+	{name: "edges", kind: integer, min: 1, max: maxServers, when: only("kind", result.CDN), doc: "How many edges there are."},
+	{name: "edge_up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: only("kind", result.CDN), doc: "The uplink of each."},
+	{name: "edge_down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.CDN), doc: "What it is filled with."},
+	{name: "parents", kind: integer, def: int64(0), max: maxServers, when: only("kind", result.CDN), doc: "How many servers there are between the edges and the origin. Each slice has one of them for all edges."},
+	{name: "parent_up", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.CDN), doc: "The uplink of each."},
+	{name: "parent_down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.CDN), doc: "What it is filled with."},
+	{name: "parent_disk", kind: size, def: "unlimited", min: 1, max: maxLength, special: "unlimited", when: only("kind", result.CDN), doc: "What each of them keeps; the least recently used goes first."},
+	{name: "push", kind: boolean, def: false, when: only("kind", result.CDN), doc: "The edges have the contents before the start, as far as their disks go. Otherwise they fetch what is asked for."},
+
+	{name: "routing", kind: word, def: DNS, words: []string{DNS, Anycast}, when: only("kind", result.CDN), doc: "How clients come to an edge. `dns`: by an answer for the place of their resolver. `anycast`: by the nearest path, whatever the load."},
+	{name: "dns_ttl", kind: duration, def: "1m", min: 0.001, max: 7 * 24 * 3600, when: only("routing", DNS), doc: "How long a resolver keeps an answer."},
+	{name: "resolvers", kind: integer, def: int64(1), min: 1, max: maxServers, when: only("routing", DNS), doc: "How many resolvers each ISP has in each region; with no ISPs, the region has. All who ask one get its answer."},
+	{name: "client_subnet", kind: boolean, def: false, when: only("routing", DNS), doc: "Answers are for the place of the client (RFC 7871)."},
+	{name: "min_share", kind: rate, optional: true, min: 1, max: maxRate, special: "none", when: only("routing", DNS), doc: "Pass over an edge that has less than this left for each of its connections. Default: answers do not depend on load."},
+	{name: "detect", kind: duration, def: "10s", min: 0.001, max: 24 * 3600, when: only("routing", DNS), doc: "How long it takes until no answer is an edge that failed."},
+	{name: "convergence", kind: duration, def: "30s", min: 0.001, max: 24 * 3600, when: only("routing", Anycast), doc: "How long it takes until paths lead around an edge that failed."},
+
+	{name: "disk", kind: size, def: "unlimited", min: 1, max: maxLength, special: "unlimited", when: cached, doc: "What each proxy or edge keeps; the least recently used goes first."},
+	{name: "ttl", kind: duration, def: "24h", min: 0.001, max: maxSeconds, special: "forever", when: cached, doc: "How long it asks nobody whether what it has is still good."},
+	{name: "coalescing", kind: boolean, def: true, when: cached, doc: "Requests for what is being fetched wait for it. Without: each fetches it."},
+	{name: "slice", kind: size, def: "1MiB", min: 16 << 10, max: maxLength, when: cached, doc: "How much is asked for, and fetched, at a time."},
+}}
+
+var fault = table{doc: "A server that fails, in all systems that have it.", keys: []key{
+	{name: "tier", kind: word, words: []string{Edge, Parent, Proxy}, doc: "What it is."},
+	{name: "server", kind: integer, def: int64(0), max: maxServers - 1, doc: "Its number in its tier, from 0."},
+	{name: "at", kind: duration, max: maxSeconds, doc: "When it fails, since the start."},
+	{name: "for", kind: duration, def: "forever", min: 0.001, max: maxSeconds, special: "forever", doc: "How long it is away. It comes back with what it had."},
+}}
+
+var prices = table{doc: "What it costs to send 1 GB, 1,000,000,000 bytes. Peers cost nothing.", keys: []key{
+	{name: "currency", kind: text, def: "USD", min: 1, max: 10, doc: "The unit of the prices."},
+	{name: "origin", kind: number, def: 0.0, max: maxPrice, doc: "From the publisher's machines: origins, replicas, mirrors, and the seeds of a swarm."},
+	{name: "parent", kind: number, def: 0.0, max: maxPrice, doc: "From a parent."},
+	{name: "edge", kind: number, def: 0.0, max: maxPrice, doc: "From an edge."},
+	{name: "proxy", kind: number, def: 0.0, max: maxPrice, doc: "From a caching proxy."},
+}}

@@ -105,6 +105,8 @@ type Peer struct {
 	// SeedFor is how long it stays when it has completed: 0 for ever, negative
 	// not at all. Leave, if not 0, is when it leaves in any case.
 	SeedFor, Leave time.Duration
+	// GiveUp, if not 0, is when it leaves unless it has completed.
+	GiveUp time.Duration
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
 	Unreachable bool
 	// Quota is what its process shares out, Limits what the torrent may have.
@@ -162,7 +164,7 @@ func (s *Swarm) validate() error {
 		switch {
 		case p.Link.Up < 0 || p.Link.Down < 0:
 			return fmt.Errorf("swarm: peer %d: a link has a negative rate; 0 is unlimited", i)
-		case p.Join < 0 || p.Leave < 0:
+		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0:
 			return fmt.Errorf("swarm: peer %d: joins or leaves before the beginning", i)
 		case p.Have != nil && p.Have.Len() != s.Geometry.NumPieces():
 			return fmt.Errorf("swarm: peer %d: has %d pieces of %d", i, p.Have.Len(), s.Geometry.NumPieces())

@@ -15,7 +15,7 @@ import (
 // The events between peers and tracker.
 const (
 	eventJoin     = KindUser + iota // a peer starts
-	eventLeave                      // and ends
+	eventLeave                      // and ends; Sub: unfinished, or 0
 	eventTimer                      // the engine's deadline, or the tracker's sweep
 	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left
 	eventPeers                      // its reply; the payload is a compact list (BEP 23)
@@ -26,6 +26,10 @@ const (
 	eventClosed     // the other side closed; Flow
 	eventVerified   // A: piece
 )
+
+// unfinished is the Sub of an eventLeave that is for a peer which has not
+// completed by then.
+const unfinished = 1
 
 // haveLen is the length in bytes of a have message (BEP 3: its length prefix,
 // its type, and the piece index).
@@ -88,6 +92,9 @@ func (w *swarm) addPeer(index int) {
 	p.kernel.At(p.cfg.Join, Event{To: p.id, Kind: eventJoin})
 	if p.cfg.Leave > 0 {
 		p.kernel.At(max(p.cfg.Leave, p.cfg.Join), Event{To: p.id, Kind: eventLeave})
+	}
+	if p.cfg.GiveUp > 0 {
+		p.kernel.At(max(p.cfg.GiveUp, p.cfg.Join), Event{To: p.id, Kind: eventLeave, Sub: unfinished})
 	}
 }
 
@@ -172,7 +179,9 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 	case eventClosed:
 		p.closedByOther(now, ev.Flow)
 	case eventLeave:
-		p.leave(now)
+		if ev.Sub != unfinished || !p.complete {
+			p.leave(now)
+		}
 	}
 }
 

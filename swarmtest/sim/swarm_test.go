@@ -223,6 +223,20 @@ func TestAPeerThatLeavesEarlyIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAPeerGivesUpOnlyIfItHasNotCompleted(t *testing.T) {
+	s := barSwarm(t)
+	s.Peers[1].GiveUp = time.Second
+	s.Peers[2].GiveUp = time.Hour
+	s.KeepRunning, s.Limit = true, 2*time.Hour
+	r := run(t, s)
+	if p := r.Peers[1]; p.Complete != 0 || p.Leave != time.Second {
+		t.Errorf("the impatient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+	if p := r.Peers[2]; p.Complete == 0 || p.Leave != 0 {
+		t.Errorf("the patient one completed at %v and left at %v", p.Complete, p.Leave)
+	}
+}
+
 func TestUnreachablePeersDial(t *testing.T) {
 	s := Swarm{Seed: 1, Geometry: geometry(t, 2*MiB, 256*KiB)}
 	s.Peers = append([]Peer{{Link: Link{Up: MiB}, Seed: true}}, Repeat(5, Peer{Link: Link{Up: MiB}, Unreachable: true})...)

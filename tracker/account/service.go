@@ -267,3 +267,16 @@ func (s *Service) LastRefusal(id ledger.UserID) (ledger.Refusal, bool) {
 	defer s.mu.Unlock()
 	return s.ledger.LastRefusal(id)
 }
+
+// Change has the Service go on with other rules, and with another time after
+// which a session that is silent has ended (see ledger.Config), from the next
+// announce on. Hit-and-runs are counted by the new rules within FlushEvery.
+func (s *Service) Change(rules ledger.Rules, timeout time.Duration) {
+	s.writing.Lock() // as reload asks for the rules
+	defer s.writing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Rules = rules
+	s.ledger.SetTimeout(timeout)
+	s.reloadedAt = 0
+}

@@ -6,18 +6,12 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"sync/atomic"
+	"strings"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/tracker/swarm"
 )
-
-// counters are what the server did since it began.
-type counters struct {
-	announces, scrapes, refused                      atomic.Uint64
-	udpConnects, udpMalformed, udpBadIDs, udpLateIDs atomic.Uint64
-}
 
 // Stats is a snapshot of a Server, and the JSON of its /stats.
 type Stats struct {
@@ -44,12 +38,15 @@ type Stats struct {
 // Stats returns the counts of this moment.
 func (s *Server) Stats() Stats {
 	st := s.store.stats()
+	overHTTP, overUDP := s.Traffic()
+	announcesHTTP, refusedHTTP := overHTTP.sums()
+	announcesUDP, refusedUDP := overUDP.sums()
 	return Stats{
 		Torrents: st.Torrents, Seeds: st.Seeds, Leechers: st.Leechers,
 		Peers4: st.Peers4, Peers6: st.Peers6,
-		Announces: s.counters.announces.Load(),
-		Scrapes:   s.counters.scrapes.Load(),
-		Refused:   s.counters.refused.Load(),
+		Announces: announcesHTTP + announcesUDP,
+		Scrapes:   overHTTP.Scrapes + overUDP.Scrapes,
+		Refused:   refusedHTTP + refusedUDP,
 
 		UDPConnects:  s.counters.udpConnects.Load(),
 		UDPMalformed: s.counters.udpMalformed.Load(),
@@ -68,6 +65,8 @@ type scratch struct {
 	peers  swarm.Peers
 	hashes []metainfo.InfoHash
 	body   []byte
+	// counter is where its requests are counted.
+	counter *trafficCounter
 
 	// What the front needs besides: the response, and the time of its Date, in
 	// seconds since 1970, with its text.
@@ -76,9 +75,18 @@ type scratch struct {
 	date     []byte
 }
 
+// counter returns where sc's requests are counted. A pool keeps a scratch with
+// its processor, mostly.
+func (s *Server) counter(sc *scratch) *trafficCounter {
+	if sc.counter == nil {
+		sc.counter = s.counters.forHTTP()
+	}
+	return sc.counter
+}
+
 // ServeHTTP answers /announce and /scrape (on a private tracker behind a key,
 // as in /KEY/announce), and for people and their tools /
-// (text), /stats (JSON) and /healthz. A refusal is a bencoded "failure reason"
+// (text), /stats (JSON) and /healthz; what is below /api/ is for Config.API. A refusal is a bencoded "failure reason"
 // with status 200, which is all that clients read.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() {
@@ -87,6 +95,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, errFault.Error(), http.StatusInternalServerError)
 		}
 	}()
+	if s.serveAPI(w, r) {
+		return
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "a tracker is asked by GET", http.StatusMethodNotAllowed)
@@ -108,6 +119,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		http.NotFound(w, r)
 	}
+}
+
+// serveAPI leaves a request to Config.API, if it is for that, with the address of
+// who asks in place of a proxy's.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) bool {
+	api := s.cfg().API
+	if api == nil || !strings.HasPrefix(r.URL.Path, "/api/") {
+		return false
+	}
+	from, err := s.clientAddr(r)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return true
+	}
+	r = r.WithContext(r.Context()) // a copy
+	r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
+	api.ServeHTTP(w, r)
+	return true
 }
 
 func (s *Server) servePage(w http.ResponseWriter) {
@@ -138,6 +167,7 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.note(fault)
+			s.counter(sc).refused[Fault].Add(1)
 			sc.body = appendFailure(sc.body[:0], errFault.Error())
 		}
 	}()
@@ -150,7 +180,7 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 		err = s.announce(sc, key, rawQuery, from)
 	}
 	if err != nil {
-		s.counters.refused.Add(1)
+		s.counter(sc).refused[reasonOf(err)].Add(1)
 		sc.body = appendFailure(sc.body[:0], err.Error())
 	}
 }
@@ -178,7 +208,7 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 	sc.peers.Reset()
 	rep := s.store.announce(s.now(), &q.req, &sc.peers)
 	sc.body = cfg.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
-	s.counters.announces.Add(1)
+	s.counter(sc).announces[q.req.Event].Add(1)
 	return nil
 }
 
@@ -204,6 +234,6 @@ func (s *Server) scrape(sc *scratch, key, rawQuery string) (err error) {
 		}
 	}
 	sc.body = append(sc.body, "ee"...)
-	s.counters.scrapes.Add(1)
+	s.counter(sc).scrapes.Add(1)
 	return nil
 }

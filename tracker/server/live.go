@@ -14,7 +14,7 @@ func (s *Server) cfg() *Config { return s.live.Load() }
 // Change has the Server go on with another Config, from the next request on:
 // the lists, intervals, numbers of peers, proxies and trusted networks,
 // MaxScrape and MaxConnsPerAddr. Sockets, connections and peers stay, and so
-// does what needs a new Server: Private, KeepPeerIDs, MaxTorrents, MaxPeers,
+// does what needs a new Server: Private, API, KeepPeerIDs, MaxTorrents, MaxPeers,
 // MaxConns, StateFile and Logger. After an error nothing has changed.
 func (s *Server) Change(cfg Config) error {
 	cfg.setDefaults()
@@ -24,6 +24,7 @@ func (s *Server) Change(cfg Config) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	old := s.cfg()
+	cfg.API = old.API
 	cfg.Private, cfg.KeepPeerIDs, cfg.MaxTorrents, cfg.MaxPeers = old.Private, old.KeepPeerIDs, old.MaxTorrents, old.MaxPeers
 	cfg.MaxConns, cfg.StateFile, cfg.Logger = old.MaxConns, old.StateFile, old.Logger
 	if err := s.store.adjust(swarm.Config{Timeout: 2 * cfg.Interval, NumWant: cfg.NumWant, MaxNumWant: cfg.MaxNumWant}); err != nil {

@@ -69,6 +69,8 @@ type Config struct {
 	Whitelist, Blacklist *TorrentList
 	// Private, if not nil, is asked about every announce and scrape.
 	Private Private
+	// API, if not nil, answers the HTTP requests whose path begins with /api/.
+	API http.Handler
 	// Interval is how often peers are told to announce, MinInterval how
 	// often they may. A peer that is silent for two intervals leaves.
 	Interval, MinInterval time.Duration
@@ -144,7 +146,9 @@ type Server struct {
 	store    *store
 	counters counters
 	faults   faults
-	scratch  sync.Pool // of *scratch
+	// listening counts the sockets that are served.
+	listening atomic.Int32
+	scratch   sync.Pool // of *scratch
 }
 
 // New returns a Server with empty swarms, or those of its state file.
@@ -237,9 +241,11 @@ func (s *Server) serve(ctx context.Context, front *front, ln net.Listener, serve
 		ErrorLog:          log.New(io.Discard, "", 0), // it has a line for each bad client
 	}
 	var serving errgroup.Group
+	s.listening.Add(1)
 	serving.Go(func() error { served <- front.acceptAll(ctx, ln); return nil })
 	serving.Go(func() error { hs.Serve(front.odd); return nil }) // fails only when it is shut down
 	return func() {
+		s.listening.Add(-1)
 		deadline := time.Now().Add(stopTimeout)
 		stopCtx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 		defer cancel()

@@ -66,6 +66,8 @@ func (l *UDPListener) Close() error {
 func (s *Server) RunUDP(ctx context.Context, l *UDPListener) error {
 	defer context.AfterFunc(ctx, func() { l.Close() })()
 	s.cfg().Logger.Info("tracker serves", "udp", l.Addr().String())
+	s.listening.Add(1)
+	defer s.listening.Add(-1)
 	var serving errgroup.Group
 	for i, handler := range newUDPHandlers(s, len(l.conns)) {
 		serving.Go(func() error {

@@ -32,7 +32,7 @@ type udpHandler struct {
 
 // udpTally is what a handler has counted since it last told the Server.
 type udpTally struct {
-	announces, scrapes, refused        uint64
+	Traffic
 	connects, malformed, badID, lateID uint64
 }
 
@@ -98,7 +98,7 @@ func appendHeader(dst []byte, h udp.RequestHeader) []byte {
 }
 
 func (u *udpHandler) refuse(h udp.RequestHeader, reason error, dst []byte) []byte {
-	u.tally.refused++
+	u.tally.Refused[reasonOf(reason)]++
 	h.Action = udp.Error
 	return append(appendHeader(dst, h), reason.Error()...)
 }
@@ -127,7 +127,7 @@ func (u *udpHandler) announce(now time.Duration, h udp.RequestHeader, body []byt
 	u.peers.Reset()
 	u.peers.V4, u.peers.V6 = dst[at:at], dst[at:at]
 	rep := u.server.store.announce(now, &u.req, &u.peers)
-	u.tally.announces++
+	u.tally.Announces[u.req.Event]++
 	dst = udp.AppendAnnounceResponse(appendHeader(dst, h), udp.AnnounceResponse{
 		IntervalSec: uint32(cfg.Interval / time.Second),
 		Leechers:    uint32(rep.Incomplete),
@@ -178,7 +178,7 @@ func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 	if cfg.Private != nil {
 		return u.refuse(h, errUDPScrape, dst)
 	}
-	u.tally.scrapes++
+	u.tally.Scrapes++
 	dst = appendHeader(dst, h)
 	for range udp.MaxScrape {
 		hash, rest, ok := udp.ParseInfoHash(body)
@@ -200,9 +200,7 @@ func (u *udpHandler) scrape(h udp.RequestHeader, body, dst []byte) []byte {
 // are slow.
 func (u *udpHandler) tell() {
 	c := &u.server.counters
-	c.announces.Add(u.tally.announces)
-	c.scrapes.Add(u.tally.scrapes)
-	c.refused.Add(u.tally.refused)
+	c.udp.add(&u.tally.Traffic)
 	c.udpConnects.Add(u.tally.connects)
 	c.udpMalformed.Add(u.tally.malformed)
 	c.udpBadIDs.Add(u.tally.badID)

@@ -73,18 +73,19 @@ type Axis struct {
 	Scale Scale
 	// Min and Max are its ends; if both are 0, the data's are taken.
 	Min, Max float64
+	// Ticks, if not nil, are those to choose from, in ascending order.
+	Ticks []Tick
 }
 
 // Unit is what an axis counts in.
 type Unit int
 
-// The units. Percent shows parts from 0 to 1; Seconds, Bytes and Rate are shown in the
+// The units. Percent shows parts from 0 to 1; Seconds and Bytes are shown in the
 // larger units that fit.
 const (
 	Plain Unit = iota
 	Seconds
 	Bytes
-	Rate // bytes/s
 	Percent
 )
 

@@ -22,7 +22,7 @@ func (r *Rows) SVG() string {
 	s.open(r.Title, r.Desc)
 	bottom := s.height - marginBottom
 	for _, t := range axis.ticks() {
-		x := rowsX(axis, t.value)
+		x := rowsX(axis, t.Value)
 		s.line("grid", x, 4, x, bottom)
 	}
 	for i, row := range r.Rows {
@@ -50,9 +50,9 @@ func rowsX(axis Axis, v float64) float64 {
 func (s *svg) rowsAxis(axis Axis, y float64) {
 	s.line("axis", rowsLeft, y, svgWidth-marginRight-8, y)
 	for _, t := range axis.ticks() {
-		x := rowsX(axis, t.value)
+		x := rowsX(axis, t.Value)
 		s.line("axis", x, y, x, y+5)
-		s.text("tick", "middle", x, y+21, t.label)
+		s.text("tick", "middle", x, y+21, t.Label)
 	}
 	s.text("label", "end", svgWidth-marginRight-8, y+45, axis.label())
 }

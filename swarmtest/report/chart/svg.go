@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -128,13 +129,17 @@ func (c *Chart) SVG() string {
 }
 
 // defs writes what the chart clips with and fills with. The wider clip has
-// room for a line that lies on the frame.
+// room for a line or a dot that lies on the frame.
 func (s *svg) defs(c *Chart) {
 	width, height := svgWidth-marginLeft-marginRight, s.height-marginTop-marginBottom
 	s.printf(`<defs><clipPath id="%s-c"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
 		s.id, num(marginLeft), num(marginTop), num(width), num(height))
+	beside := 1.0
+	if slices.ContainsFunc(c.Curves, func(curve Curve) bool { return curve.Dots }) {
+		beside = 5
+	}
 	s.printf(`<clipPath id="%s-w"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
-		s.id, num(marginLeft-1), num(marginTop-4), num(width+2), num(height+8))
+		s.id, num(marginLeft-beside), num(marginTop-4), num(width+2*beside), num(height+8))
 	for _, area := range c.Areas {
 		style := area.Style % NumStyles
 		s.printf(`<pattern id="%s-h%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="area%d" width="8" height="8"/>`, s.id, style, style)
@@ -157,9 +162,9 @@ func (s *svg) place(c *Chart, x, y float64) point {
 func (s *svg) axes(c *Chart) {
 	s.text("label", "start", 0, 15, c.Y.label())
 	for _, t := range c.Y.ticks() {
-		p := s.place(c, c.X.Min, t.value)
+		p := s.place(c, c.X.Min, t.Value)
 		s.line("grid", marginLeft, p.y, svgWidth-marginRight, p.y)
-		s.text("tick", "end", marginLeft-8, p.y+4.5, t.label)
+		s.text("tick", "end", marginLeft-8, p.y+4.5, t.Label)
 	}
 	s.xAxis(c.X, s.height-marginBottom)
 }
@@ -168,9 +173,9 @@ func (s *svg) axes(c *Chart) {
 func (s *svg) xAxis(axis Axis, y float64) {
 	s.line("axis", marginLeft, y, svgWidth-marginRight, y)
 	for _, t := range axis.ticks() {
-		x := marginLeft + axis.project(t.value)*(svgWidth-marginLeft-marginRight)
+		x := marginLeft + axis.project(t.Value)*(svgWidth-marginLeft-marginRight)
 		s.line("axis", x, y, x, y+5)
-		s.text("tick", "middle", x, y+21, t.label)
+		s.text("tick", "middle", x, y+21, t.Label)
 	}
 	s.text("label", "end", svgWidth-marginRight, y+45, axis.label())
 }
@@ -271,7 +276,7 @@ func dashAttribute(style int) string {
 }
 
 // markRoom is what the label of a mark needs at most.
-const markRoom = 130.0
+const markRoom = 112.0
 
 // marks draws the marks, each label a line below the one before. It stands before its mark where there is
 // room: there no curve of a distribution has risen yet.

@@ -9,10 +9,10 @@ import (
 // numTicks is about how many ticks a linear axis has.
 const numTicks = 5
 
-// tick is a place on an axis with its label.
-type tick struct {
-	value float64
-	label string
+// Tick is a place on an axis with its label.
+type Tick struct {
+	Value float64
+	Label string
 }
 
 // unitName is a unit of an axis, in the axis's own.
@@ -22,8 +22,6 @@ type unitName struct {
 }
 
 var timeUnits = []unitName{{1e-3, "ms"}, {1, "s"}, {60, "min"}, {3600, "h"}, {86400, "days"}}
-
-var rateUnits = []unitName{{1, "bytes/s"}, {1 << 10, "KiB/s"}, {1 << 20, "MiB/s"}, {1 << 30, "GiB/s"}, {1 << 40, "TiB/s"}}
 
 var byteUnits = []unitName{{1, "bytes"}, {1 << 10, "KiB"}, {1 << 20, "MiB"}, {1 << 30, "GiB"}, {1 << 40, "TiB"}, {1 << 50, "PiB"}}
 
@@ -36,8 +34,6 @@ func (a Axis) unit() unitName {
 		units = timeUnits
 	case Bytes:
 		units = byteUnits
-	case Rate:
-		units = rateUnits
 	case Percent:
 		return unitName{0.01, "%"}
 	}
@@ -54,6 +50,9 @@ func (a Axis) label() string {
 	unit := a.unit()
 	if unit.name == "" || unit.name == "%" || a.Scale == Log {
 		return a.Label
+	}
+	if a.Label == "" {
+		return unit.name
 	}
 	return a.Label + " (" + unit.name + ")"
 }
@@ -90,7 +89,10 @@ func roundStep(step float64, unit string) float64 {
 }
 
 // ticks returns the ticks of an axis whose ends are known.
-func (a Axis) ticks() []tick {
+func (a Axis) ticks() []Tick {
+	if a.Ticks != nil {
+		return thinned(a.within(a.Ticks))
+	}
 	switch a.Scale {
 	case Log:
 		return a.logTicks()
@@ -98,9 +100,9 @@ func (a Axis) ticks() []tick {
 		return a.fromZeroTicks()
 	}
 	unit, step := a.unit(), a.step()
-	var ticks []tick
+	var ticks []Tick
 	for i := math.Ceil(a.Min/step - 1e-9); i*step <= a.Max*(1+1e-9) && len(ticks) < 4*numTicks; i++ {
-		ticks = append(ticks, tick{i * step, a.format(i * step / unit.size)})
+		ticks = append(ticks, Tick{i * step, a.format(i * step / unit.size)})
 	}
 	return ticks
 }
@@ -114,25 +116,22 @@ func (a Axis) format(v float64) string {
 }
 
 // logTimes are the ticks of a logarithmic axis of time, in seconds.
-var logTimes = []tick{
+var logTimes = []Tick{
 	{1e-3, "1 ms"}, {1e-2, "10 ms"}, {0.1, "0.1 s"}, {1, "1 s"}, {3, "3 s"}, {10, "10 s"}, {30, "30 s"},
 	{60, "1 min"}, {180, "3 min"}, {600, "10 min"}, {1800, "30 min"}, {3600, "1 h"}, {3 * 3600, "3 h"}, {10 * 3600, "10 h"},
 	{86400, "1 d"}, {3 * 86400, "3 d"}, {10 * 86400, "10 d"}, {30 * 86400, "30 d"}, {100 * 86400, "100 d"}, {365 * 86400, "1 y"},
 }
 
-func (a Axis) logTicks() []tick {
-	var ticks []tick
-	switch a.Unit {
-	case Seconds:
+func (a Axis) logTicks() []Tick {
+	var ticks []Tick
+	if a.Unit == Seconds {
 		return thinned(a.within(logTimes))
-	case Bytes, Rate:
-		return thinned(a.within(binaryTicks(a.Unit)))
 	}
 	for power := math.Floor(math.Log10(a.Min)); power <= math.Log10(a.Max) && len(ticks) < 100; power++ {
 		for _, digit := range []float64{1, 2, 5} {
 			v := digit * math.Pow(10, power)
 			if v >= a.Min*(1-1e-9) && v <= a.Max*(1+1e-9) && (digit == 1 || a.Max/a.Min < 1000) {
-				ticks = append(ticks, tick{v, a.format(v / a.unitOfLog())})
+				ticks = append(ticks, Tick{v, a.format(v / a.unitOfLog())})
 			}
 		}
 	}
@@ -140,24 +139,10 @@ func (a Axis) logTicks() []tick {
 }
 
 // within returns the ticks that lie on the axis.
-func (a Axis) within(all []tick) (ticks []tick) {
+func (a Axis) within(all []Tick) (ticks []Tick) {
 	for _, t := range all {
-		if t.value >= a.Min*(1-1e-9) && t.value <= a.Max*(1+1e-9) {
+		if t.Value >= a.Min*(1-1e-9) && t.Value <= a.Max*(1+1e-9) {
 			ticks = append(ticks, t)
-		}
-	}
-	return ticks
-}
-
-// binaryTicks are the powers of four as lengths or rates.
-func binaryTicks(unit Unit) (ticks []tick) {
-	names := byteUnits
-	if unit == Rate {
-		names = rateUnits
-	}
-	for _, u := range names {
-		for _, n := range []float64{1, 4, 16, 64, 256} {
-			ticks = append(ticks, tick{n * u.size, FormatNumber(n) + " " + u.name})
 		}
 	}
 	return ticks
@@ -171,21 +156,21 @@ func (a Axis) unitOfLog() float64 {
 	return 1
 }
 
-func (a Axis) fromZeroTicks() []tick {
-	ticks := []tick{{0, a.format(0)}}
+func (a Axis) fromZeroTicks() []Tick {
+	ticks := []Tick{{0, a.format(0)}}
 	for v := 1.0; v <= a.Max && len(ticks) < 100; v *= 10 {
-		ticks = append(ticks, tick{v, a.format(v)})
+		ticks = append(ticks, Tick{v, a.format(v)})
 		if a.Max < 200 && 3*v <= a.Max {
-			ticks = append(ticks, tick{3 * v, a.format(3 * v)})
+			ticks = append(ticks, Tick{3 * v, a.format(3 * v)})
 		}
 	}
 	return thinned(ticks)
 }
 
 // thinned leaves every second tick away until there is room for all.
-func thinned(ticks []tick) []tick {
+func thinned(ticks []Tick) []Tick {
 	for len(ticks) > numTicks+2 {
-		var kept []tick
+		var kept []Tick
 		for i := 0; i < len(ticks); i += 2 {
 			kept = append(kept, ticks[i])
 		}
@@ -197,23 +182,31 @@ func thinned(ticks []tick) []tick {
 // FormatNumber writes a number for people: at most four digits that say
 // something, thousands set apart.
 func FormatNumber(v float64) string {
-	switch magnitude := math.Abs(v); {
+	switch {
 	case !finite(v):
 		return "–"
-	case magnitude == 0:
+	case v == 0:
 		return "0" // and not -0
-	case magnitude >= 1e15:
-		return strconv.FormatFloat(v, 'g', 3, 64)
-	case magnitude >= 1000:
-		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
-	case magnitude >= 100:
-		return strconv.FormatFloat(v, 'f', 0, 64)
-	case magnitude < 1e-4:
-		return strconv.FormatFloat(v, 'g', 2, 64)
-	case magnitude < 1:
-		return trimmed(strconv.FormatFloat(v, 'f', 3-int(math.Floor(math.Log10(max(magnitude, 0.1)))+1), 64))
+	case v < 0:
+		return "−" + formatPositive(-v)
 	}
-	return trimmed(strconv.FormatFloat(v, 'f', 2, 64))
+	return formatPositive(v)
+}
+
+func formatPositive(v float64) string {
+	switch {
+	case v >= 1e15:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	case v >= 1000:
+		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 1:
+		return trimmed(strconv.FormatFloat(v, 'f', 2, 64))
+	case v < 1e-4:
+		return strconv.FormatFloat(v, 'g', 2, 64)
+	}
+	return trimmed(strconv.FormatFloat(v, 'f', 2-int(math.Floor(math.Log10(v))), 64))
 }
 
 // trimmed leaves zeros at the end of a fraction away.
@@ -226,12 +219,8 @@ func trimmed(s string) string {
 
 // grouped puts commas between thousands.
 func grouped(digits string) string {
-	sign := ""
-	if strings.HasPrefix(digits, "-") {
-		sign, digits = "-", digits[1:]
-	}
 	for i := len(digits) - 3; i > 0; i -= 3 {
 		digits = digits[:i] + "," + digits[i:]
 	}
-	return sign + digits
+	return digits
 }

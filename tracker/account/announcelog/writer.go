@@ -13,6 +13,9 @@ const DefaultMaxLen = 1 << 30
 // oldSuffix is that of the file before this one.
 const oldSuffix = ".1"
 
+// OlderPart is the path of the file that came before the log at path.
+func OlderPart(path string) string { return path + oldSuffix }
+
 // Config says where and how much. Zero means default, except for the Path.
 type Config struct {
 	Path string
@@ -100,13 +103,13 @@ func (w *Writer) Append(entries []byte) error {
 
 // rotate begins a new file. If it fails, the old one goes on.
 func (w *Writer) rotate() error {
-	if err := os.Rename(w.cfg.Path, w.cfg.Path+oldSuffix); err != nil {
+	if err := os.Rename(w.cfg.Path, OlderPart(w.cfg.Path)); err != nil {
 		return err
 	}
 	old, oldLen := w.f, w.len
 	if err := w.open(); err != nil {
 		w.f, w.len = old, oldLen
-		return errors.Join(err, os.Rename(w.cfg.Path+oldSuffix, w.cfg.Path))
+		return errors.Join(err, os.Rename(OlderPart(w.cfg.Path), w.cfg.Path))
 	}
 	return old.Close()
 }

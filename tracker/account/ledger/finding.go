@@ -48,6 +48,7 @@ type findingKey struct {
 
 // find adds to the findings that wait to be stored.
 func (l *Ledger) find(now time.Duration, kind FindingKind, a *Announce, n int64) {
+	l.stats.Findings[kind]++
 	key := findingKey{a.pair(), kind}
 	i, ok := l.found[key]
 	if !ok {

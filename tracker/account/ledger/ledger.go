@@ -48,6 +48,8 @@ type Stats struct {
 	// Untracked counts announces that found no room for a session, and
 	// LostFindings findings that found none.
 	Untracked, LostFindings uint64
+	// Findings counts what was found, each occurrence, by FindingKind.
+	Findings [HiddenDownload + 1]uint64
 }
 
 // New returns an empty Ledger.
@@ -154,4 +156,10 @@ func (l *Ledger) user(id UserID) *userState {
 		l.users[id] = u
 	}
 	return u
+}
+
+// SetTimeout changes the Timeout of the Config; sessions stay.
+func (l *Ledger) SetTimeout(timeout time.Duration) {
+	l.cfg.Timeout = timeout
+	l.cfg.setDefaults()
 }

@@ -71,6 +71,16 @@ func beginBatch(ctx context.Context, tx *sql.Tx, run account.RunID, seq uint64) 
 	return n > 0, err
 }
 
+// LastFlush returns when the last batch was stored, since the Unix epoch; 0 if
+// none was.
+func (st *Store) LastFlush(ctx context.Context) (at time.Duration, err error) {
+	err = st.read.QueryRowContext(ctx, "SELECT coalesce(max(at), 0) FROM flush").Scan((*int64)(&at))
+	if err != nil {
+		return 0, fmt.Errorf("database: %w", err)
+	}
+	return at, nil
+}
+
 // flush is a batch on its way into the database. The first error ends it.
 type flush struct {
 	ctx      context.Context
