@@ -206,7 +206,7 @@ var usageErrors = []struct{ args, want string }{
 	{"dht put --key-file k --cas many x", `invalid argument "many" for "--cas" flag: it is not a number`},
 
 	{"swarm", "say what to do: list, run, compare, sweep, schema"},
-	{"swarm race", `there is no command "swarm race" (see "shoal swarm --help")`},
+	{"swarm frobnicate", `there is no command "swarm frobnicate" (see "shoal swarm --help")`},
 	{"swarm list x", "it takes no argument"},
 	{"swarm schema x", "it takes no argument"},
 	{"swarm run", "name one scenario"},
