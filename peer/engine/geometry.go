@@ -60,8 +60,8 @@ func (e *Engine) learn(now time.Duration, in *Input) {
 // replay takes in what a peer said before the geometry was known.
 func (e *Engine) replay(now time.Duration, c *Conn) {
 	var said early
-	if c.early != nil {
-		said, c.early = *c.early, nil
+	if c.seldom != nil {
+		said, c.seldom.early = c.seldom.early, early{}
 	}
 	switch {
 	case said.all:

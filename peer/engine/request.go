@@ -43,7 +43,7 @@ func (c *Conn) windowSize() int {
 	if c.snubbed {
 		return 1
 	}
-	return c.window.size
+	return int(c.window.size)
 }
 
 // mayAsk reports whether c would take another request: its window has room,
@@ -374,7 +374,7 @@ func (e *Engine) block(now time.Duration, c *Conn, in *Input) {
 	}
 	r := c.takeOff(i)
 	c.snubbed, c.unasked = false, 0
-	c.window.arrived(now, r.at, in.Length, c.down.rate(now), c.reqQ)
+	c.window.arrived(now, r.at, in.Length, c.down.rate(now), int(c.reqQ))
 	e.arrived(now, c, r, in)
 	e.fill(now, c)
 }
@@ -471,8 +471,7 @@ func (e *Engine) unaskedBlock(c *Conn, in *Input) {
 	if in.Claimed {
 		e.discard(in)
 	}
-	if i := findRequest(c.cancelled, in.Piece, in.Begin, in.Length, e.geo); i >= 0 {
-		c.cancelled = slices.Delete(c.cancelled, i, i+1)
+	if c.takeCancelled(in.Piece, in.Begin, in.Length, e.geo) {
 		return
 	}
 	if c.unasked++; c.fast || c.unasked > maxUnasked {
@@ -522,10 +521,26 @@ func (e *Engine) cancel(now time.Duration, c *Conn, r request) {
 // awaitAnswer remembers a request that is answered although it no longer
 // counts. Of a peer that does not answer the oldest is forgotten.
 func (c *Conn) awaitAnswer(r request) {
-	if len(c.cancelled) == maxQueued {
-		c.cancelled = slices.Delete(c.cancelled, 0, 1)
+	s := c.seldomUsed()
+	if len(s.cancelled) == maxQueued {
+		s.cancelled = slices.Delete(s.cancelled, 0, 1)
 	}
-	c.cancelled = append(c.cancelled, r)
+	s.cancelled = append(s.cancelled, r)
+}
+
+// takeCancelled reports whether an answer is to a request that no longer
+// counts, which is answered by that.
+func (c *Conn) takeCancelled(piece, begin, length int, geo metainfo.Geometry) bool {
+	s := c.seldom
+	if s == nil {
+		return false
+	}
+	i := findRequest(s.cancelled, piece, begin, length, geo)
+	if i < 0 {
+		return false
+	}
+	s.cancelled = slices.Delete(s.cancelled, i, i+1)
+	return true
 }
 
 // choked handles "choke". BEP 6: "Choke no longer implicitly rejects all
@@ -596,11 +611,9 @@ func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 		e.disallow(c, piece)
 		return
 	}
-	if i := findRequest(c.cancelled, piece, begin, length, e.geo); i >= 0 {
-		c.cancelled = slices.Delete(c.cancelled, i, i+1)
-		return
+	if !c.takeCancelled(piece, begin, length, e.geo) {
+		e.close(c, "a reject of what was not asked for")
 	}
-	e.close(c, "a reject of what was not asked for")
 }
 
 // disallow forgets that a choking peer lets us have a piece, after it refused
