@@ -44,7 +44,9 @@ func startTo(t *testing.T, out io.Writer, args ...string) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
 		cancel: cancel, result: make(chan result, 1),
-		begun: map[string]chan string{"peer": make(chan string, 1), "tracker": make(chan string, 1)},
+		begun: map[string]chan string{
+			"peer": make(chan string, 1), "tracker": make(chan string, 1), "admin": make(chan string, 1), "metrics": make(chan string, 1),
+		},
 	}
 	var stdout, stderr bytes.Buffer
 	e := &env{stdout: io.MultiWriter(&stdout, out), stderr: &stderr, listening: func(what, addr string) { r.begun[what] <- addr }}

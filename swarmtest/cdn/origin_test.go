@@ -196,12 +196,15 @@ func TestOriginGoneForEver(t *testing.T) {
 	if res.System.Completed || !strings.HasPrefix(res.System.Reason, "nothing was sent since 30") {
 		t.Errorf("ended because %s", res.System.Reason)
 	}
+	if end := res.System.End; end > 30*time.Second+DefaultPatience {
+		t.Errorf("ended at %v, want an hour after the fault", end)
+	}
 }
 
 func TestLimitsEndARun(t *testing.T) {
 	c := origin(crowd(10, Client{}), Server{Up: 10 * mib})
 	c.Limit = 20 * time.Second
-	c.SampleEvery = time.Second
+	c.SampleEvery = 700 * time.Millisecond
 	res, err := c.Run(1)
 	if err != nil {
 		t.Fatal(err)

@@ -143,39 +143,38 @@ const maxCompared = 4
 
 // comparison says how long downloads took here and elsewhere.
 func (s *Summary) comparison(main *SystemSummary) string {
+	text := "a download took " + main.Downloads.Mean.time() + " on average"
+	none := !main.Downloads.Mean.Known()
+	if none {
+		text = "no download completed"
+	}
+	if len(s.Systems) == 1 {
+		if main.Downloads.P95.Known() {
+			text += ", and 95 of 100 took at most " + main.Downloads.P95.time()
+		}
+		return text
+	}
+	text += " with " + s.noun(main)
+	if n := main.Downloads.Unfinished; n > 0 && !none {
+		text += " (" + count(n) + " unfinished)"
+	}
 	var others []string
 	for i := range s.Systems {
 		if other := &s.Systems[i]; other != main && len(others) < maxCompared {
 			others = append(others, s.compared(main, other))
 		}
 	}
-	own := s.ownTime(main)
-	if len(others) == 0 {
-		return own
+	if none {
+		return text + ", and " + joined(others)
 	}
-	return own + ", against " + joined(others)
-}
-
-// ownTime says how long the downloads of a system took.
-func (s *Summary) ownTime(system *SystemSummary) string {
-	d := system.Downloads
-	if !d.Mean.Known() {
-		return "no download completed in " + s.noun(system)
-	}
-	text := "a download took " + d.Mean.time() + " on average"
-	if len(s.Systems) > 1 {
-		text += " with " + s.noun(system)
-	} else if d.P95.Known() {
-		text += ", and 95 of 100 took at most " + d.P95.time()
-	}
-	return text
+	return text + ", against " + joined(others)
 }
 
 // compared says how long the downloads of another system took.
 func (s *Summary) compared(main, other *SystemSummary) string {
 	d := other.Downloads
 	if !d.Mean.Known() {
-		return "none completed with " + s.noun(other)
+		return "none with " + s.noun(other)
 	}
 	text := d.Mean.time() + " with " + s.noun(other)
 	var remarks []string

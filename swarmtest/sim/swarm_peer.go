@@ -145,6 +145,17 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 	p.drive(now)
 }
 
+// touch is for Kernel.touch.
+func (p *peer) touch(f *flow) uint64 {
+	switch {
+	case p.engine == nil:
+		return 0
+	case f == nil:
+		return p.engine.Touch(nil)
+	}
+	return p.engine.Touch(&f.conn) + uint64(f.state)
+}
+
 // handleControl handles what is rare.
 func (p *peer) handleControl(now time.Duration, ev Event) {
 	switch ev.Kind {

@@ -3,6 +3,7 @@ package chart
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -128,13 +129,17 @@ func (c *Chart) SVG() string {
 }
 
 // defs writes what the chart clips with and fills with. The wider clip has
-// room for a line that lies on the frame.
+// room for a line or a dot that lies on the frame.
 func (s *svg) defs(c *Chart) {
 	width, height := svgWidth-marginLeft-marginRight, s.height-marginTop-marginBottom
 	s.printf(`<defs><clipPath id="%s-c"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
 		s.id, num(marginLeft), num(marginTop), num(width), num(height))
+	beside := 1.0
+	if slices.ContainsFunc(c.Curves, func(curve Curve) bool { return curve.Dots }) {
+		beside = 5
+	}
 	s.printf(`<clipPath id="%s-w"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
-		s.id, num(marginLeft-1), num(marginTop-4), num(width+2), num(height+8))
+		s.id, num(marginLeft-beside), num(marginTop-4), num(width+2*beside), num(height+8))
 	for _, area := range c.Areas {
 		style := area.Style % NumStyles
 		s.printf(`<pattern id="%s-h%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="area%d" width="8" height="8"/>`, s.id, style, style)
