@@ -44,7 +44,9 @@ func startTo(t *testing.T, out io.Writer, args ...string) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := &running{
 		cancel: cancel, result: make(chan result, 1),
-		begun: map[string]chan string{"peer": make(chan string, 1), "tracker": make(chan string, 1)},
+		begun: map[string]chan string{
+			"peer": make(chan string, 1), "tracker": make(chan string, 1), "admin": make(chan string, 1), "metrics": make(chan string, 1),
+		},
 	}
 	var stdout, stderr bytes.Buffer
 	e := &env{stdout: io.MultiWriter(&stdout, out), stderr: &stderr, listening: func(what, addr string) { r.begun[what] <- addr }}
@@ -632,11 +634,11 @@ func TestJSONKeys(t *testing.T) {
 	got := t.TempDir()
 	stopped := func(args ...string) result {
 		r := start(t, args...)
-		for what := range r.begun {
-			if what == "tracker" == (args[0] == "tracker") {
-				r.addr(t, what)
-			}
+		what := "peer"
+		if args[0] == "tracker" {
+			what = args[0]
 		}
+		r.addr(t, what)
 		return r.stop()
 	}
 	var all strings.Builder

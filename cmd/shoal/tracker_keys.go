@@ -61,6 +61,11 @@ var trackerKeys = []trackerKey{
 	{"users.announce_log", "announce-log", false},
 	{"users.write_every", "", false},
 
+	{"admin.listen", "admin", false},
+	{"admin.token_file", "admin-token-file", false},
+	{"admin.backups", "backups", false},
+	{"metrics.listen", "metrics", false},
+
 	{"log.level", "log-level", true},
 	{"log.format", "log-format", false},
 	{"stop.drain", "", true},
@@ -76,6 +81,8 @@ var trackerTables = map[string]string{
 	"announce": "What peers are told.",
 	"limits":   "What strangers can make grow.",
 	"users":    "The users of a private tracker, and the rules for them.",
+	"admin":    "The API of a private tracker's users and torrents, described in docs/tracker-api.md.",
+	"metrics":  "Prometheus metrics, and whether the tracker is well.",
 	"log":      "The log goes to the standard error. It never has a user's key.",
 	"stop":     "The end, by SIGTERM or Ctrl-C. A second one ends the tracker at once.",
 }

@@ -38,7 +38,8 @@ type trackerNode struct {
 	tracker  *localTracker
 	hangup   chan os.Signal
 	// ready says that announces are answered and that more are welcome.
-	ready atomic.Bool
+	ready     atomic.Bool
+	oversight *oversight // nil before it listens
 }
 
 // torrentLists are those that are tracked, and not: nil if there is no such
@@ -65,6 +66,9 @@ func (n *trackerNode) start(ctx context.Context) (err error) {
 		}
 		n.openDrop(ctx)
 	}
+	if n.oversight, err = r.newOversight(n.accounts, n.log); err != nil {
+		return err
+	}
 	if n.tracker, err = startTracker(ctx, r.http, n.serverConfig(r, n.lists)); err != nil {
 		return err
 	}
@@ -74,8 +78,12 @@ func (n *trackerNode) start(ctx context.Context) (err error) {
 	if err := n.listenUDP(ctx); err != nil {
 		return err
 	}
+	if err := n.oversight.start(ctx, n.tracker); err != nil {
+		return err
+	}
 	n.log.Info("tracking "+n.tracked(), "http", n.tracker.listener, "announce", n.announceURLs())
 	n.e.tellListening("tracker", n.tracker.addr)
+	n.oversight.tell(n.e, n.log)
 	n.ready.Store(true)
 	return nil
 }
@@ -85,7 +93,7 @@ func (n *trackerNode) serverConfig(r *trackerRun, lists torrentLists) server.Con
 	cfg := r.serverConfig()
 	cfg.Whitelist, cfg.Blacklist, cfg.Logger = lists.white, lists.black, n.log
 	if n.accounts != nil { // else an interface that is not nil would hold nil
-		cfg.Private = n.accounts
+		cfg.Private, cfg.API = n.accounts, n.oversight.api.ForUsers()
 	}
 	return cfg
 }
@@ -133,6 +141,8 @@ func (n *trackerNode) serve(ctx context.Context) error {
 			return ctx.Err()
 		case err := <-n.tracker.failed:
 			return err
+		case err := <-n.oversight.failed:
+			return err
 		case <-n.hangup:
 			n.reload(ctx)
 		case <-watch.C:
@@ -149,11 +159,15 @@ func (n *trackerNode) serve(ctx context.Context) error {
 func (n *trackerNode) stop(err error) error {
 	defer signal.Stop(n.hangup)
 	if wasReady := n.ready.Swap(false); wasReady {
+		n.oversight.stopping()
 		n.drainFor(n.run.drain, err)
 		n.printStats(n.tracker.Stats())
 	}
 	if n.tracker != nil {
 		err = firstError(n.tracker.stop(), err)
+	}
+	if n.oversight != nil { // it answers until the tracker does not
+		err = firstError(n.oversight.stop(), err)
 	}
 	if n.acme != nil {
 		n.acme.Close()

@@ -26,6 +26,7 @@ type trackerSettings struct {
 	whitelist string
 	blacklist string
 	privateFlags
+	oversightFlags
 
 	interval, minInterval      time.Duration
 	numWant, maxNumWant        int
@@ -75,6 +76,7 @@ func (s *trackerSettings) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&s.state, "state", "", "keep the peers over a restart, in `FILE`")
 	fs.DurationVar(&s.interval, "interval", server.DefaultInterval, "tell peers to announce every `D`")
 	s.privateFlags.flags(fs)
+	s.oversightFlags.flags(fs)
 	fs.Var(&s.trustedProxies, "trusted-proxy", "a proxy in the `NETWORK` may say for whom it asks, such as 127.0.0.1 or 10.0.0.0/8; repeatable (default: none)")
 	fs.StringVar(&s.tlsCert, "tls-cert", "", "the certificate for --https, with those between behind it, in the PEM `FILE`; a new one is noticed")
 	fs.StringVar(&s.tlsKey, "tls-key", "", "its key, in the PEM `FILE`")
@@ -130,7 +132,7 @@ func (s *trackerSettings) check() error {
 	case s.drain < 0 || s.drain > maxDrain:
 		return usagef("stop.drain %v is not a time from 0s to %v", s.drain, maxDrain)
 	}
-	for _, check := range []func() error{s.checkAnnounce, s.checkAddrs, s.checkTLS, s.privateFlags.check} {
+	for _, check := range []func() error{s.checkAnnounce, s.checkAddrs, s.checkTLS, s.privateFlags.check, s.checkOversight} {
 		if err := check(); err != nil {
 			return err
 		}

@@ -107,7 +107,7 @@ func TestTrackerAPI(t *testing.T) {
 	}
 }
 
-func TestTrackerWatchUsage(t *testing.T) {
+func TestTrackerOversightUsage(t *testing.T) {
 	for _, flags := range [][]string{{"--open", "--admin", ":0"}, {"--private", "--admin", "nonsense"}, {"--open", "--metrics", "nonsense"}, {"--open", "--backups", "x"}} {
 		if r := shoal(t, append([]string{"tracker", "run"}, flags...)...); r.code != exitUsage {
 			t.Errorf("%v: exit %d, %s", flags, r.code, r.stderr)
@@ -143,6 +143,7 @@ func TestTrackerAPIDocument(t *testing.T) {
 		t.Skip("curl is not installed")
 	}
 	p := startPrivate(t, "--admin", ":0")
+	admin := p.addr(t, "admin")
 	folder := filepath.Dir(p.db) // where the token is
 	torrent, _ := makeTorrent(t, "data", randomFiles(21, mixedFiles), "--announce", "http://foreign.example/announce")
 	if err := os.Rename(torrent, filepath.Join(folder, "photos.torrent")); err != nil {
@@ -153,7 +154,7 @@ func TestTrackerAPIDocument(t *testing.T) {
 	if strings.Count(shell, port) != 1 || strings.Count(shell, "$API/") < 15 {
 		t.Fatalf("the document has other commands than it had:\n%s", shell)
 	}
-	cmd := exec.CommandContext(t.Context(), "sh", "-euc", strings.Replace(shell, port, p.addr(t, "admin"), 1))
+	cmd := exec.CommandContext(t.Context(), "sh", "-euc", strings.Replace(shell, port, admin, 1))
 	cmd.Dir = folder
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -183,7 +184,7 @@ func TestTrackerAPIDocument(t *testing.T) {
 	if backups, err := os.ReadDir(filepath.Join(folder, "backups")); err != nil || len(backups) != 1 {
 		t.Errorf("%v, %v", backups, err)
 	}
-	if status, _ := ask(t, "http://"+p.addr(t, "admin")+"/api/openapi.yaml", ""); status != http.StatusOK {
+	if status, _ := ask(t, "http://"+admin+"/api/openapi.yaml", ""); status != http.StatusOK {
 		t.Errorf("status %d", status)
 	}
 }

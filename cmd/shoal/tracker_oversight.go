@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,23 +26,24 @@ import (
 	"github.com/shoal-bt/shoal/tracker/server"
 )
 
-// watchFlags say where a tracker is looked after.
-type watchFlags struct {
+// oversightFlags say where a tracker is looked after.
+type oversightFlags struct {
 	admin      string
 	tokenFile  string
 	backupsDir string
 	metrics    string
 }
 
-func (f *watchFlags) flags(fs *pflag.FlagSet) {
+func (f *oversightFlags) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics on `ADDR`, /metrics, /healthz and /readyz; a port alone, as in :9882, is of 127.0.0.1 only")
 	fs.StringVar(&f.admin, "admin", "", "serve the API of users and torrents on `ADDR`; a port alone, as in :6970, is of 127.0.0.1 only")
 	fs.StringVar(&f.tokenFile, "admin-token-file", "", "the operator's tokens for the API are in `FILE`, one a line; made with one if it is missing (default: tracker.token beside the database)")
 	fs.StringVar(&f.backupsDir, "backups", "", "the API copies the database into `DIR` (default: backups beside the database)")
 }
 
-func (f *watchFlags) check(private bool) error {
-	if !private && (f.admin != "" || f.tokenFile != "" || f.backupsDir != "") {
+func (s *trackerSettings) checkOversight() error {
+	f := &s.oversightFlags
+	if !s.private && (f.admin != "" || f.tokenFile != "" || f.backupsDir != "") {
 		return usagef("--admin, --admin-token-file and --backups are for --private")
 	}
 	if err := checkPrivateAddr("--admin", f.admin); err != nil {
@@ -50,7 +52,7 @@ func (f *watchFlags) check(private bool) error {
 	return checkPrivateAddr("--metrics", f.metrics)
 }
 
-// checkPrivateAddr refuses what startWatch could not listen on.
+// checkPrivateAddr refuses what start could not listen on.
 func checkPrivateAddr(flag, addr string) error {
 	if addr == "" {
 		return nil
@@ -58,10 +60,13 @@ func checkPrivateAddr(flag, addr string) error {
 	return checkAddrFlag(flag, addr)
 }
 
-// watch is what a tracker that runs is looked after by: the API and the
+// maxOverseers is how many listeners an oversight has.
+const maxOverseers = 2
+
+// oversight is what a tracker that runs is looked after by: the API and the
 // metrics.
-type watch struct {
-	flags         *watchFlags
+type oversight struct {
+	flags         *oversightFlags
 	api           *admin.API // nil without accounts
 	page          *metrics.Page
 	tracker       lateTracker
@@ -91,39 +96,29 @@ func (t *lateTracker) Stats() (stats server.Stats) {
 	return stats
 }
 
-// newWatch makes what start serves. accounts are nil, and database is empty, on
-// a tracker without users.
-func (f *watchFlags) newWatch(accounts *accounts, database string, logger *slog.Logger) (*watch, error) {
-	w := &watch{flags: f, accounts: accounts, failed: make(chan error, 2)}
+// newOversight makes what start serves. accounts are nil on a tracker without
+// users.
+func (s *trackerSettings) newOversight(accounts *accounts, logger *slog.Logger) (*oversight, error) {
+	o := &oversight{flags: &s.oversightFlags, accounts: accounts, failed: make(chan error, maxOverseers)}
 	if accounts == nil {
-		return w, nil
+		return o, nil
 	}
-	if f.tokenFile == "" {
-		f.tokenFile = filepath.Join(filepath.Dir(database), "tracker.token")
+	database, err := s.path()
+	if err != nil {
+		return nil, err
 	}
-	if f.backupsDir == "" {
-		f.backupsDir = filepath.Join(filepath.Dir(database), "backups")
-	}
+	beside := filepath.Dir(database)
 	var tokens *admin.Tokens
-	if f.admin != "" {
-		var err error
-		if tokens, err = admin.OpenTokens(f.tokenFile); err != nil {
+	if s.admin != "" {
+		if tokens, err = admin.OpenTokens(cmp.Or(s.tokenFile, filepath.Join(beside, "tracker.token"))); err != nil {
 			return nil, err
 		}
 	}
-	var err error
-	w.api, err = admin.New(admin.Config{
-		Store: accounts.store, Accounts: accounts.Service, Tracker: &w.tracker, Tokens: tokens, Backup: backUpTo(f.backupsDir, accounts.store), Logger: logger,
+	o.api, err = admin.New(admin.Config{
+		Store: accounts.store, Accounts: accounts.Service, Tracker: &o.tracker, Tokens: tokens, Logger: logger,
+		Backup: backUpTo(cmp.Or(s.backupsDir, filepath.Join(beside, "backups")), accounts.store),
 	})
-	return w, err
-}
-
-// forUsers is served at the tracker's own port, nil without accounts.
-func (w *watch) forUsers() http.Handler {
-	if w.api == nil {
-		return nil
-	}
-	return w.api.ForUsers()
+	return o, err
 }
 
 // backUpTo makes copies of the database that are named for the second.
@@ -137,34 +132,55 @@ func backUpTo(dir string, store *sqlite.Store) func(context.Context) (string, er
 	}
 }
 
-// start listens and serves until stop, for a tracker that listens on
-// numSockets. It outlives ctx, so that who asks hears that the tracker stops.
-func (w *watch) start(ctx context.Context, t *server.Server, numSockets int) error {
-	w.tracker.Store(t)
-	cfg := metrics.Config{Tracker: t, NumSockets: numSockets}
-	if w.accounts != nil {
-		cfg.Accounts, cfg.Database = w.accounts.Service, func(ctx context.Context) error {
-			_, err := w.accounts.store.Revision(ctx)
-			return err
-		}
-	}
-	w.page = metrics.NewPage(cfg)
-	ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+// start listens and serves until stop. It outlives ctx, so that who asks hears
+// that the tracker stops.
+func (o *oversight) start(ctx context.Context, t *localTracker) error {
+	o.tracker.Store(t.Server)
+	o.page = metrics.NewPage(o.metricsConfig(t))
+	ctx, o.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
-	if w.scrape, err = w.serve(ctx, "--metrics", w.flags.metrics, w.page); err != nil || w.api == nil {
+	if o.scrape, err = o.serve(ctx, "--metrics", o.flags.metrics, o.page); err != nil || o.api == nil {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/", w.api.Handler())
-	mux.Handle("GET /healthz", w.page)
-	mux.Handle("GET /readyz", w.page)
-	w.admin, err = w.serve(ctx, "--admin", w.flags.admin, mux)
+	mux.Handle("/", o.api.Handler())
+	mux.Handle("GET /healthz", o.page)
+	mux.Handle("GET /readyz", o.page)
+	o.admin, err = o.serve(ctx, "--admin", o.flags.admin, mux)
 	return err
+}
+
+func (o *oversight) metricsConfig(t *localTracker) metrics.Config {
+	cfg := metrics.Config{Tracker: t.Server, NumSockets: 1}
+	for _, addr := range []netip.AddrPort{t.tls, t.udp} {
+		if addr.IsValid() {
+			cfg.NumSockets++
+		}
+	}
+	if o.accounts != nil {
+		cfg.Accounts, cfg.Database = o.accounts.Service, func(ctx context.Context) error {
+			_, err := o.accounts.store.Revision(ctx)
+			return err
+		}
+	}
+	return cfg
+}
+
+// tell says where the API and the metrics are.
+func (o *oversight) tell(e *env, log *slog.Logger) {
+	if o.admin.IsValid() {
+		log.Info("serving the API", "url", "http://"+o.admin.String()+"/api")
+		e.tellListening("admin", o.admin)
+	}
+	if o.scrape.IsValid() {
+		log.Info("serving metrics", "url", "http://"+o.scrape.String()+"/metrics")
+		e.tellListening("metrics", o.scrape)
+	}
 }
 
 // serve serves a handler on addr, or nowhere if that is empty. A port alone is
 // one of the loopback interface: what is served is nobody else's business.
-func (w *watch) serve(ctx context.Context, flag, addr string, handler http.Handler) (netip.AddrPort, error) {
+func (o *oversight) serve(ctx context.Context, flag, addr string, handler http.Handler) (netip.AddrPort, error) {
 	if addr == "" {
 		return netip.AddrPort{}, nil
 	}
@@ -179,10 +195,10 @@ func (w *watch) serve(ctx context.Context, flag, addr string, handler http.Handl
 	case err != nil:
 		return netip.AddrPort{}, err
 	}
-	w.serving.Go(func() error {
+	o.serving.Go(func() error {
 		err := admin.Serve(ctx, ln, handler)
 		if err != nil {
-			w.failed <- err
+			o.failed <- err
 		}
 		return err
 	})
@@ -190,16 +206,16 @@ func (w *watch) serve(ctx context.Context, flag, addr string, handler http.Handl
 }
 
 // stopping says to who asks that the tracker is about to stop.
-func (w *watch) stopping() {
-	if w.page != nil {
-		w.page.Stop()
+func (o *oversight) stopping() {
+	if o.page != nil {
+		o.page.Stop()
 	}
 }
 
 // stop ends serving, and waits for it.
-func (w *watch) stop() error {
-	if w.cancel != nil {
-		w.cancel()
+func (o *oversight) stop() error {
+	if o.cancel != nil {
+		o.cancel()
 	}
-	return w.serving.Wait()
+	return o.serving.Wait()
 }
