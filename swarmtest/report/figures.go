@@ -104,6 +104,10 @@ func seriesOf(samples []result.Sample, value func(*result.Sample) float64) (at, 
 	return at, values
 }
 
+// beforeFirst is how much earlier than the first completion a logarithmic axis begins: there is room
+// for the bound.
+const beforeFirst = 4
+
 // logSpread is how many times longer than the quickest system's median the longest
 // download must be for a logarithmic axis: the quickest would be a line along the edge.
 const logSpread = 15
@@ -125,7 +129,7 @@ func (p *pictured) completion() *figure {
 	first := 0.0
 	if longest > logSpread*quickest {
 		c.X.Scale = chart.Log
-		first = p.shortest()
+		first = p.shortest() / beforeFirst
 		f.caption += " Time is on a logarithmic scale."
 	}
 	p.systems(func(i int, system *result.System) {

@@ -21,6 +21,7 @@ type page struct {
 	// First is the figure beside the lead, if there is one.
 	First   *figureView
 	Main    *tableView // right below
+	Wide    bool       // the main table needs the whole width
 	Figures []*figureView
 	Tables  []*tableView
 	Notes   []fact // what the words mean

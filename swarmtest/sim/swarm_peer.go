@@ -68,6 +68,7 @@ type peer struct {
 	leftAt      time.Duration
 	sent        int64 // bytes of blocks
 	received    int64
+	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
@@ -123,6 +124,9 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 	switch {
 	case ev.Kind == eventJoin:
 		p.join(now)
+		return
+	case ev.Kind == KindLost:
+		p.lost += int64(ev.C)
 		return
 	case !p.present():
 		p.missed(now, ev)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The geometry of an SVG, in its units: about CSS pixels where two charts stand side by
@@ -275,8 +276,8 @@ func dashAttribute(style int) string {
 	return ` stroke-dasharray="` + dashes[style] + `"`
 }
 
-// markRoom is what the label of a mark needs at most.
-const markRoom = 112.0
+// textWidth is that of a character at most, in the larger type of narrow screens.
+const textWidth = 9.5
 
 // marks draws the marks, each label a line below the one before. It stands before its mark where there is
 // room: there no curve of a distribution has risen yet.
@@ -290,7 +291,7 @@ func (s *svg) marks(c *Chart) {
 		style := mark.Style % NumStyles
 		s.line(fmt.Sprintf("mark line%d", style), p.x, marginTop, p.x, p.y)
 		anchor, x := "end", p.x-6
-		if p.x < marginLeft+markRoom {
+		if p.x < marginLeft+6+textWidth*float64(utf8.RuneCountInString(mark.Label)) {
 			anchor, x = "start", p.x+6
 		}
 		s.text("markname", anchor, x, y, mark.Label)
