@@ -306,3 +306,28 @@ func TestPrivateJSONKeys(t *testing.T) {
 		}
 	}
 }
+
+// A torrent is got by its name, unless several have it.
+func TestTorrentByName(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "tracker.db")
+	mustSucceed(t, "tracker", "init", "--db", db, "--url", "http://127.0.0.1:1")
+	mustSucceed(t, "tracker", "user", "add", "anna", "--db", db)
+	add := func(seed uint64) {
+		torrent, _ := makeTorrent(t, "data", randomFiles(seed, mixedFiles))
+		mustSucceed(t, "tracker", "torrent", "add", torrent, "--db", db)
+	}
+	get := func(name string) int {
+		return shoal(t, "tracker", "torrent", "get", name, "--user", "anna", "-o", filepath.Join(t.TempDir(), "x.torrent"), "--db", db).code
+	}
+	add(1)
+	if code := get("data"); code != exitDone {
+		t.Errorf("exit %d", code)
+	}
+	if code := get("dat"); code != exitNotFound {
+		t.Errorf("a name that nothing has: exit %d", code)
+	}
+	add(2)
+	if code := get("data"); code != exitUsage {
+		t.Errorf("a name that two have: exit %d", code)
+	}
+}

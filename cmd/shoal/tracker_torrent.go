@@ -21,7 +21,8 @@ func trackerTorrentCommand() command {
 		about: `
 "add" makes the torrent private, sets its source and takes other trackers out; the
 info-hash changes with that, so who seeds it needs the file that "get" writes.
-"get" writes it for one user, with a key that is good for this torrent only. After
+"get" writes it for one user, with a key that is good for this torrent only; it
+knows torrents by their names, too. After
 "remove" its announces are refused.`,
 		example: "shoal tracker torrent add ubuntu.torrent",
 		new:     func() runner { return new(trackerTorrent) },
@@ -46,7 +47,7 @@ func (r *trackerTorrent) actions() []action {
 	return []action{
 		{"add", "FILE", r.add},
 		{"list", "", r.list},
-		{"get", "INFO-HASH", r.get},
+		{"get", "INFO-HASH|NAME", r.get},
 		{"remove", "INFO-HASH", r.remove},
 	}
 }
@@ -143,7 +144,7 @@ func (r *trackerTorrent) list(ctx context.Context, e *env, st *sqlite.Store, _ [
 }
 
 func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args []string) error {
-	h, err := parseHashArg(args[0])
+	h, err := namedHash(ctx, st, args[0])
 	if err != nil {
 		return err
 	}
@@ -179,6 +180,31 @@ func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args
 	}
 	printField(e, "torrent", output)
 	return nil
+}
+
+// namedHash finds a torrent by its info-hash or, if only one has it, by its name.
+func namedHash(ctx context.Context, st *sqlite.Store, arg string) (found metainfo.InfoHash, err error) {
+	if h, err := metainfo.ParseInfoHash(arg); err == nil {
+		return h, nil
+	}
+	torrents, err := st.Torrents(ctx)
+	if err != nil {
+		return found, err
+	}
+	n := 0
+	for _, t := range torrents {
+		if t.Name == arg {
+			found = t.InfoHash
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return found, notFoundf("no torrent has the info-hash or the name %s", printable(arg))
+	case 1:
+		return found, nil
+	}
+	return found, usagef("%d torrents have the name %s; say the info-hash, which \"torrent list\" prints", n, printable(arg))
 }
 
 // trackedFile is a torrent's name and file.
