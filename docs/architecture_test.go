@@ -56,7 +56,7 @@ var cores = []string{
 	"tracker/account/ledger",
 	"swarmtest/sim",
 	"swarmtest/dhtnet",
-	"swarmtest/cdn",
+	"swarmtest/cdn", "swarmtest/stats",
 	"swarmtest/demand",
 	"swarmtest/abstract",
 }

@@ -14,6 +14,7 @@ func commands() []command {
 		shareCommand(),
 		trackerCommand(),
 		dhtCommand(),
+		swarmCommand(),
 		demoCommand(),
 		versionCommand(),
 		completionCommand(),

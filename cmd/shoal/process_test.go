@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -150,5 +151,28 @@ func TestClosedPipeIsNoReasonToDie(t *testing.T) {
 	p := startProcess(t, w, "version")
 	if code, stderr := p.end(t); code != exitFailed || stderr != "" {
 		t.Errorf("exit %d (-1 is a signal), stderr %q", code, stderr)
+	}
+}
+
+// The first signal has the tracker drain, the second ends it at once.
+func TestTrackerDrains(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "tracker.toml")
+	for drain, impatient := range map[string]bool{"1m": true, "10ms": false} {
+		if err := os.WriteFile(config, []byte("torrents.open = true\nstop.drain = \""+drain+"\"\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		state := filepath.Join(t.TempDir(), "state")
+		p := startProcess(t, nil, "tracker", "run", "--config", config, "--http", "127.0.0.1:0", "--state", state)
+		p.waitFor(t, "tracking every torrent")
+		p.signal(t, syscall.SIGTERM)
+		p.waitFor(t, "draining")
+		if impatient {
+			p.signal(t, syscall.SIGTERM)
+		}
+		code, stderr := p.end(t)
+		_, err := os.Stat(state)
+		if code != exitInterrupted || impatient != errors.Is(err, fs.ErrNotExist) || impatient == strings.Contains(stderr, "tracker stopped") {
+			t.Errorf("drain %s: exit %d, state file %v, stderr %q", drain, code, err, stderr)
+		}
 	}
 }

@@ -94,7 +94,12 @@ func (c *countedTracker) addUser(name string) (id ledger.UserID, path string) {
 
 func (c *countedTracker) start() {
 	c.t.Helper()
-	c.process = startProcess(c.t, nil, "tracker", "run", "--private", "--db", c.db, "--http", c.address, "--quiet")
+	c.startWith(nil, "--quiet")
+}
+
+func (c *countedTracker) startWith(stdout *os.File, flags ...string) {
+	c.t.Helper()
+	c.process = startProcess(c.t, stdout, append([]string{"tracker", "run", "--private", "--db", c.db, "--http", c.address}, flags...)...)
 	for begin := time.Now(); ; {
 		conn, err := net.Dial("tcp", c.address)
 		if err == nil {

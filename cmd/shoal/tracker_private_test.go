@@ -312,7 +312,7 @@ func TestTorrentByName(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "tracker.db")
 	mustSucceed(t, "tracker", "init", "--db", db, "--url", "http://127.0.0.1:1")
 	mustSucceed(t, "tracker", "user", "add", "anna", "--db", db)
-	add := func(seed uint64) {
+	add := func(seed byte) {
 		torrent, _ := makeTorrent(t, "data", randomFiles(seed, mixedFiles))
 		mustSucceed(t, "tracker", "torrent", "add", torrent, "--db", db)
 	}

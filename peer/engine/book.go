@@ -143,11 +143,10 @@ func (b *book) itself(addr netip.AddrPort) {
 // disconnected notes the end of a connection that we dialled. It is tried
 // again later: at once would be a hammer on who has no room for us.
 func (b *book) disconnected(now time.Duration, c *Conn) {
-	addr := c.addr
-	if c.incoming {
-		addr = c.listens
+	if c.incoming && !c.booked {
+		return
 	}
-	if k := b.byAddr[addr]; k != nil && k.state == knownConnected {
+	if k := b.byAddr[c.contact()]; k != nil && k.state == knownConnected {
 		k.state = knownIdle
 		k.tried = now
 		k.tryAt = now + 2*redialFirst

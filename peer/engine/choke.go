@@ -18,9 +18,8 @@ import (
 type choker struct {
 	slots int // how many peers may download
 
-	turns    int64 // the highest place in the line that was given out
-	memory   map[identity]place
-	memories []identity // the keys of memory, oldest first
+	turns  int64   // the highest place in the line that was given out
+	memory []place // of connections that ended, oldest first, one for each key
 
 	// Since the last tick: the bytes released, and whether a rate limit held
 	// any back.
@@ -37,6 +36,7 @@ type choker struct {
 
 // place is where in the line an address stood when it left.
 type place struct {
+	key  identity
 	turn int64
 	left time.Duration
 }
@@ -49,7 +49,6 @@ const unknownSlots = 8
 const maxSlots = 200
 
 func (k *choker) init(now time.Duration) {
-	k.memory = make(map[identity]place)
 	k.judgedAt = now
 }
 
@@ -76,7 +75,7 @@ func slotsFor(capacity int) int {
 // anywhere else in the rotation." An address that comes back within an hour
 // gets the place it had: leaving and coming back must gain nothing.
 func (k *choker) enter(now time.Duration, c *Conn, e *Engine) {
-	if was, ok := k.memory[c.placeKey()]; ok && now-was.left < rememberFor {
+	if was := k.remembered(c.placeKey()); was != nil && now-was.left < rememberFor {
 		c.turn = was.turn
 		return
 	}
@@ -106,15 +105,27 @@ func (k *choker) leave(now time.Duration, c *Conn) {
 	if c.unchoked {
 		k.toEnd(c)
 	}
-	key := c.placeKey()
-	if _, known := k.memory[key]; !known {
-		if len(k.memories) == maxRemembered {
-			delete(k.memory, k.memories[0])
-			k.memories = k.memories[1:]
-		}
-		k.memories = append(k.memories, key)
+	is := place{key: c.placeKey(), turn: c.turn, left: now}
+	if was := k.remembered(is.key); was != nil {
+		*was = is
+		return
 	}
-	k.memory[key] = place{c.turn, now}
+	if len(k.memory) == maxRemembered {
+		k.memory = slices.Delete(k.memory, 0, 1)
+	}
+	k.memory = append(k.memory, is)
+}
+
+// remembered returns the place that is kept for a key, or nil. The list is
+// searched, for a map would take four times the memory, and connections come and
+// go some thousand times less often than blocks.
+func (k *choker) remembered(key identity) *place {
+	for i := range k.memory {
+		if k.memory[i].key == key {
+			return &k.memory[i]
+		}
+	}
+	return nil
 }
 
 // toEnd sends a connection to the end of the line.

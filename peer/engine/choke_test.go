@@ -233,7 +233,7 @@ func TestMemoryOfPlacesIsBounded(t *testing.T) {
 		w.e.Receive(w.now, &Input{Kind: InConnDown, Conn: w.join(ip(i))})
 		w.drain()
 	}
-	if n := len(w.e.choker.memory); n != maxRemembered || len(w.e.choker.memories) != n {
-		t.Errorf("%d places and %d keys are remembered, want %d", n, len(w.e.choker.memories), maxRemembered)
+	if n := len(w.e.choker.memory); n != maxRemembered {
+		t.Errorf("%d places are remembered, want %d", n, maxRemembered)
 	}
 }

@@ -30,6 +30,7 @@ type Conn struct {
 	lastHeard time.Duration
 	has       bitfield.Set // of length 0 until something is known; hasMemory holds it if there is room
 	wanted    int32        // the pieces it has that we want and lack
+	seldom    *seldom      // nil until it is needed
 	hasMemory [64]byte
 
 	// Owner is the driver's: what the connection is to it.
@@ -42,53 +43,68 @@ type Conn struct {
 	dht      bool // it has a DHT node, by its handshake (BEP 5)
 	incoming bool
 
+	// Of its extension handshake, and of ours.
+	uploadOnly     bool
+	toldNode       bool // it said where its DHT node is
+	toldPEX        bool // our last handshake offered PEX
+	toldUploadOnly bool // our last handshake said upload_only
+
+	snubbed    bool
+	parole     bool
+	optimistic bool
+	inBacklog  bool
+
+	booked     bool   // an incoming peer that the book counts as connected
+	listenPort uint16 // of an incoming peer, 0 if it did not say
+	client     string
+	metadata   *metadataPeer // nil if it has no such extension, as pex
+	pex        *pexPeer
+
+	contactSince uint32 // the event of contacts by which others may hear of it, 0 for never
+	reqQ         int32
+
 	up       time.Duration
 	lastSent time.Duration
-	early    *early // what it said before the geometry was known, nil if nothing
-
-	client     string
-	listens    netip.AddrPort // of an incoming peer: where it can be dialled
-	listenPort uint16         // of an incoming peer, 0 if it did not say
-	reqQ       int
-	uploadOnly bool
-	toldNode   bool // it said where its DHT node is
-
-	// Extensions: nil for those that it does not have.
-	metadata       *metadataPeer
-	pex            *pexPeer
-	contactSince   uint32 // the event of contacts by which others may hear of it, 0 for never
-	toldPEX        bool   // our last handshake offered PEX
-	toldUploadOnly bool   // our last handshake said upload_only
 
 	// Download.
 	window     window
 	pending    []request // asked for and not here yet, oldest first
-	cancelled  []request // cancelled, and by BEP 6 still to be answered
 	own        *partial  // the piece its next blocks come from
 	ownSince   time.Duration
-	allowed    []int32 // pieces it lets us fetch while it chokes us
-	suggested  []int32 // pieces it suggests, newest last
 	lastBlock  time.Duration
-	snubbed    bool
-	unasked    int // blocks in a row that nobody asked for
-	parole     bool
-	strikes    int
 	down       meter
 	downloaded int64
+	unasked    int32 // blocks in a row that nobody asked for
+	strikes    int32
 
 	// Upload.
-	optimistic     bool
-	turn           int64 // its place in the line: the least is next
-	unchokedAt     time.Duration
 	queue          queue
 	credit         int // bytes its transport can take
-	inBacklog      bool
-	offered        []int32 // our allowed-fast set for it
-	offeredBytes   int64   // what of it was asked for, while choked
-	chokedRequests int
+	chokedRequests int32
 	upMeter        meter
 	uploaded       int64
+	turn           int64 // its place in the line: the least is next
+	unchokedAt     time.Duration
 	lastSentBlock  time.Duration
+}
+
+// seldom is what few connections ever need.
+type seldom struct {
+	early     early     // what it said before the geometry was known
+	cancelled []request // cancelled, and by BEP 6 still to be answered
+	allowed   []int32   // pieces it lets us fetch while it chokes us
+	suggested []int32   // pieces it suggests, newest last
+
+	offered      []int32 // our allowed-fast set for it
+	offeredBytes int64   // what of it was asked for, while choked
+}
+
+// seldomUsed returns what few connections need, of one that does.
+func (c *Conn) seldomUsed() *seldom {
+	if c.seldom == nil {
+		c.seldom = new(seldom)
+	}
+	return c.seldom
 }
 
 // early is what a peer said of its pieces before we knew how many there are.
@@ -110,15 +126,6 @@ func (c *Conn) begin(now time.Duration, in *Input) {
 // counts reports whether what the connection says counts. What was on its way
 // when it was closed does not.
 func (c *Conn) counts() bool { return c.live && !c.closing }
-
-// saidEarly returns where to keep what the peer says before the geometry is
-// known.
-func (c *Conn) saidEarly() *early {
-	if c.early == nil {
-		c.early = new(early)
-	}
-	return c.early
-}
 
 // hasNothing makes what the peer has a known set, of no pieces.
 func (c *Conn) hasNothing(numPieces int) { c.has.Init(numPieces, c.hasMemory[:]) }
@@ -184,7 +191,7 @@ func (e *Engine) peerBitfield(now time.Duration, c *Conn, m wire.Message) {
 	case m.Type == wire.HaveNone && c.told:
 		e.close(c, "have none after the first message")
 	case e.picker == nil:
-		said := c.saidEarly()
+		said := &c.seldomUsed().early
 		said.all = said.all || m.Type == wire.HaveAll
 		said.bitfield = append([]byte(nil), m.Payload...)
 	case c.knowsHas():
@@ -274,7 +281,7 @@ func (e *Engine) wants(piece int) bool { return e.missing.Has(piece) }
 func (e *Engine) peerHave(now time.Duration, c *Conn, index uint32) {
 	c.told = true
 	if e.picker == nil {
-		said := c.saidEarly()
+		said := &c.seldomUsed().early
 		if len(said.haves) == maxEarlyHaves {
 			e.close(c, "too many haves")
 			return

@@ -178,7 +178,12 @@ func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 // it done, until there is none. The output is valid until Next is called again.
 func (e *Engine) Next() (out *Output, ok bool) { return e.out.next() }
 
-// outputs is a queue that keeps its memory.
+// keptOutputs is how many outputs the queue has room for while it is empty.
+// What one input leads to is mostly fewer; a burst, as at the end of a download,
+// must not cost memory for ever.
+const keptOutputs = 16
+
+// outputs is a queue that keeps its memory, but for that of bursts.
 type outputs struct {
 	queue []Output
 	head  int
@@ -190,6 +195,9 @@ func (o *outputs) next() (*Output, bool) {
 	if o.head == len(o.queue) {
 		clear(o.queue) // no payload must be kept alive
 		o.queue, o.head = o.queue[:0], 0
+		if cap(o.queue) > keptOutputs {
+			o.queue = nil
+		}
 		return nil, false
 	}
 	o.head++

@@ -98,7 +98,7 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 		c.client = h.Client
 	}
 	if h.ReqQ > 0 {
-		c.reqQ = h.ReqQ
+		c.reqQ = int32(min(h.ReqQ, maxWindow)) // more would make no difference
 	}
 	c.uploadOnly = h.UploadOnly
 	if c.incoming && h.Port != 0 {
@@ -123,7 +123,7 @@ func (e *Engine) learnPort(c *Conn, port uint16) {
 	e.book.add(addr, SourceIncoming)
 	if k := e.book.byAddr[addr]; k != nil && k.state == knownIdle {
 		e.book.connected(addr) // else we would dial it, for a second connection
-		c.listens = addr
+		c.booked = true
 	}
 }
 

@@ -42,8 +42,9 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have == nil || e.have.Count() == 0 || e.cfg.UploadSlots < 0 {
 		return
 	}
-	c.offered = allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
-	for _, piece := range c.offered {
+	offered := allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
+	c.seldomUsed().offered = offered
+	for _, piece := range offered {
 		e.send(now, c, wire.Message{Type: wire.AllowedFast, Index: uint32(piece)})
 	}
 }
@@ -54,13 +55,14 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 // more than k pieces. What it asked for is counted in bytes, so that asking for
 // one piece again and again ends as well, also if it is done all at once.
 func (e *Engine) isOffered(c *Conn, u upload) bool {
-	if !slices.Contains(c.offered, int32(u.piece)) {
+	s := c.seldom
+	if s == nil || !slices.Contains(s.offered, int32(u.piece)) {
 		return false
 	}
-	if c.has.Count() > len(c.offered) {
+	if c.has.Count() > len(s.offered) {
 		return false
 	}
-	return c.offeredBytes+int64(u.length) <= int64(len(c.offered))*int64(e.geo.StdPieceLen())
+	return s.offeredBytes+int64(u.length) <= int64(len(s.offered))*int64(e.geo.StdPieceLen())
 }
 
 // allowedByPeer handles "allowed fast": a piece we may fetch while choked. "The
@@ -72,13 +74,22 @@ func (e *Engine) allowedByPeer(now time.Duration, c *Conn, index uint32) {
 		return
 	}
 	piece := int32(index)
-	if len(c.allowed) >= maxSuggested || slices.Contains(c.allowed, piece) {
+	if len(c.allowed()) >= maxSuggested || slices.Contains(c.allowed(), piece) {
 		return
 	}
-	c.allowed = append(c.allowed, piece)
+	s := c.seldomUsed()
+	s.allowed = append(s.allowed, piece)
 	if c.peerChoking {
 		e.fill(now, c)
 	}
+}
+
+// allowed are the pieces that the peer lets us fetch while it chokes us.
+func (c *Conn) allowed() []int32 {
+	if c.seldom == nil {
+		return nil
+	}
+	return c.seldom.allowed
 }
 
 // suggestedByPeer handles "suggest piece": advice which piece to fetch from it.
@@ -86,19 +97,21 @@ func (e *Engine) suggestedByPeer(c *Conn, index uint32) {
 	if e.picker == nil || int64(index) >= int64(e.geo.NumPieces()) {
 		return // advisory: a bad one is worth nothing, and no more
 	}
-	if len(c.suggested) == maxSuggested {
-		c.suggested = slices.Delete(c.suggested, 0, 1)
+	s := c.seldomUsed()
+	if len(s.suggested) == maxSuggested {
+		s.suggested = slices.Delete(s.suggested, 0, 1)
 	}
-	c.suggested = append(c.suggested, int32(index))
+	s.suggested = append(s.suggested, int32(index))
 }
 
 // pickSuggested picks a piece that the peer suggests and may be begun, the
 // newest advice first, or -1.
 func (e *Engine) pickSuggested(c *Conn) int {
-	for len(c.suggested) > 0 {
-		last := len(c.suggested) - 1
-		piece := int(c.suggested[last])
-		c.suggested = c.suggested[:last]
+	s := c.seldom
+	for s != nil && len(s.suggested) > 0 {
+		last := len(s.suggested) - 1
+		piece := int(s.suggested[last])
+		s.suggested = s.suggested[:last]
 		if e.picker.open.Has(piece) && e.mayFetch(c, piece) {
 			return piece
 		}

@@ -60,8 +60,8 @@ func (e *Engine) learn(now time.Duration, in *Input) {
 // replay takes in what a peer said before the geometry was known.
 func (e *Engine) replay(now time.Duration, c *Conn) {
 	var said early
-	if c.early != nil {
-		said, c.early = *c.early, nil
+	if c.seldom != nil {
+		said, c.seldom.early = c.seldom.early, early{}
 	}
 	switch {
 	case said.all:
@@ -75,8 +75,8 @@ func (e *Engine) replay(now time.Duration, c *Conn) {
 		}
 		e.takeHave(now, c, index)
 	}
-	for i := 0; i < len(c.allowed); i++ {
-		if int64(uint32(c.allowed[i])) >= int64(e.geo.NumPieces()) {
+	for _, piece := range c.allowed() {
+		if int64(uint32(piece)) >= int64(e.geo.NumPieces()) {
 			e.close(c, "allowed fast of a piece that does not exist")
 			return
 		}

@@ -14,7 +14,7 @@ const (
 type meter struct {
 	bytes   float64 // faded
 	seconds float64 // faded in the same way, so that the quotient is a rate
-	tick    int64   // the tick that is being filled
+	tick    int32   // the tick that is being filled: they last for 17 years
 	started bool
 }
 
@@ -37,7 +37,7 @@ func (m *meter) rate(now time.Duration) int {
 
 // fade moves the meter on to now.
 func (m *meter) fade(now time.Duration) {
-	tick := int64(now / meterTick)
+	tick := int32(now / meterTick)
 	if !m.started {
 		m.started, m.tick = true, tick
 		return

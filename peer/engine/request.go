@@ -43,13 +43,13 @@ func (c *Conn) windowSize() int {
 	if c.snubbed {
 		return 1
 	}
-	return c.window.size
+	return int(c.window.size)
 }
 
 // mayAsk reports whether c would take another request: its window has room,
 // and it does not choke us or allows something all the same.
 func (c *Conn) mayAsk() bool {
-	return len(c.pending) < c.windowSize() && (!c.peerChoking || len(c.allowed) > 0)
+	return (!c.peerChoking || len(c.allowed()) > 0) && len(c.pending) < c.windowSize()
 }
 
 // ask asks c for a block that nextBlock marked as asked for. It takes the mark
@@ -165,7 +165,7 @@ func (e *Engine) nextBlock(now time.Duration, c *Conn) (*partial, int) {
 	if c.own != nil && c.own.free > 0 && e.mayFetch(c, c.own.piece) {
 		return c.own, c.own.takeFree()
 	}
-	if c.peerChoking && len(c.allowed) == 0 {
+	if c.peerChoking && len(c.allowed()) == 0 {
 		return nil, 0
 	}
 	p := e.nextPiece(c)
@@ -207,7 +207,7 @@ func (e *Engine) nextPiece(c *Conn) *partial {
 // mayFetch reports whether c lets us fetch a piece now: it has it, and does
 // not choke us or allows it all the same.
 func (e *Engine) mayFetch(c *Conn, piece int) bool {
-	return c.has.Has(piece) && (!c.peerChoking || slices.Contains(c.allowed, int32(piece)))
+	return c.has.Has(piece) && (!c.peerChoking || slices.Contains(c.allowed(), int32(piece)))
 }
 
 // deservesPiece reports whether c is fast enough to fetch a piece of its own.
@@ -313,7 +313,7 @@ func (e *Engine) order() Order {
 
 // pickAllowed picks one of the pieces that a choking peer lets us fetch.
 func (e *Engine) pickAllowed(c *Conn) int {
-	for _, piece := range c.allowed {
+	for _, piece := range c.allowed() {
 		if e.picker.open.Has(int(piece)) && c.has.Has(int(piece)) {
 			return int(piece)
 		}
@@ -374,7 +374,7 @@ func (e *Engine) block(now time.Duration, c *Conn, in *Input) {
 	}
 	r := c.takeOff(i)
 	c.snubbed, c.unasked = false, 0
-	c.window.arrived(now, r.at, in.Length, c.down.rate(now), c.reqQ)
+	c.window.arrived(now, r.at, in.Length, c.down.rate(now), int(c.reqQ))
 	e.arrived(now, c, r, in)
 	e.fill(now, c)
 }
@@ -471,8 +471,7 @@ func (e *Engine) unaskedBlock(c *Conn, in *Input) {
 	if in.Claimed {
 		e.discard(in)
 	}
-	if i := findRequest(c.cancelled, in.Piece, in.Begin, in.Length, e.geo); i >= 0 {
-		c.cancelled = slices.Delete(c.cancelled, i, i+1)
+	if c.takeCancelled(in.Piece, in.Begin, in.Length, e.geo) {
 		return
 	}
 	if c.unasked++; c.fast || c.unasked > maxUnasked {
@@ -522,10 +521,26 @@ func (e *Engine) cancel(now time.Duration, c *Conn, r request) {
 // awaitAnswer remembers a request that is answered although it no longer
 // counts. Of a peer that does not answer the oldest is forgotten.
 func (c *Conn) awaitAnswer(r request) {
-	if len(c.cancelled) == maxQueued {
-		c.cancelled = slices.Delete(c.cancelled, 0, 1)
+	s := c.seldomUsed()
+	if len(s.cancelled) == maxQueued {
+		s.cancelled = slices.Delete(s.cancelled, 0, 1)
 	}
-	c.cancelled = append(c.cancelled, r)
+	s.cancelled = append(s.cancelled, r)
+}
+
+// takeCancelled reports whether an answer is to a request that no longer
+// counts, which is answered by that.
+func (c *Conn) takeCancelled(piece, begin, length int, geo metainfo.Geometry) bool {
+	s := c.seldom
+	if s == nil {
+		return false
+	}
+	i := findRequest(s.cancelled, piece, begin, length, geo)
+	if i < 0 {
+		return false
+	}
+	s.cancelled = slices.Delete(s.cancelled, i, i+1)
+	return true
 }
 
 // choked handles "choke". BEP 6: "Choke no longer implicitly rejects all
@@ -596,18 +611,16 @@ func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 		e.disallow(c, piece)
 		return
 	}
-	if i := findRequest(c.cancelled, piece, begin, length, e.geo); i >= 0 {
-		c.cancelled = slices.Delete(c.cancelled, i, i+1)
-		return
+	if !c.takeCancelled(piece, begin, length, e.geo) {
+		e.close(c, "a reject of what was not asked for")
 	}
-	e.close(c, "a reject of what was not asked for")
 }
 
 // disallow forgets that a choking peer lets us have a piece, after it refused
 // one of its blocks: asking again would go round in circles.
 func (e *Engine) disallow(c *Conn, piece int) {
-	if i := slices.Index(c.allowed, int32(piece)); i >= 0 && c.peerChoking {
-		c.allowed = slices.Delete(c.allowed, i, i+1)
+	if i := slices.Index(c.allowed(), int32(piece)); i >= 0 && c.peerChoking {
+		c.seldom.allowed = slices.Delete(c.seldom.allowed, i, i+1)
 	}
 }
 

@@ -62,7 +62,7 @@ func (e *Engine) requested(now time.Duration, c *Conn, m wire.Message) {
 		e.reject(now, c, u)
 	default:
 		if !c.unchoked {
-			c.offeredBytes += int64(u.length)
+			c.seldom.offeredBytes += int64(u.length)
 		}
 		c.queue.push(u)
 		e.enterBacklog(c)
@@ -189,7 +189,7 @@ func (e *Engine) setChoke(now time.Duration, c *Conn, choke bool) {
 	c.queue.clear()
 	for _, u := range dropped {
 		if e.isOffered(c, u) {
-			c.offeredBytes += int64(u.length)
+			c.seldom.offeredBytes += int64(u.length)
 			c.queue.push(u)
 		} else {
 			e.reject(now, c, u)

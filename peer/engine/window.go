@@ -14,17 +14,17 @@ import (
 // It opens by slow start: one more for each block that comes, which doubles it
 // each round trip, until the rate stops following.
 type window struct {
-	size      int // blocks
-	slowStart bool
-	minDelay  time.Duration // the shortest time from a request to its block
+	size        int32 // blocks
+	slowStart   bool
+	stuckRounds int8
+	minDelay    time.Duration // the shortest time from a request to its block
 
 	// A round is the time until a block comes that was asked for after the
 	// round began: one round trip. Slow start ends after three rounds that
 	// brought less than a quarter more than the best.
-	roundStart  time.Duration
-	roundBytes  int
-	bestRate    float64 // bytes/s
-	stuckRounds int
+	roundStart time.Duration
+	roundBytes int
+	bestRate   float64 // bytes/s
 }
 
 // maxStuckRounds and roundGrowth are BBR's numbers for a filled pipe.
@@ -46,11 +46,11 @@ func (w *window) arrived(now, askedAt time.Duration, n, rate, reqQ int) {
 		w.round(now, askedAt, n)
 		// A slow path shows at once: rounds of seconds would fill its queue
 		// before three of them are over.
-		w.slowStart = w.slowStart && w.size <= 2*w.target(rate)
+		w.slowStart = w.slowStart && int(w.size) <= 2*w.target(rate)
 	} else {
-		w.size = w.target(rate)
+		w.size = int32(min(w.target(rate), maxWindow))
 	}
-	w.size = max(minWindow, min(w.size, reqQ, maxWindow))
+	w.size = max(minWindow, min(w.size, int32(reqQ), maxWindow))
 }
 
 // round counts a block into the present round, and judges the round when it is

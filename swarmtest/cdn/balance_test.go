@@ -121,3 +121,14 @@ func TestReplicaFails(t *testing.T) {
 		t.Errorf("took %v, want 150 s: half of it with one replica", got)
 	}
 }
+
+// Who finds a mirror dead takes another one, long before anybody tells.
+func TestDeadMirrorIsAvoided(t *testing.T) {
+	c := Config{
+		Kind: result.Mirrors, Balance: Nearest, Contents: []Content{{100 * mib}}, Clients: crowd(10, Client{}), Origins: fleet(2, Server{Up: 10 * mib}),
+		Faults: []Fault{{Tier: Origin, Server: 0, At: 50 * time.Second}}, Routing: Routing{Detect: time.Hour},
+	}
+	if got := last(mustRun(t, c, 1)); got > 105*time.Second {
+		t.Errorf("took %v, want 100 s and what it takes to notice", got)
+	}
+}

@@ -184,6 +184,27 @@ func TestPushIntoASmallDisk(t *testing.T) {
 	}
 }
 
+// Parents that have the contents spare the origin, but not the way to the
+// edges. One that has room for a part only keeps the first of what passes.
+func TestPushToParents(t *testing.T) {
+	c := edgesOf(4, 10)
+	c.Origins[0].Up = 1000
+	c.Parents = []Server{{Up: 100 * mib, Cache: Cache{Push: true}}}
+	res := mustRun(t, c, 1)
+	if got := tierSum(res, Origin); got.Requests != 0 || last(res) > time.Minute {
+		t.Errorf("the origin was asked %d times, and it took %v", got.Requests, last(res))
+	}
+	c.Parents[0].Cache = Cache{Disk: 5 * mib}
+	for i := range c.Edges {
+		c.Edges[i].Cache.Push = true
+	}
+	res = mustRun(t, c, 1)
+	// The first five slices come to the parent once, the others for each edge.
+	if got := tierSum(res, Parent); got.In != (5+4*15)*mib || got.Evicted != 0 {
+		t.Errorf("the parent took in %d MiB and evicted %d slices, want 65 and none", got.In/mib, got.Evicted)
+	}
+}
+
 // A disk that is a little too small for what is asked for in turn is as good as
 // none to LRU, slice by slice; whole contents go out before their turn, too.
 func TestDiskTooSmall(t *testing.T) {
@@ -301,6 +322,24 @@ func TestParentFails(t *testing.T) {
 		if got := tierSum(res, Edge); got.Wasted == 0 || got.In != 4*fileLen+got.Wasted {
 			t.Errorf("%d parents: the edges took in %d bytes, and wasted %d", numParents, got.In, got.Wasted)
 		}
+	}
+}
+
+// A parent that is down before the CDN knows it costs each fetch a timeout, and
+// the next attempt is made elsewhere.
+func TestFetchesTryTheNextParent(t *testing.T) {
+	c := edgesOf(1, 1)
+	c.Parents = fleet(2, Server{Up: 100 * mib})
+	c.NearestParent = true
+	c.Faults = []Fault{{Tier: Parent, Server: 0}}
+	c.Routing.Detect = time.Hour
+	res := mustRun(t, c, 1)
+	// 20 slices, four at a time, wait for the timeout each.
+	if got := last(res); got < 15*time.Second || got > 25*time.Second {
+		t.Errorf("took %v, want about five timeouts of 3 s", got)
+	}
+	if got := res.Servers[2].Out; got != fileLen {
+		t.Errorf("the other parent sent %d bytes, want one copy", got)
 	}
 }
 

@@ -89,18 +89,9 @@ func (c *Config) label() string {
 	return c.Name
 }
 
-// fillIn replaces zeros by defaults.
+// fillIn replaces zeros by defaults, and what is negative for none by zero.
 func (c *Config) fillIn() {
-	if c.Name == "" {
-		c.Name = c.Kind
-	}
-	cached := c.Kind == result.Cache || c.Kind == result.CDN
-	if c.SliceLen == 0 && cached {
-		c.SliceLen = DefaultSliceLen
-	}
-	if c.SliceLen <= 0 {
-		c.SliceLen = maxContentLen
-	}
+	or(&c.Name, c.Kind)
 	or(&c.Latency, DefaultLatency)
 	or(&c.Pipeline, DefaultPipeline)
 	or(&c.Handshakes, 2)
@@ -111,45 +102,60 @@ func (c *Config) fillIn() {
 	or(&c.MaxEvents, DefaultMaxEvents)
 	or(&c.Retry.First, DefaultRetryFirst)
 	or(&c.Retry.Most, max(DefaultRetryMost, c.Retry.First))
-	or(&c.Routing.TTL, DefaultDNSTTL)
-	or(&c.Routing.Lookup, DefaultLookup)
-	or(&c.Routing.ResolversPerISP, 1)
-	or(&c.Routing.LoadAge, DefaultLoadAge)
-	or(&c.Routing.Detect, DefaultDetect)
-	or(&c.Routing.Convergence, DefaultConvergence)
-	for _, none := range []*time.Duration{
-		&c.Latency, &c.Routing.TTL, &c.Routing.Lookup, &c.Routing.LoadAge, &c.Routing.Detect, &c.Routing.Convergence,
-	} {
-		*none = max(*none, 0)
-	}
+	c.Latency = max(c.Latency, 0)
 	c.Handshakes = max(c.Handshakes, 0)
 	c.HeadLen = max(c.HeadLen, 0)
-	for _, k := range kinds {
-		if k.kind == c.Kind {
-			or(&c.Balance, k.balance)
-		}
-	}
 	if len(c.Regions) == 0 {
 		c.Regions = []string{""}
 	}
 	if len(c.ISPs) == 0 {
 		c.ISPs = []string{""}
 	}
-	for _, t := range []struct {
-		tier    Tier
-		servers *[]Server
-	}{{Origin, &c.Origins}, {Parent, &c.Parents}, {Edge, &c.Edges}, {Proxy, &c.Proxies}} {
-		*t.servers = slices.Clone(*t.servers)
-		for i := range *t.servers {
-			(*t.servers)[i].fillIn(t.tier, i)
+	c.fillInKind()
+	c.Routing.fillIn()
+	fillInServers(Origin, &c.Origins)
+	fillInServers(Parent, &c.Parents)
+	fillInServers(Edge, &c.Edges)
+	fillInServers(Proxy, &c.Proxies)
+}
+
+// fillInKind replaces zeros by what depends on the kind.
+func (c *Config) fillInKind() {
+	for _, k := range kinds {
+		if k.kind != c.Kind {
+			continue
 		}
+		or(&c.Balance, k.balance)
+		if k.proxies || k.edges {
+			or(&c.SliceLen, DefaultSliceLen)
+		}
+	}
+	if c.SliceLen <= 0 {
+		c.SliceLen = maxContentLen
 	}
 }
 
-func (s *Server) fillIn(t Tier, i int) {
-	or(&s.Name, fmt.Sprintf("%s %d", t, i))
-	or(&s.Weight, 1)
-	or(&s.Cache.TTL, DefaultCacheTTL)
+func (r *Routing) fillIn() {
+	or(&r.TTL, DefaultDNSTTL)
+	or(&r.Lookup, DefaultLookup)
+	or(&r.ResolversPerISP, 1)
+	or(&r.LoadAge, DefaultLoadAge)
+	or(&r.Detect, DefaultDetect)
+	or(&r.Convergence, DefaultConvergence)
+	for _, d := range []*time.Duration{&r.TTL, &r.Lookup, &r.LoadAge, &r.Detect, &r.Convergence} {
+		*d = max(*d, 0)
+	}
+}
+
+// fillInServers leaves the caller's servers as they are.
+func fillInServers(t Tier, servers *[]Server) {
+	*servers = slices.Clone(*servers)
+	for i := range *servers {
+		s := &(*servers)[i]
+		or(&s.Name, fmt.Sprintf("%s %d", t, i))
+		or(&s.Weight, 1)
+		or(&s.Cache.TTL, DefaultCacheTTL)
+	}
 }
 
 // or sets a value that is zero.

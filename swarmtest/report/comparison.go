@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -31,6 +32,7 @@ type Side struct {
 type SystemComparison struct {
 	A             string             `json:"a"` // their names
 	B             string             `json:"b"`
+	Kind          string             `json:"kind"` // of A's
 	Metrics       []MetricComparison `json:"metrics"`
 	DownloadTimes KolmogorovSmirnov  `json:"downloadTimes"`
 }
@@ -64,17 +66,17 @@ type comparisonDocument struct {
 
 // Compare compares the runs of two scenarios. Both must have been run with the same seeds: the runs of a seed are a
 // pair. Systems are compared with those of their name, or the only one with the only one.
-func Compare(a, b []*result.Run) (*Comparison, error) {
+func Compare(a, b []*Digest) (*Comparison, error) {
 	b, err := paired(a, b)
 	if err != nil {
 		return nil, err
 	}
 	c := &Comparison{A: sideOf(a[0]), B: sideOf(b[0]), Seeds: seedsOf(a)}
-	summariesA, summariesB := summarizeAll(a), summarizeAll(b)
+	summariesA, summariesB := summariesOf(a), summariesOf(b)
 	for _, names := range systemPairs(a[0], b[0]) {
-		s := SystemComparison{A: names[0], B: names[1]}
+		s := SystemComparison{A: names[0], B: names[1], Kind: systemsIn(a, names[0])[0].kind}
 		s.Metrics = compareMetrics(systemCalled(summariesA, names[0]), systemCalled(summariesB, names[1]))
-		s.DownloadTimes = compareTimes(systemIn(a, names[0]), systemIn(b, names[1]))
+		s.DownloadTimes = compareTimes(systemsIn(a, names[0]), systemsIn(b, names[1]))
 		c.Systems = append(c.Systems, s)
 	}
 	if len(c.Systems) == 0 {
@@ -84,8 +86,8 @@ func Compare(a, b []*result.Run) (*Comparison, error) {
 }
 
 // paired returns b in the order of a's seeds.
-func paired(a, b []*result.Run) (ordered []*result.Run, err error) {
-	for _, runs := range [][]*result.Run{a, b} {
+func paired(a, b []*Digest) (ordered []*Digest, err error) {
+	for _, runs := range [][]*Digest{a, b} {
 		if err := checkReplicas(runs); err != nil {
 			return nil, err
 		}
@@ -94,7 +96,7 @@ func paired(a, b []*result.Run) (ordered []*result.Run, err error) {
 		return nil, fmt.Errorf("report: %d and %d runs: a comparison needs the same seeds on both sides", len(a), len(b))
 	}
 	for _, run := range a {
-		i := slices.IndexFunc(b, func(other *result.Run) bool { return other.Seed == run.Seed })
+		i := slices.IndexFunc(b, func(other *Digest) bool { return other.Seed == run.Seed })
 		if i < 0 {
 			return nil, fmt.Errorf("report: seed %d is on one side only: a comparison needs the same seeds on both", run.Seed)
 		}
@@ -103,15 +105,15 @@ func paired(a, b []*result.Run) (ordered []*result.Run, err error) {
 	return ordered, nil
 }
 
-func sideOf(run *result.Run) Side {
+func sideOf(run *Digest) Side {
 	return Side{run.Name, run.Title, run.ScenarioHash, run.Version}
 }
 
 // systemPairs returns the names of the systems that are compared.
-func systemPairs(a, b *result.Run) (pairs [][2]string) {
+func systemPairs(a, b *Digest) (pairs [][2]string) {
 	for i := range a.Systems {
 		name := a.Systems[i].Name
-		if slices.ContainsFunc(b.Systems, func(s result.System) bool { return s.Name == name }) {
+		if slices.ContainsFunc(b.Systems, func(s SystemSummary) bool { return s.Name == name }) {
 			pairs = append(pairs, [2]string{name, name})
 		}
 	}
@@ -140,29 +142,29 @@ func compareMetrics(a, b []*SystemSummary) (compared []MetricComparison) {
 	return compared
 }
 
-func compareTimes(a, b []*result.System) KolmogorovSmirnov {
+func compareTimes(a, b []*systemDigest) KolmogorovSmirnov {
 	timesA, timesB := pooledTimes(a), pooledTimes(b)
 	ks := stats.KolmogorovSmirnov(timesA, timesB)
 	return KolmogorovSmirnov{Number(ks.D), Number(ks.P), len(timesA), len(timesB)}
 }
 
 // pooledTimes are the download times in all runs together.
-func pooledTimes(systems []*result.System) (times []float64) {
+func pooledTimes(systems []*systemDigest) (times []float64) {
 	for _, system := range systems {
-		times = append(times, downloadTimes(downloaders(system), 0).Values()...)
+		times = append(times, system.took.Values()...)
 	}
 	return times
 }
 
 // WriteComparison puts the comparison of two scenarios into a directory: comparison.json, runs.csv,
 // report.html and figures. As Write it replaces only reports. For its errors see Compare.
-func WriteComparison(dir string, a, b []*result.Run) error {
+func WriteComparison(dir string, a, b []*Digest) error {
 	c, err := Compare(a, b)
 	if err != nil {
 		return err
 	}
 	b, _ = paired(a, b) // Compare found no mistake
-	document := &comparisonDocument{comparisonFormat, c, summarizeAll(a), summarizeAll(b)}
+	document := &comparisonDocument{comparisonFormat, c, summariesOf(a), summariesOf(b)}
 	csv := table(runHeading("side"), func(row func(...string)) {
 		for i := range document.RunsA {
 			runRows(row, document.RunsA[i], "a")
@@ -185,13 +187,13 @@ func (c *Comparison) labels() (a, b string) {
 // The styles of the sides.
 const styleA, styleB = 0, 1
 
-func (c *Comparison) figures(a, b []*result.Run) []*figure {
+func (c *Comparison) figures(a, b []*Digest) []*figure {
 	labelA, labelB := c.labels()
 	legend := legendOf([]side{{name: labelA, style: styleA}, {name: labelB, style: styleB}})
 	completion := &figure{id: "completion", title: "Completion", caption: completionCaption + bandCaption, legend: legend}
 	leechers := &figure{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + bandCaption, legend: legend}
 	for i, s := range c.Systems[:min(len(c.Systems), maxPanels)] {
-		sides := []side{{labelA, styleA, systemIn(a, s.A)}, {labelB, styleB, systemIn(b, s.B)}}
+		sides := []side{{labelA, styleA, systemsIn(a, s.A)}, {labelB, styleB, systemsIn(b, s.B)}}
 		times, _ := completionOf(fmt.Sprintf("completion-%d", i), sides)
 		times.Title = s.A
 		times.Tall = len(c.Systems) == 1
@@ -203,7 +205,7 @@ func (c *Comparison) figures(a, b []*result.Run) []*figure {
 	return withCharts([]*figure{completion, leechers})
 }
 
-func (c *Comparison) page(a, b *result.Run, figures []*figure) *page {
+func (c *Comparison) page(a, b *Digest, figures []*figure) *page {
 	labelA, labelB := c.labels()
 	p := &page{
 		Kicker: "Swarm laboratory · comparison of two scenarios", Title: labelA + " and " + labelB,
@@ -221,7 +223,7 @@ func (c *Comparison) page(a, b *result.Run, figures []*figure) *page {
 			p.Tables = append(p.Tables, t)
 		}
 	}
-	p.setScenario("# A\n" + a.Scenario + "\n# B\n" + b.Scenario)
+	p.setScenario("# A\n" + a.scenario + "\n# B\n" + b.scenario)
 	p.show(figures)
 	return p
 }
@@ -232,8 +234,8 @@ func (s *SystemComparison) table(labelA, labelB string) *tableView {
 		Caption: "Paired comparison: " + chart.Clean(s.A, maxName),
 		Head:    []string{"", labelA, labelB, "Difference", "p", "B is"},
 		Note: fmt.Sprintf("Differences are B minus A of the runs with the same seed, ± half of the 95 %% interval (Student’s t). "+
-			"Kolmogorov-Smirnov on %s and %s download times: D = %s, p = %s; downloads of one swarm are not independent, so this p is too small.",
-			count(s.DownloadTimes.A), count(s.DownloadTimes.B), s.DownloadTimes.D.fixed(3), s.DownloadTimes.P.pValue()),
+			"Kolmogorov-Smirnov on %s and %s download times: D = %s, p %s; downloads of one swarm are not independent, so this p is too small.",
+			count(s.DownloadTimes.A), count(s.DownloadTimes.B), s.DownloadTimes.D.fixed(3), s.DownloadTimes.P.pRelation()),
 	}
 	for _, m := range s.Metrics {
 		metric := metricCalled(m.Metric)
@@ -252,6 +254,14 @@ func (n Number) pValue() string {
 	return n.fixed(3)
 }
 
+// pRelation writes a probability behind its name.
+func (n Number) pRelation() string {
+	if text := n.pValue(); strings.HasPrefix(text, "<") {
+		return text
+	}
+	return "= " + n.pValue()
+}
+
 func verdictText(v stats.Verdict) string {
 	if v == stats.Undecided || v == stats.TooFewToTell {
 		return "not told apart"
@@ -268,6 +278,14 @@ func (c *Comparison) lead() []string {
 	return []string{unbroken(capital(times) + "."), unbroken(capital(last) + ".")}
 }
 
+// noun is what sentences call the system.
+func (s *SystemComparison) noun() string {
+	if noun, known := kindNouns[s.Kind]; known {
+		return noun
+	}
+	return "“" + chart.Clean(s.A, maxName) + "”"
+}
+
 // verdictOn says how the sides differ in a metric.
 func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 	i := slices.IndexFunc(s.Metrics, func(m MetricComparison) bool { return m.Metric == key })
@@ -275,7 +293,7 @@ func (s *SystemComparison) verdictOn(key, name, labelA, labelB string) string {
 		return "there is no " + name + " on both sides"
 	}
 	m, format, spread := &s.Metrics[i], metricCalled(key).format, metricCalled(key).spread
-	text := fmt.Sprintf("the %s of %s was %s with %s and %s with %s", name, chart.Clean(s.A, maxName), format(m.A.Mean), labelA, format(m.B.Mean), labelB)
+	text := fmt.Sprintf("the %s of %s was %s with %s and %s with %s", name, s.noun(), format(m.A.Mean), labelA, format(m.B.Mean), labelB)
 	switch m.Verdict {
 	case stats.TooFewToTell:
 		return text + "; one pair of runs does not say whether that is chance"

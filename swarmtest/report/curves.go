@@ -49,8 +49,8 @@ func clamp(v, low, high float64) float64 { return min(max(v, low), high) }
 
 // overTime returns the line through a number of each sample, NaN before it exists. After the last
 // sample it is NaN too, or, with hold, what it was there.
-func overTime(system *result.System, hold bool, value func(*result.Sample) float64) func(float64) float64 {
-	at, values := seriesOf(system, value)
+func overTime(samples []result.Sample, hold bool, value func(*result.Sample) float64) func(float64) float64 {
+	at, values := seriesOf(samples, value)
 	return func(x float64) float64 {
 		i := sort.SearchFloat64s(at, x)
 		switch {
@@ -72,7 +72,7 @@ func overTime(system *result.System, hold bool, value func(*result.Sample) float
 type side struct {
 	name    string
 	style   int
-	systems []*result.System
+	systems []*systemDigest
 }
 
 // completionOf is the chart of the mean distributions of download times of several sides.
@@ -87,10 +87,8 @@ func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
 	for _, side := range sides {
 		var own []stats.ECDF
 		for _, system := range side.systems {
-			d := summarizeDownloads(downloaders(system))
-			distribution := downloadTimes(downloaders(system), d.Unfinished)
-			if took := distribution.Values(); len(took) > 0 {
-				own = append(own, distribution)
+			if took := system.took.Values(); len(took) > 0 {
+				own = append(own, system.took)
 				longest, shortest = max(longest, took[len(took)-1]), min(shortest, took[0])
 				quickest = min(quickest, stats.Quantile(0.5, took))
 			}
@@ -124,9 +122,9 @@ func timelineOf(id, title string, y chart.Axis, high float64, sides []side, hold
 		last := 0.0
 		var curves []func(float64) float64
 		for _, system := range side.systems {
-			if at, _ := seriesOf(system, value); len(at) > 1 {
+			if at, _ := seriesOf(system.samples, value); len(at) > 1 {
 				last = max(last, at[len(at)-1])
-				curves = append(curves, overTime(system, hold, value))
+				curves = append(curves, overTime(system.samples, hold, value))
 			}
 		}
 		if len(curves) > 0 {

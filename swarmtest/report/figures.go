@@ -43,13 +43,14 @@ var figureIDs = []string{"completion", "sources", "population", "uplink", "repli
 // pictured is a run with what its figures need to know.
 type pictured struct {
 	run     *result.Run
+	digest  *Digest
 	summary *Summary
 	styles  []int // of the systems
 }
 
 // runFigures returns the figures of a run, those without anything to show left out.
-func runFigures(run *result.Run, summary *Summary) []*figure {
-	p := &pictured{run: run, summary: summary, styles: systemStyles(run)}
+func runFigures(run *result.Run, digest *Digest) []*figure {
+	p := &pictured{run: run, digest: digest, summary: digest.Summary, styles: systemStyles(digest.Systems)}
 	return withCharts([]*figure{
 		p.completion(), p.sources(), p.population(), p.uplink(), p.replication(), p.entropy(), p.sharing(), p.publisher(), p.cost(),
 	})
@@ -61,11 +62,11 @@ var kindStyles = map[string]int{
 }
 
 // systemStyles gives each system its kind's style, or the next that is free.
-func systemStyles(run *result.Run) []int {
-	styles := make([]int, len(run.Systems))
+func systemStyles(systems []SystemSummary) []int {
+	styles := make([]int, len(systems))
 	var taken [chart.NumStyles]bool
-	for i := range run.Systems {
-		style := kindStyles[run.Systems[i].Kind]
+	for i := range systems {
+		style := kindStyles[systems[i].Kind]
 		for range chart.NumStyles {
 			if !taken[style] {
 				break
@@ -78,8 +79,10 @@ func systemStyles(run *result.Run) []int {
 }
 
 // isSwarm reports whether peers upload in a system.
-func isSwarm(system *result.System) bool {
-	return system.Kind == result.Swarm || system.Kind == result.Hybrid || system.Kind == result.Real
+func isSwarm(system *result.System) bool { return isSwarmKind(system.Kind) }
+
+func isSwarmKind(kind string) bool {
+	return kind == result.Swarm || kind == result.Hybrid || kind == result.Real
 }
 
 // systems visits the systems that a figure has room for.
@@ -91,15 +94,19 @@ func (p *pictured) systems(visit func(i int, system *result.System)) {
 
 // seriesOf returns a number of each sample over time in seconds; what is below
 // 0 does not exist and is left out.
-func seriesOf(system *result.System, value func(*result.Sample) float64) (at, values []float64) {
-	for i := range system.Samples {
-		if v := value(&system.Samples[i]); v >= 0 {
-			at = append(at, system.Samples[i].At.Seconds())
+func seriesOf(samples []result.Sample, value func(*result.Sample) float64) (at, values []float64) {
+	for i := range samples {
+		if v := value(&samples[i]); v >= 0 {
+			at = append(at, samples[i].At.Seconds())
 			values = append(values, v)
 		}
 	}
 	return at, values
 }
+
+// beforeFirst is how much earlier than the first completion a logarithmic axis begins: there is room
+// for the bound.
+const beforeFirst = 4
 
 // logSpread is how many times longer than the quickest system's median the longest
 // download must be for a logarithmic axis: the quickest would be a line along the edge.
@@ -122,11 +129,11 @@ func (p *pictured) completion() *figure {
 	first := 0.0
 	if longest > logSpread*quickest {
 		c.X.Scale = chart.Log
-		first = p.shortest()
+		first = p.shortest() / beforeFirst
 		f.caption += " Time is on a logarithmic scale."
 	}
 	p.systems(func(i int, system *result.System) {
-		if curve := completionCurve(system, &p.summary.Systems[i], first, longest); curve.X != nil {
+		if curve := completionCurve(&p.digest.systems[i], first, longest); curve.X != nil {
 			curve.Style = p.styles[i]
 			c.Curves = append(c.Curves, curve)
 			f.legend = append(f.legend, legendEntry{name: system.Name, style: p.styles[i]})
@@ -171,10 +178,9 @@ func (p *pictured) shortest() float64 {
 
 // completionCurve is the distribution of a system's download times, from first to
 // longest.
-func completionCurve(system *result.System, s *SystemSummary, first, longest float64) chart.Curve {
-	curve := chart.Curve{Name: system.Name, Steps: true}
-	distribution := downloadTimes(downloaders(system), s.Downloads.Unfinished)
-	took := distribution.Values()
+func completionCurve(system *systemDigest, first, longest float64) chart.Curve {
+	curve := chart.Curve{Name: system.name, Steps: true}
+	took := system.took.Values()
 	if len(took) == 0 {
 		return curve
 	}
@@ -182,7 +188,7 @@ func completionCurve(system *result.System, s *SystemSummary, first, longest flo
 	for i, t := range took {
 		if i+1 == len(took) || took[i+1] != t {
 			curve.X = append(curve.X, t)
-			curve.Y = append(curve.Y, distribution.At(t))
+			curve.Y = append(curve.Y, system.took.At(t))
 		}
 	}
 	if last := curve.Y[len(curve.Y)-1]; took[len(took)-1] < longest {
@@ -257,7 +263,7 @@ func (p *pictured) sources() *figure {
 			X: timeAxis(), Y: chart.Axis{Label: "sent", Unit: chart.Bytes},
 		}
 		for j, source := range system.Sources {
-			at, sent := seriesOf(system, func(s *result.Sample) float64 {
+			at, sent := seriesOf(system.Samples, func(s *result.Sample) float64 {
 				if j >= len(s.Bytes) {
 					return 0
 				}
@@ -313,14 +319,14 @@ func (p *pictured) population() *figure {
 			ID: fmt.Sprintf("population-%d", i), Title: system.Name,
 			X: timeAxis(), Y: chart.Axis{Label: "peers"},
 		}
-		at, leechers := seriesOf(system, func(s *result.Sample) float64 { return float64(s.Leechers) })
+		at, leechers := seriesOf(system.Samples, func(s *result.Sample) float64 { return float64(s.Leechers) })
 		if len(at) < 2 || len(f.charts) == maxPanels {
 			return
 		}
 		c.Curves = []chart.Curve{{Name: "leechers", Style: styleLeechers, X: at, Y: leechers}}
 		c.Desc = fmt.Sprintf("At most %s leechers at once.", chart.FormatNumber(slices.Max(leechers)))
 		if isSwarm(system) {
-			_, numSeeds := seriesOf(system, func(s *result.Sample) float64 { return float64(s.Seeds) })
+			_, numSeeds := seriesOf(system.Samples, func(s *result.Sample) float64 { return float64(s.Seeds) })
 			c.Curves = append(c.Curves, chart.Curve{Name: "seeds", Style: styleSeeds, X: at, Y: numSeeds})
 			c.Desc += fmt.Sprintf(" At most %s seeds at once.", chart.FormatNumber(slices.Max(numSeeds)))
 			seeds = true
@@ -340,17 +346,17 @@ const cutAfter = 4
 
 // timeLimit is where curves over time end: where the last sample is, or, when others run much longer than the swarms,
 // a while after the swarms' end. cut says the latter.
-func (p *pictured) timeLimit() (limit float64, cut bool) {
+func timeLimit(systems []systemDigest) (limit float64, cut bool) {
 	var swarms, all float64
-	p.systems(func(_ int, system *result.System) {
-		if n := len(system.Samples); n > 0 {
-			at := system.Samples[n-1].At.Seconds()
+	for _, system := range systems {
+		if n := len(system.samples); n > 0 {
+			at := system.samples[n-1].At.Seconds()
 			all = max(all, at)
-			if isSwarm(system) {
+			if isSwarmKind(system.kind) {
 				swarms = max(swarms, at)
 			}
 		}
-	})
+	}
 	if swarms > 0 && all > cutAfter*swarms {
 		return 1.5 * swarms, true
 	}
@@ -363,13 +369,13 @@ func (p *pictured) uplink() *figure {
 		X: timeAxis(), Y: chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1},
 	}
 	f := &figure{id: "uplink", title: "Use of the uplinks", caption: "The part of all uplinks present that carried data."}
-	limit, cut := p.timeLimit()
+	limit, cut := timeLimit(p.digest.systems)
 	c.X.Max = limit
 	if cut {
 		f.caption += cutCaption
 	}
 	p.systems(func(i int, system *result.System) {
-		at, use := seriesOf(system, func(s *result.Sample) float64 { return s.UplinkUse })
+		at, use := seriesOf(system.Samples, func(s *result.Sample) float64 { return s.UplinkUse })
 		if len(at) < 2 {
 			return
 		}
@@ -395,8 +401,8 @@ func (p *pictured) replication() *figure {
 		legend:  []legendEntry{{name: "mean", style: styleMean}, {name: "rarest", style: styleMin}},
 	}
 	p.systems(func(i int, system *result.System) {
-		at, mean := seriesOf(system, func(s *result.Sample) float64 { return s.MeanCopies })
-		atMin, least := seriesOf(system, func(s *result.Sample) float64 { return float64(s.MinCopies) })
+		at, mean := seriesOf(system.Samples, func(s *result.Sample) float64 { return s.MeanCopies })
+		atMin, least := seriesOf(system.Samples, func(s *result.Sample) float64 { return float64(s.MinCopies) })
 		if len(at) < 2 || len(f.charts) == maxPanels {
 			return
 		}
@@ -423,7 +429,7 @@ func (p *pictured) entropy() *figure {
 		caption: "The chance that one leecher has a piece that another one lacks (Legout et al. 2006). At 1 everybody has something for everybody.",
 	}
 	p.systems(func(i int, system *result.System) {
-		at, entropy := seriesOf(system, func(s *result.Sample) float64 { return s.Entropy })
+		at, entropy := seriesOf(system.Samples, func(s *result.Sample) float64 { return s.Entropy })
 		if len(at) < 2 {
 			return
 		}

@@ -72,10 +72,12 @@ func (p *pictured) publisher() *figure {
 	r := &chart.Rows{ID: "publisher", Title: "Copies sent by the publisher", X: chart.Axis{Label: "copies of the content"}}
 	p.systems(func(i int, system *result.System) {
 		if copies := p.summary.Systems[i].OriginCopies; copies.Known() {
-			r.Rows = append(r.Rows, p.bar(i, float64(copies), copies.fixed(1)))
+			addBar(r, p.bar(i, float64(copies), copies.fixed(1)))
 		}
 	})
-	f.addIfCompared(r)
+	if len(r.Rows) > 1 { // one alone stands in the table
+		f.rows = append(f.rows, r)
+	}
 	return f
 }
 
@@ -85,10 +87,12 @@ func (p *pictured) cost() *figure {
 	r := &chart.Rows{ID: "cost", Title: "Cost", X: chart.Axis{Label: "cost"}}
 	p.systems(func(i int, system *result.System) {
 		if s := &p.summary.Systems[i]; s.Cost.Known() {
-			r.Rows = append(r.Rows, p.bar(i, float64(s.Cost), s.Cost.money(s.Currency)))
+			addBar(r, p.bar(i, float64(s.Cost), s.Cost.money(s.Currency)))
 		}
 	})
-	f.addIfCompared(r)
+	if len(r.Rows) > 0 {
+		f.rows = append(f.rows, r)
+	}
 	return f
 }
 
@@ -97,9 +101,8 @@ func (p *pictured) bar(i int, value float64, note string) chart.Row {
 	return chart.Row{Name: p.run.Systems[i].Name, Note: note, Style: p.styles[i], Value: value}
 }
 
-// addIfCompared adds rows that show something.
-func (f *figure) addIfCompared(r *chart.Rows) {
-	if len(r.Rows) > 0 {
-		f.rows = append(f.rows, r)
-	}
+// addBar adds a row and says it in words.
+func addBar(r *chart.Rows, row chart.Row) {
+	r.Rows = append(r.Rows, row)
+	r.Desc += row.Name + ": " + row.Note + ". "
 }

@@ -24,19 +24,19 @@ var invented = sync.OnceValue(func() *result.Run { return inventedRun(1, 30, nil
 // inventedReplicas are a smaller crowd under three seeds, inventedVariant the same
 // with pieces in their order.
 var (
-	inventedReplicas = sync.OnceValue(func() []*result.Run { return replicasOf(nil) })
-	inventedVariant  = sync.OnceValue(func() []*result.Run {
+	inventedReplicas = sync.OnceValue(func() []*Digest { return replicasOf(nil) })
+	inventedVariant  = sync.OnceValue(func() []*Digest {
 		return replicasOf(func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential })
 	})
 )
 
-func replicasOf(configure func(int, *engine.Config)) (runs []*result.Run) {
+func replicasOf(configure func(int, *engine.Config)) (runs []*Digest) {
 	for seed := range uint64(3) {
 		run := inventedRun(seed+1, 6, configure)
 		if configure != nil {
 			run.Name, run.ScenarioHash = "in-order", strings.Repeat("e", 64)
 		}
-		runs = append(runs, run)
+		runs = append(runs, NewDigest(run))
 	}
 	return runs
 }
@@ -61,7 +61,15 @@ func inventedSwarm(seed uint64, scale int, configure func(int, *engine.Config)) 
 	if err != nil {
 		panic(err)
 	}
-	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers(scale), Configure: configure}
+	var samples []result.Sample
+	swarm := sim.Swarm{Seed: seed, Geometry: geometry, Peers: inventedPeers(scale), Configure: configure, SampleEvery: time.Second}
+	swarm.OnSample = func(s *sim.Sample) {
+		samples = append(samples, result.Sample{
+			At: s.At, Seeds: s.Seeds, Leechers: s.Leechers, Completed: s.Completed, Gone: s.Gone,
+			Bytes:     []int64{s.BytesFromSeeds, s.BytesFromPeers},
+			UplinkUse: s.UplinkUse, MinCopies: s.MinCopies, MeanCopies: s.MeanCopies, Entropy: s.Entropy,
+		})
+	}
 	r, err := swarm.Run()
 	if err != nil {
 		panic(err)
@@ -87,7 +95,7 @@ func inventedSwarm(seed uint64, scale int, configure func(int, *engine.Config)) 
 		}
 		source.Bytes += p.Up
 	}
-	addSamples(&system)
+	system.Samples = samples
 	return system
 }
 
@@ -139,7 +147,7 @@ func inventedServers(swarm *result.System, kind string, rate float64) result.Sys
 	return system
 }
 
-// addSamples makes up samples that agree with the completions.
+// addSamples makes up samples of servers that agree with the completions.
 func addSamples(system *result.System) {
 	last := lastCompletion(system)
 	for i := range 121 {
@@ -151,13 +159,6 @@ func addSamples(system *result.System) {
 		part := float64(i) / 120
 		for _, source := range system.Sources {
 			s.Bytes = append(s.Bytes, int64(part*float64(source.Bytes)))
-		}
-		if system.Kind == result.Swarm {
-			s.Seeds++
-			s.MeanCopies = 1 + part*100
-			s.MinCopies = int(part * part * 90)
-			s.Entropy = 1 - part*part*part
-			s.UplinkUse = min(part*8, 0.95, (1-part)*4)
 		}
 		system.Samples = append(system.Samples, s)
 	}

@@ -1,12 +1,10 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
-	"github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/stats"
 )
 
@@ -125,13 +123,6 @@ func systemNames(summaries []*Summary) (names []string) {
 	return names
 }
 
-func summarizeAll(runs []*result.Run) (summaries []*Summary) {
-	for _, run := range runs {
-		summaries = append(summaries, Summarize(run))
-	}
-	return summaries
-}
-
 // runColumns are those of runs.csv, a row for each run and system, behind the columns that the kind
 // of report has of its own; the metrics follow.
 var runColumns = []string{"scenario_sha256", "seed", "version", "system", "asked", "completed", "abandoned", "unfinished", "event_log_sha256"}
@@ -165,27 +156,6 @@ func csvNumber(n Number) string {
 		return ""
 	}
 	return decimal(float64(n))
-}
-
-// checkReplicas refuses runs that are not of one scenario under different seeds.
-func checkReplicas(runs []*result.Run) error {
-	if len(runs) == 0 {
-		return fmt.Errorf("report: there are no runs")
-	}
-	seeds := map[uint64]bool{}
-	for _, run := range runs {
-		switch {
-		case run.ScenarioHash != runs[0].ScenarioHash:
-			return fmt.Errorf("report: seed %d is a run of another scenario than seed %d", run.Seed, runs[0].Seed)
-		case seeds[run.Seed]:
-			return fmt.Errorf("report: seed %d is there twice: the same run again is no further replica", run.Seed)
-		}
-		if err := check(run); err != nil {
-			return err
-		}
-		seeds[run.Seed] = true
-	}
-	return nil
 }
 
 // intervalsTable has a row for each metric and a column for each system.

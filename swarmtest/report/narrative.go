@@ -114,9 +114,9 @@ func (s *SystemSummary) besideBound() string {
 	case s.BeatsBound():
 		return fmt.Sprintf(", %s times the bound (%s), which is impossible: the simulator is wrong", s.RatioToBound.fixed(3), s.Bound.time())
 	}
-	name := ""
-	if s.BoundName != "" {
-		name = " by " + chart.Clean(s.BoundName, maxName)
+	name, _, _ := strings.Cut(s.BoundName, ":") // what follows says which term binds
+	if name != "" {
+		name = " by " + chart.Clean(name, maxName)
 	}
 	return fmt.Sprintf(", %s times the least possible (%s%s)", s.RatioToBound.fixed(2), s.Bound.time(), name)
 }
@@ -143,39 +143,38 @@ const maxCompared = 4
 
 // comparison says how long downloads took here and elsewhere.
 func (s *Summary) comparison(main *SystemSummary) string {
+	text := "a download took " + main.Downloads.Mean.time() + " on average"
+	none := !main.Downloads.Mean.Known()
+	if none {
+		text = "no download completed"
+	}
+	if len(s.Systems) == 1 {
+		if main.Downloads.P95.Known() {
+			text += ", and 95 of 100 took at most " + main.Downloads.P95.time()
+		}
+		return text
+	}
+	text += " with " + s.noun(main)
+	if n := main.Downloads.Unfinished; n > 0 && !none {
+		text += " (" + count(n) + " unfinished)"
+	}
 	var others []string
 	for i := range s.Systems {
 		if other := &s.Systems[i]; other != main && len(others) < maxCompared {
 			others = append(others, s.compared(main, other))
 		}
 	}
-	own := s.ownTime(main)
-	if len(others) == 0 {
-		return own
+	if none {
+		return text + ", and " + joined(others)
 	}
-	return own + ", against " + joined(others)
-}
-
-// ownTime says how long the downloads of a system took.
-func (s *Summary) ownTime(system *SystemSummary) string {
-	d := system.Downloads
-	if !d.Mean.Known() {
-		return "no download completed in " + s.noun(system)
-	}
-	text := "a download took " + d.Mean.time() + " on average"
-	if len(s.Systems) > 1 {
-		text += " with " + s.noun(system)
-	} else if d.P95.Known() {
-		text += ", and 95 of 100 took at most " + d.P95.time()
-	}
-	return text
+	return text + ", against " + joined(others)
 }
 
 // compared says how long the downloads of another system took.
 func (s *Summary) compared(main, other *SystemSummary) string {
 	d := other.Downloads
 	if !d.Mean.Known() {
-		return "none completed with " + s.noun(other)
+		return "none with " + s.noun(other)
 	}
 	text := d.Mean.time() + " with " + s.noun(other)
 	var remarks []string
@@ -184,6 +183,9 @@ func (s *Summary) compared(main, other *SystemSummary) string {
 	}
 	if d.Unfinished > 0 {
 		remarks = append(remarks, count(d.Unfinished)+" unfinished")
+	}
+	if d.Abandoned > 0 {
+		remarks = append(remarks, count(d.Abandoned)+" abandoned")
 	}
 	if len(remarks) == 0 {
 		return text
@@ -201,7 +203,7 @@ func howMuchLonger(ratio float64) string {
 	case ratio > 1:
 		return Number((ratio-1)*100).fixed(0) + " % longer"
 	case ratio <= 0.5:
-		return "1/" + Number(1/ratio).fixed(1) + " of that"
+		return Number(1/ratio).fixed(1) + " times as fast"
 	}
 	return Number((1-ratio)*100).fixed(0) + " % shorter"
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"strings"
 
 	"github.com/shoal-bt/shoal/swarmtest/report/chart"
 )
@@ -20,6 +21,7 @@ type page struct {
 	// First is the figure beside the lead, if there is one.
 	First   *figureView
 	Main    *tableView // right below
+	Wide    bool       // the main table needs the whole width
 	Figures []*figureView
 	Tables  []*tableView
 	Notes   []fact // what the words mean
@@ -105,12 +107,12 @@ func (p *page) show(figures []*figure) {
 }
 
 func (f *figure) view(number int) *figureView {
-	view := &figureView{Number: number, Title: f.title, Caption: f.caption}
+	view := &figureView{Number: number, Title: f.title, Caption: unbroken(f.caption)}
 	for _, c := range f.charts {
-		view.Panels = append(view.Panels, panelView{c.Title, template.HTML(c.SVG())})
+		view.Panels = append(view.Panels, panelView{chart.Clean(c.Title, maxTitle), template.HTML(c.SVG())})
 	}
 	for _, r := range f.rows {
-		view.Panels = append(view.Panels, panelView{r.Title, template.HTML(r.SVG())})
+		view.Panels = append(view.Panels, panelView{chart.Clean(r.Title, maxTitle), template.HTML(r.SVG())})
 	}
 	if len(view.Panels) == 1 {
 		view.Panels[0].Name = ""
@@ -134,8 +136,13 @@ func (f *figureView) Layout() string {
 
 // setScenario keeps what the page shows of the scenario.
 func (p *page) setScenario(text string) {
-	p.Scenario, p.Cut = text, len(text) > maxScenario
+	p.Cut = len(text) > maxScenario
 	if p.Cut {
-		p.Scenario = text[:maxScenario]
+		text = text[:maxScenario]
 	}
+	lines := strings.Split(strings.ReplaceAll(text, "\t", "    "), "\n")
+	for i, line := range lines {
+		lines[i] = chart.Clean(line, maxScenario)
+	}
+	p.Scenario = strings.Join(lines, "\n")
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
+// maxBeside is how many systems the summary can have beside a figure.
+const maxBeside = 3
+
 // maxTitle bounds the characters of a title in a page.
 const maxTitle = 160
 
@@ -16,7 +19,7 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 	p := &page{
 		Kicker: "Swarm laboratory · one run", Title: titleOf(s.Name, s.Title),
 		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
-		Main: systemsTable(s), Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
+		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
 	p.setScenario(run.Scenario)
 	p.show(figures)
@@ -54,10 +57,12 @@ func contentText(s *Summary) string {
 
 // shortHash is the beginning of a hash: enough to tell runs apart by eye.
 func shortHash(hash string) string {
+	const shown = 12
 	if hash == "" {
 		return missing
 	}
-	return chart.Clean(hash, 1<<10)[:min(len(hash), 12)]
+	runes := []rune(chart.Clean(hash, shown))
+	return string(runes[:min(len(runes), shown)])
 }
 
 // warnings are what nobody may overlook.
@@ -125,10 +130,13 @@ func classesTable(s *Summary) *tableView {
 		total += len(s.Systems[i].Classes)
 		for _, c := range s.Systems[i].Classes {
 			if len(t.Rows) < maxTableRows {
-				d := c.Downloads
+				d, share := c.Downloads, Unknown
+				if isSwarmKind(s.Systems[i].Kind) {
+					share = c.ShareRatio
+				}
 				t.Rows = append(t.Rows, []string{
 					chart.Clean(s.Systems[i].Name, maxName), chart.Clean(orNone(c.Class), maxName), fmt.Sprintf("%s/%s", count(d.Completed), count(d.Asked)),
-					d.Mean.time(), d.P50.time(), d.P95.time(), c.ShareRatio.fixed(2), c.Jain.fixed(3),
+					d.Mean.time(), d.P50.time(), d.P95.time(), share.fixed(2), c.Jain.fixed(3),
 				})
 			}
 		}

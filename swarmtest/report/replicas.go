@@ -39,15 +39,15 @@ func SummarizeReplicas(summaries []*Summary) (systems []SystemIntervals) {
 // WriteReplicas puts the report of several runs of one scenario, each with a seed of its own, into a directory: replicas.json with
 // the intervals, runs.csv with a row for each run and system, report.html and figures. The runs themselves are not
 // written; Write does that, each into a directory of its own. As Write it replaces only reports.
-func WriteReplicas(dir string, runs []*result.Run) error {
+func WriteReplicas(dir string, runs []*Digest) error {
 	if err := checkReplicas(runs); err != nil {
 		return err
 	}
-	summaries := summarizeAll(runs)
+	summaries := summariesOf(runs)
 	first := runs[0]
 	document := &replicasDocument{
 		Format: replicasFormat, Name: first.Name, Title: first.Title, ScenarioHash: first.ScenarioHash, Version: first.Version,
-		Seeds: seedsOf(runs), Systems: SummarizeReplicas(summaries), Runs: summaries, Scenario: first.Scenario,
+		Seeds: seedsOf(runs), Systems: SummarizeReplicas(summaries), Runs: summaries, Scenario: first.scenario,
 	}
 	csv := table(runHeading(), func(row func(...string)) {
 		for _, s := range summaries {
@@ -73,7 +73,7 @@ func writeReport(dir, documentFile string, document any, csv []byte, p *page, fi
 	return f.write(dir)
 }
 
-func seedsOf(runs []*result.Run) (seeds []uint64) {
+func seedsOf(runs []*Digest) (seeds []uint64) {
 	for _, run := range runs {
 		seeds = append(seeds, run.Seed)
 	}
@@ -81,26 +81,14 @@ func seedsOf(runs []*result.Run) (seeds []uint64) {
 }
 
 // sidesOf are the systems of several runs, by name.
-func sidesOf(runs []*result.Run) []side {
-	styles := systemStyles(runs[0])
+func sidesOf(runs []*Digest) []side {
+	styles := systemStyles(runs[0].Systems)
 	sides := make([]side, min(len(runs[0].Systems), maxSystems))
 	for i := range sides {
 		name := runs[0].Systems[i].Name
-		sides[i] = side{name: name, style: styles[i], systems: systemIn(runs, name)}
+		sides[i] = side{name: name, style: styles[i], systems: systemsIn(runs, name)}
 	}
 	return sides
-}
-
-// systemIn returns the system with a name in each run that has one.
-func systemIn(runs []*result.Run, name string) (systems []*result.System) {
-	for _, run := range runs {
-		for i := range run.Systems {
-			if run.Systems[i].Name == name {
-				systems = append(systems, &run.Systems[i])
-			}
-		}
-	}
-	return systems
 }
 
 // What captions of several reports say.
@@ -110,7 +98,7 @@ const (
 	bandCaption       = " Lines are means over the runs, bands their 95 % intervals."
 )
 
-func replicasFigures(runs []*result.Run) []*figure {
+func replicasFigures(runs []*Digest) []*figure {
 	sides := sidesOf(runs)
 	legend := legendOf(sides)
 	times, _ := completionOf("completion", sides)
@@ -119,7 +107,7 @@ func replicasFigures(runs []*result.Run) []*figure {
 		func(s *result.Sample) float64 { return float64(s.Leechers) })
 	use := timelineOf("uplink", "Use of the uplinks over time", chart.Axis{Label: "uplinks in use", Unit: chart.Percent, Max: 1}, 1, sides, false,
 		func(s *result.Sample) float64 { return s.UplinkUse })
-	limit, cut := (&pictured{run: runs[0]}).timeLimit()
+	limit, cut := timeLimit(runs[0].systems)
 	leechers.X.Max, use.X.Max = limit, limit
 	remark := bandCaption
 	if cut {
@@ -146,14 +134,14 @@ func withCharts(figures []*figure) (shown []*figure) {
 	return shown
 }
 
-func replicasPage(run *result.Run, summaries []*Summary, figures []*figure) *page {
+func replicasPage(run *Digest, summaries []*Summary, figures []*figure) *page {
 	p := &page{
 		Kicker: "Swarm laboratory · " + plural(len(summaries), "replica"), Title: titleOf(run.Name, run.Title),
 		Facts: []fact{
 			{"scenario", chart.Clean(orNone(run.Name), maxName)}, {"content", contentText(summaries[0])},
 			{"downloads", count(run.Downloads)}, {"runs", count(len(summaries))}, {"hash", shortHash(run.ScenarioHash)},
 		},
-		Lead: replicasLead(summaries), Main: intervalsTable(summaries, "Summary"), Tables: []*tableView{runsTable(summaries)},
+		Lead: replicasLead(summaries), Main: intervalsTable(summaries, "Summary"), Wide: len(summaries[0].Systems) > maxBeside, Tables: []*tableView{runsTable(summaries)},
 		Notes: notes, Version: chart.Clean(run.Version, maxName),
 	}
 	for _, s := range summaries {
@@ -163,7 +151,7 @@ func replicasPage(run *result.Run, summaries []*Summary, figures []*figure) *pag
 			}
 		}
 	}
-	p.setScenario(run.Scenario)
+	p.setScenario(run.scenario)
 	p.show(figures)
 	return p
 }

@@ -11,10 +11,11 @@ import (
 // timeseries.csv, report.html, and the figures as PNG and SVG below figures. An older report there is
 // replaced, other files stay. A directory with files of these names that are not a report's is an error.
 func Write(dir string, run *result.Run) error {
-	if err := check(run); err != nil {
+	digest := NewDigest(run)
+	summary := digest.Summary
+	if err := summary.check(); err != nil {
 		return err
 	}
-	summary := Summarize(run)
 	var f files
 	text, err := encode(&runDocument{Format: runFormat, Summary: summary, Scenario: run.Scenario})
 	if err != nil {
@@ -23,7 +24,7 @@ func Write(dir string, run *result.Run) error {
 	f.add(runFile, text)
 	f.add(peersFile, peersCSV(run))
 	f.add(timeseriesFile, timeseriesCSV(run))
-	figures := runFigures(run, summary)
+	figures := runFigures(run, digest)
 	if err := f.addPage(runPage(run, summary, figures), figures); err != nil {
 		return err
 	}
@@ -60,10 +61,10 @@ func (f *figure) panels() (panels []chart.Panel) {
 }
 
 // check refuses runs whose tables could not be told apart again.
-func check(run *result.Run) error {
+func (s *Summary) check() error {
 	known := map[string]bool{}
-	for i := range run.Systems {
-		name := run.Systems[i].Name
+	for i := range s.Systems {
+		name := s.Systems[i].Name
 		if name == "" || known[name] {
 			return fmt.Errorf("report: the name %q of a system is empty or taken twice", name)
 		}

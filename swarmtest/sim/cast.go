@@ -21,6 +21,7 @@ type listener struct {
 	host    *host
 	flow    *flow  // its end
 	latency uint32 // in microseconds
+	number  uint32 // of flow
 }
 
 func (k *Kernel) classOf(f *flow) class { return class{latency: f.latency, shard: k.shardOf(f.dst)} }
@@ -65,7 +66,9 @@ func (k *Kernel) listen(h *host, f *flow) {
 	for len(k.listeners) <= int(f.dst) {
 		k.listeners = append(k.listeners, nil)
 	}
-	k.listeners[f.dst] = append(k.listeners[f.dst], listener{host: h, flow: f, latency: uint32(f.latency / time.Microsecond)})
+	k.listeners[f.dst] = append(k.listeners[f.dst], listener{
+		host: h, flow: f, latency: uint32(f.latency / time.Microsecond), number: f.number,
+	})
 }
 
 func (k *Kernel) unlisten(f *flow) {
@@ -88,6 +91,9 @@ func (k *Kernel) deliverCast(cast *Event) {
 	all, gone := k.listeners[cast.To], false
 	for i := range all {
 		l := &all[i]
+		if i%touchAhead == 0 {
+			k.touchListeners(all[i:min(i+touchAhead, len(all))])
+		}
 		if l.host != nil && l.latency == cast.B {
 			k.hear(l, cast)
 		}
@@ -103,7 +109,7 @@ func (k *Kernel) deliverCast(cast *Event) {
 func (k *Kernel) hear(l *listener, cast *Event) {
 	h, f := l.host, l.flow
 	ev := Event{
-		at: cast.at, order: cast.order, To: h.id, Flow: f.number,
+		at: cast.at, order: cast.order, To: h.id, Flow: l.number,
 		Kind: KindMessage, Sub: cast.Sub, size: cast.size, A: cast.A,
 	}
 	k.begin(h, &ev)

@@ -18,8 +18,7 @@ const (
 	// KindSent: a block left the uplink. Flow, A, B, C. It is handed to the
 	// sender.
 	KindSent
-	// KindLost: a block did not arrive, for its flow is closed. It is handed to the
-	// receiver, or to the sender if the flow was closed before the block had left. C.
+	// KindLost: a block came on a flow that the receiver has closed. C.
 	KindLost
 
 	// The kernel's own.

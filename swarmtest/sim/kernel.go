@@ -42,6 +42,8 @@ type Kernel struct {
 
 	exchange // with the other kernels
 
+	touched uint64 // is read by nobody: see touch.go
+
 	// watch sees every block at the end of each of its stays on a link. Tests
 	// of the links use it.
 	watch func(passage)
@@ -235,15 +237,20 @@ func (k *Kernel) next() (at time.Duration, ok bool) {
 // step delivers the next event.
 func (k *Kernel) step() {
 	ev := k.queue.pop()
+	k.handle(&ev)
+}
+
+// handle delivers an event.
+func (k *Kernel) handle(ev *Event) {
 	if ev.at > k.now {
 		k.now = ev.at
 		k.thisInstant = 0
 	}
 	k.thisInstant++
 	if ev.Kind == kindCast {
-		k.deliverCast(&ev)
+		k.deliverCast(ev)
 	} else {
-		k.deliver(k.hosts[ev.To], &ev)
+		k.deliver(k.hosts[ev.To], ev)
 	}
 	k.current = &k.outside
 	if ev.payload != 0 {

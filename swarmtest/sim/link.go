@@ -25,8 +25,8 @@ type uplink struct {
 	head, tail *flow         // the flows that may send
 	paced      []*flow       // those that slow start holds back
 
-	blockBytes, messageBytes int64
-	occupied                 time.Duration
+	blockBytes, cutBytes, messageBytes int64
+	occupied                           time.Duration
 }
 
 // downlink takes blocks in the order in which their last byte arrives.
@@ -155,16 +155,16 @@ func (k *Kernel) startBlock(h *host, f *flow) {
 // receiver, and the sender may hand over the next before the uplink chooses.
 func (k *Kernel) throughUplink(h *host, ev *Event) {
 	f, up := h.up.sending, &h.up
-	if sent := *ev; f.state == flowing {
-		sent.Kind, sent.To, sent.Flow = kindArrive, f.dst, f.remote
-		sent.Sub = f.wantsAck()
-		k.push(h, k.now+f.latency, sent, nil)
+	if f.state == flowing {
+		k.push(h, k.now+f.latency, Event{
+			To: f.dst, Kind: kindArrive, Sub: f.wantsAck(), Flow: f.remote, A: ev.A, B: ev.B, C: ev.C,
+		}, nil)
 		ev.Kind = KindSent
+		k.through = f
+		h.entity.Handle(k.now, *ev)
 	} else {
-		ev.Kind = KindLost
+		up.cutBytes += int64(ev.C)
 	}
-	k.through = f
-	h.entity.Handle(k.now, *ev)
 	up.sending = nil
 	k.startUplink(h)
 	if up.sending == nil && up.debt > 0 {
@@ -256,6 +256,9 @@ func (k *Kernel) watchBlock(h *host, up bool, from, to time.Duration, numBytes i
 type Traffic struct {
 	BlocksUp, MessagesUp     int64
 	BlocksDown, MessagesDown int64
+	// BlocksCut is the part of BlocksUp that was not sent to its end, because the flow was
+	// closed meanwhile.
+	BlocksCut int64
 	// Occupied is how long the uplink carried blocks, and the messages in front of them.
 	Occupied time.Duration
 }
@@ -267,6 +270,6 @@ func (w *world) Traffic(id ID) Traffic {
 	return Traffic{
 		BlocksUp: h.up.blockBytes, MessagesUp: h.up.messageBytes,
 		BlocksDown: h.down.blockBytes, MessagesDown: h.down.messageBytes,
-		Occupied: h.up.occupied,
+		BlocksCut: h.up.cutBytes, Occupied: h.up.occupied,
 	}
 }

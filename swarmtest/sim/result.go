@@ -28,8 +28,8 @@ type PeerResult struct {
 	Join, FirstPiece, Complete, Leave time.Duration
 	// Up is what its uplink sent, Down what reached it; of that Wasted counts
 	// what the engine had no use for, and FromSeeds what came from peers that were
-	// seeds at the start.
-	Up, Down, Wasted, FromSeeds int64
+	// seeds at the start. Lost came, too, but on connections that it had closed.
+	Up, Down, Wasted, FromSeeds, Lost int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
 	// Occupied is how long its uplink carried blocks.
@@ -48,7 +48,7 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds,
+			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, Lost: p.lost,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
 		if p.joined {

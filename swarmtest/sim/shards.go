@@ -32,6 +32,7 @@ type exchange struct {
 	least   time.Duration // the least latency of a flow so far
 	outMin  time.Duration // the earliest event of out
 	out     [2][]outbox   // of this window and of the one before, by the other's index
+	ahead   [touchAhead]Event
 }
 
 // outbox holds events for another kernel. Their payloads, if they have one, are in order.
@@ -92,7 +93,23 @@ func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 	k.parity, k.horizon, k.outMin = parity, horizon, never
 	k.collect()
 	for len(k.queue) > 0 && k.queue[0].at < end && k.thisInstant <= maxEventsPerInstant {
-		k.step()
+		k.runAhead(end)
+	}
+}
+
+// runAhead takes the next few events before end out of the queue, looks at what they need, and delivers them,
+// with those before end that they schedule in between.
+func (k *Kernel) runAhead(end time.Duration) {
+	ahead := k.ahead[:0]
+	for len(ahead) < touchAhead && len(k.queue) > 0 && k.queue[0].at < end {
+		ahead = append(ahead, k.queue.pop())
+	}
+	k.touchEvents(ahead)
+	for i := range ahead {
+		for len(k.queue) > 0 && k.queue[0].before(&ahead[i]) {
+			k.step()
+		}
+		k.handle(&ahead[i])
 	}
 }
 

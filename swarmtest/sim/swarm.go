@@ -43,7 +43,7 @@ type Swarm struct {
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
 	// peers, given by their positions in Peers; it must be symmetric. The fewer
-	// different latencies there are, the faster is the run.
+	// different latencies there are, the faster is the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
 	// SlowStart makes connections begin slowly, as TCP's do.
@@ -62,7 +62,8 @@ type Swarm struct {
 	// all have left or the Limit.
 	KeepRunning bool
 	// Configure changes the engine's configuration of the peer at a position
-	// in Peers: an ablation, for example.
+	// in Peers: an ablation, for example. The workers of a Pool call it and Between side by side,
+	// so they change nothing else.
 	Configure func(peer int, cfg *engine.Config)
 
 	// OnSample is called with how the swarm stands each time that SampleEvery
@@ -71,8 +72,8 @@ type Swarm struct {
 	OnSample    func(*Sample)
 	// Progress is called every few thousand events: done of total peers that are to
 	// complete have done so or left. Interrupted is asked as often; true ends the run with
-	// that Reason. A run calls all functions on the caller's goroutine; they do not change what
-	// happens in it.
+	// that Reason. These functions are called on the caller's goroutine, and do not change what
+	// happens.
 	Progress    func(now time.Duration, done, total int)
 	Interrupted func() bool
 	// Pool runs the hosts side by side, on several processors; nil is one. What happens does

@@ -68,6 +68,7 @@ type peer struct {
 	leftAt      time.Duration
 	sent        int64 // bytes of blocks
 	received    int64
+	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
@@ -124,6 +125,9 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 	case ev.Kind == eventJoin:
 		p.join(now)
 		return
+	case ev.Kind == KindLost:
+		p.lost += int64(ev.C)
+		return
 	case !p.present():
 		p.missed(now, ev)
 		return
@@ -143,6 +147,17 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 		p.handleControl(now, ev)
 	}
 	p.drive(now)
+}
+
+// touch is for Kernel.touch.
+func (p *peer) touch(f *flow) uint64 {
+	switch {
+	case p.engine == nil:
+		return 0
+	case f == nil:
+		return p.engine.Touch(nil)
+	}
+	return p.engine.Touch(&f.conn) + uint64(f.state)
 }
 
 // handleControl handles what is rare.

@@ -3,7 +3,6 @@ package chart
 import (
 	"bytes"
 	"image/color"
-	"math"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -322,6 +321,11 @@ func addRow(p *plot.Plot, axis Axis, row Row, y float64) error {
 }
 
 func addLine(p *plot.Plot, ink color.Color, points plotter.XYs) error {
+	for _, point := range points {
+		if !finite(point.X) {
+			return nil
+		}
+	}
 	line, err := plotter.NewLine(points)
 	if err != nil {
 		return err
@@ -332,7 +336,7 @@ func addLine(p *plot.Plot, ink color.Color, points plotter.XYs) error {
 }
 
 func addBox(p *plot.Plot, style int, from, to, y float64, alpha uint8) error {
-	if math.IsNaN(from) || math.IsNaN(to) {
+	if !finite(from) || !finite(to) {
 		return nil
 	}
 	box, err := plotter.NewPolygon(plotter.XYs{{X: from, Y: y - 0.22}, {X: to, Y: y - 0.22}, {X: to, Y: y + 0.22}, {X: from, Y: y + 0.22}})

@@ -3,9 +3,11 @@ package chart
 import (
 	"encoding/xml"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The geometry of an SVG, in its units: about CSS pixels where two charts stand side by
@@ -128,13 +130,17 @@ func (c *Chart) SVG() string {
 }
 
 // defs writes what the chart clips with and fills with. The wider clip has
-// room for a line that lies on the frame.
+// room for a line or a dot that lies on the frame.
 func (s *svg) defs(c *Chart) {
 	width, height := svgWidth-marginLeft-marginRight, s.height-marginTop-marginBottom
 	s.printf(`<defs><clipPath id="%s-c"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
 		s.id, num(marginLeft), num(marginTop), num(width), num(height))
+	beside := 1.0
+	if slices.ContainsFunc(c.Curves, func(curve Curve) bool { return curve.Dots }) {
+		beside = 5
+	}
 	s.printf(`<clipPath id="%s-w"><rect x="%s" y="%s" width="%s" height="%s"/></clipPath>`,
-		s.id, num(marginLeft-1), num(marginTop-4), num(width+2), num(height+8))
+		s.id, num(marginLeft-beside), num(marginTop-4), num(width+2*beside), num(height+8))
 	for _, area := range c.Areas {
 		style := area.Style % NumStyles
 		s.printf(`<pattern id="%s-h%d" width="8" height="8" patternUnits="userSpaceOnUse"><rect class="area%d" width="8" height="8"/>`, s.id, style, style)
@@ -270,8 +276,8 @@ func dashAttribute(style int) string {
 	return ` stroke-dasharray="` + dashes[style] + `"`
 }
 
-// markRoom is what the label of a mark needs at most.
-const markRoom = 112.0
+// textWidth is that of a character at most, in the larger type of narrow screens.
+const textWidth = 9.5
 
 // marks draws the marks, each label a line below the one before. It stands before its mark where there is
 // room: there no curve of a distribution has risen yet.
@@ -285,7 +291,7 @@ func (s *svg) marks(c *Chart) {
 		style := mark.Style % NumStyles
 		s.line(fmt.Sprintf("mark line%d", style), p.x, marginTop, p.x, p.y)
 		anchor, x := "end", p.x-6
-		if p.x < marginLeft+markRoom {
+		if p.x < marginLeft+6+textWidth*float64(utf8.RuneCountInString(mark.Label)) {
 			anchor, x = "start", p.x+6
 		}
 		s.text("markname", anchor, x, y, mark.Label)

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/shoal-bt/shoal/swarmtest/scenario"
+	"github.com/shoal-bt/shoal/swarmtest/scenarios"
+)
+
+// tinyScenario takes some milliseconds.
+const tinyScenario = `title = "Tiny"
+content.length = "1MiB"
+content.piece_length = "64KiB"
+origin.up = "2Mbit/s"
+demand.peers = 6
+[[class]]
+name = "dsl"
+up = "1Mbit/s"
+down = "8Mbit/s"
+`
+
+// inLab goes to a folder of its own with tiny.toml.
+func inLab(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	writeFiles(t, ".", map[string]string{"tiny.toml": tinyScenario})
+}
+
+func TestSwarmList(t *testing.T) {
+	plain := strings.Split(strings.TrimSpace(mustSucceed(t, "swarm", "list").stdout), "\n")
+	objects := strings.Split(strings.TrimSpace(mustSucceed(t, "swarm", "list", "--json").stdout), "\n")
+	names := scenarios.Names()
+	if len(plain) != len(names) || len(objects) != len(names) {
+		t.Fatalf("%d scenarios are listed as %d lines and %d objects", len(names), len(plain), len(objects))
+	}
+	for i, name := range names {
+		if !strings.HasPrefix(plain[i], name+" ") || !strings.Contains(objects[i], `"name":"`+name+`"`) {
+			t.Errorf("%s is listed as %s and %s", name, plain[i], objects[i])
+		}
+	}
+}
+
+func TestSwarmSchema(t *testing.T) {
+	if got := mustSucceed(t, "swarm", "schema").stdout; got != string(scenario.Schema()) {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestSwarmRunWritesAReport(t *testing.T) {
+	inLab(t)
+	r := mustSucceed(t, "swarm", "run", "tiny.toml")
+	for _, want := range []string{"Tiny\n", "\nswarm ", "\norigin ", "last/bound", filepath.Join("tiny", "report.html"), "seed 1"} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("%q is not in\n%s", want, r.stdout)
+		}
+	}
+	for _, name := range []string{"run.json", "peers.csv", "timeseries.csv"} {
+		if _, err := os.Stat(filepath.Join("tiny", name)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// jsonLines returns the objects that a command printed.
+func jsonLines(t *testing.T, args ...string) (objects []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(mustSucceed(t, args...).stdout) {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		objects = append(objects, object)
+	}
+	return objects
+}
+
+func TestSwarmRunIsReplayed(t *testing.T) {
+	inLab(t)
+	first := jsonLines(t, "swarm", "run", "tiny.toml", "--json", "--replicas", "3", "--out", "a")
+	again := jsonLines(t, "swarm", "run", "tiny.toml", "--json", "--seed", "2", "--out", "b", "--workers", "1")
+	if len(first) != 3 || len(again) != 1 || first[1]["directory"] != filepath.Join("a", "seed-2") || again[0]["directory"] != "b" {
+		t.Fatalf("the runs are %v and %v", first, again)
+	}
+	for key := range first[1] {
+		a, _ := json.Marshal(first[1][key])
+		b, _ := json.Marshal(again[0][key])
+		if key != "directory" && string(a) != string(b) {
+			t.Errorf("%s: once %s, then %s", key, a, b)
+		}
+	}
+	if first[0]["eventLogSHA256"] == first[1]["eventLogSHA256"] || first[0]["eventLogSHA256"] == "" {
+		t.Errorf("two seeds have the event log %v", first[0]["eventLogSHA256"])
+	}
+	for _, name := range []string{"run.json", "peers.csv", "timeseries.csv"} {
+		a, err := os.ReadFile(filepath.Join("a", "seed-2", name))
+		b, err2 := os.ReadFile(filepath.Join("b", name))
+		if err != nil || err2 != nil || string(a) != string(b) {
+			t.Errorf("%s differs between two runs of a seed (%v, %v)", name, err, err2)
+		}
+	}
+}
+
+func TestSwarmUsageErrors(t *testing.T) {
+	inLab(t)
+	writeFiles(t, ".", map[string]string{
+		"bad.toml": strings.Replace(tinyScenario, "demand.peers = 6", "demand.pears = 6", 1), "worse.toml": "x = 1\ny = 2\n",
+	})
+	for _, tt := range []struct{ args, want string }{
+		{"run", "name one scenario"},
+		{"run flash-crowds", `there is no scenario "flash-crowds"; did you mean "flash-crowd"?`},
+		{"run nothing-like-it", `"shoal swarm list" names those that there are`},
+		{"run bad.toml", `bad.toml:5: there is no key "pears" in [demand]; did you mean "peers"?`},
+		{"run worse.toml", "worse.toml:1: there is no key \"x\""},
+		{"run tiny.toml --set demand.peers", "write KEY=VALUE"},
+		{"run tiny.toml --set demand.peers=many", "--set demand.peers=many: write a whole number"},
+		{"run tiny.toml --seed x", "it is not a number"},
+		{"run tiny.toml --replicas -1", "--replicas -1 is negative"},
+		{"run tiny.toml --workers -1", "--workers -1: write a number"},
+		{"compare tiny.toml", "with what?"},
+		{"compare tiny.toml tiny.toml", "A and B are the same scenario"},
+		{"compare tiny.toml tiny.toml --set-b system=x", "write one or more tables"},
+		{"sweep tiny.toml", "say what to vary"},
+		{"sweep tiny.toml --set demand.peers", "write KEY=V1,V2"},
+		{"sweep tiny.toml --set demand.peers=1,x", "--set demand.peers=x: write a whole number"},
+		{"sweep tiny.toml --set demand.peers=1 --shard 3/2", "as 1/4"},
+		{"sweep tiny.toml --set demand.peers=1,2 --replicas 99999", "199998 runs; at most"},
+		{"list x", "it takes no argument"},
+		{"schema x", "it takes no argument"},
+	} {
+		r := shoal(t, append([]string{"swarm"}, strings.Fields(tt.args)...)...)
+		if r.code != exitUsage || !strings.Contains(r.stderr, tt.want) {
+			t.Errorf("%s: exit %d, %s", tt.args, r.code, r.stderr)
+		}
+	}
+}
+
+func TestSwarmRunInterrupted(t *testing.T) {
+	inLab(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := shoalCtx(ctx, "swarm", "run", "tiny.toml")
+	if r.code != exitInterrupted || !strings.Contains(r.stderr, "no run came to its end; nothing was written\nshoal: interrupted\n") {
+		t.Errorf("exit %d, %s", r.code, r.stderr)
+	}
+}
+
+func TestSwarmCompare(t *testing.T) {
+	inLab(t)
+	text := mustSucceed(t, "swarm", "compare", "tiny.toml", "--set-b", "origin.up=4Mbit/s", "--out", "runs").stdout
+	for _, want := range []string{"A: Tiny (tiny)", "\nswarm\n", "\norigin\n", "difference", " less\n", "Kolmogorov-Smirnov", "5 seeds"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if _, err := os.Stat(filepath.Join("runs", "b-seed-5", "run.json")); err != nil {
+		t.Error(err)
+	}
+	found := false
+	for _, line := range jsonLines(t, "swarm", "compare", "tiny.toml", "--set-b", "origin.up=4Mbit/s", "--json", "--replicas", "3") {
+		if line["system"] == "origin" && line["metric"] == "last_completion_seconds" {
+			found = true
+			if line["verdict"] != "less" || line["a"].(map[string]any)["n"] != 3.0 || line["ks_distance"] != 1.0 {
+				t.Errorf("an origin twice as fast is %v", line)
+			}
+		}
+	}
+	if !found {
+		t.Error("the last completion is not compared")
+	}
+}
+
+func TestSwarmSweep(t *testing.T) {
+	inLab(t)
+	sweep := func(more ...string) result {
+		return mustSucceed(t, append([]string{"swarm", "sweep", "tiny.toml", "--replicas", "2",
+			"--set", "demand.peers=2,4", "--set", "origin.up=1Mbit/s,2Mbit/s", "--out", "out"}, more...)...)
+	}
+	folders := func() (names []string) {
+		entries, err := os.ReadDir("out")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				names = append(names, e.Name())
+			}
+		}
+		return names
+	}
+	if r := sweep("--shard", "1/2"); !strings.Contains(r.stdout, "4 runs of other shards are not there yet") || len(folders()) != 4 {
+		t.Fatalf("a half of the sweep has %v\n%s", folders(), r.stdout)
+	}
+	sweep("--shard", "2/2")
+	all := folders()
+	if len(all) != 8 {
+		t.Fatalf("both halves have %v", all)
+	}
+	// What is there is not run again: the mark in it stays.
+	mark := filepath.Join("out", all[3], "mark")
+	writeFiles(t, ".", map[string]string{mark: ""})
+	r := sweep()
+	if !strings.Contains(r.stderr, "8 of 8 runs are there already") || strings.Count(r.stdout, "\n") != 1+4*2+2 {
+		t.Errorf("the whole sweep says\n%s%s", r.stderr, r.stdout)
+	}
+	if _, err := os.Stat(mark); err != nil {
+		t.Error(err)
+	}
+	// Half a result is no result.
+	if err := os.Remove(filepath.Join("out", all[3], "run.json")); err != nil {
+		t.Fatal(err)
+	}
+	if r := sweep(); !strings.Contains(r.stderr, "7 of 8 runs are there already") || !slices.Equal(folders(), all) {
+		t.Errorf("after a loss, the sweep says\n%s", r.stderr)
+	}
+	table, err := os.ReadFile(filepath.Join("out", "sweep.csv"))
+	if err != nil || strings.Count(string(table), "\n") != 1+8*2 {
+		t.Errorf("%v: %s", err, table)
+	}
+	lines := jsonLines(t, "swarm", "sweep", "tiny.toml", "--replicas", "2",
+		"--set", "demand.peers=2,4", "--set", "origin.up=1Mbit/s,2Mbit/s", "--out", "out", "--json")
+	if set, _ := lines[7]["set"].(map[string]any); len(lines) != 8 || !maps.Equal(set, map[string]any{"demand.peers": "4", "origin.up": "2Mbit/s"}) {
+		t.Errorf("the last of %d lines has the values %v", len(lines), set)
+	}
+}

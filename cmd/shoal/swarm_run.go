@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+
+	"github.com/spf13/pflag"
+
+	swarmreport "github.com/shoal-bt/shoal/swarmtest/report"
+	swarmresult "github.com/shoal-bt/shoal/swarmtest/result"
+	"github.com/shoal-bt/shoal/swarmtest/scenario"
+)
+
+func swarmRunCommand() command {
+	return command{
+		name:    "swarm run",
+		summary: "run a scenario, and write a report",
+		usage:   "[flags] SCENARIO",
+		about: `
+SCENARIO is the name of one that comes with Shoal, or a file. Results go into a folder:
+report.html for people, run.json, peers.csv and timeseries.csv for programs.`,
+		example: "shoal swarm run flash-crowd --set demand.peers=200",
+		new:     func() runner { return new(swarmRunRun) },
+	}
+}
+
+type swarmRunRun struct {
+	swarmSeeds
+	out     string
+	set     []string
+	workers int
+	json    bool
+}
+
+func (r *swarmRunRun) flags(fs *pflag.FlagSet) {
+	r.swarmSeeds.flags(fs)
+	fs.StringVar(&r.out, "out", "", "write the results into this `DIR` (default: one with the scenario's name); with several seeds, each has a folder in it")
+	setFlag(fs, &r.set)
+	workersFlag(fs, &r.workers)
+	fs.BoolVar(&r.json, "json", false, "print a JSON object for each seed")
+}
+
+// setFlag binds --set for a single value.
+func setFlag(fs *pflag.FlagSet, set *[]string) {
+	fs.StringArrayVar(set, "set", nil, "put `KEY=VALUE` in the place of what the scenario says, as content.length=10MiB or class.dsl.up=1Mbit/s; repeatable")
+}
+
+func (r *swarmRunRun) run(ctx context.Context, e *env, args []string) error {
+	if len(args) != 1 {
+		return usagef("name one scenario; \"shoal swarm list\" names those that there are")
+	}
+	if err := errors.Join(r.swarmSeeds.check(), checkWorkers(r.workers)); err != nil {
+		return err
+	}
+	s, err := loadScenario(e, args[0], r.set)
+	if err != nil {
+		return err
+	}
+	out := r.out
+	if out == "" {
+		out = s.Name
+	}
+	if err := makeFolder(out); err != nil {
+		return err
+	}
+	w := &runWriter{e: e, out: out, seeds: r.of(s, 1)}
+	return w.run(ctx, s, r.workers, r.json)
+}
+
+// runWriter runs a scenario with several seeds, and writes the reports.
+type runWriter struct {
+	e     *env
+	out   string
+	seeds []uint64
+
+	mu        sync.Mutex
+	summaries []*swarmreport.Summary // by the index of the seed, nil until it has run
+}
+
+func (w *runWriter) run(ctx context.Context, s *scenario.Scenario, workers int, asJSON bool) error {
+	w.summaries = make([]*swarmreport.Summary, len(w.seeds))
+	jobs := make([]swarmJob, len(w.seeds))
+	for i, seed := range w.seeds {
+		jobs[i] = swarmJob{scenario: s, seed: seed, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
+	}
+	err := runJobs(ctx, w.e, s.Name, workers, jobs)
+	if err != nil {
+		w.tellRest()
+		return err
+	}
+	if asJSON {
+		return w.printJSON()
+	}
+	w.print(s)
+	return nil
+}
+
+// folder is where the results of a seed are.
+func (w *runWriter) folder(i int) string {
+	if len(w.seeds) == 1 {
+		return w.out
+	}
+	return filepath.Join(w.out, fmt.Sprintf("seed-%d", w.seeds[i]))
+}
+
+func (w *runWriter) write(i int, run *swarmresult.Run) error {
+	if err := swarmreport.Write(w.folder(i), run); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.summaries[i] = swarmreport.Summarize(run)
+	return nil
+}
+
+// tellRest says what there is of a command that did not come to its end.
+func (w *runWriter) tellRest() {
+	done := 0
+	for _, s := range w.summaries {
+		if s != nil {
+			done++
+		}
+	}
+	if done == 0 {
+		w.e.logf("no run came to its end; nothing was written")
+		return
+	}
+	w.e.logf("the results of %d of %s are in %s", done, count(len(w.seeds), "run"), printable(w.out))
+}
+
+// swarmRunJSON is a line of "shoal swarm run --json": what run.json has, but
+// for the scenario, and where it is.
+type swarmRunJSON struct {
+	*swarmreport.Summary
+	Directory string `json:"directory"`
+}
+
+func (w *runWriter) printJSON() error {
+	for i, s := range w.summaries {
+		if err := w.e.printJSON(swarmRunJSON{s, w.folder(i)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *runWriter) print(s *scenario.Scenario) {
+	w.e.printf("%s\n\n", printable(s.Title))
+	printSystems(w.e, w.summaries)
+	if len(w.seeds) == 1 {
+		w.e.printf("\n%s, seed %d, scenario %s\n", printable(filepath.Join(w.out, "report.html")), w.seeds[0], w.summaries[0].ScenarioHash[:16])
+		return
+	}
+	w.e.printf("\nmeans of %s with 95 %% intervals; reports in %s\n", count(len(w.seeds), "seed"), printable(w.out))
+}
