@@ -283,7 +283,7 @@ func TestPrivateTrackerCommands(t *testing.T) {
 	backup, restored := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "restored")
 	mustSucceed(t, "tracker", "backup", backup, "--db", p.db)
 	mustSucceed(t, "tracker", "restore", backup, "--db", restored)
-	if r := mustSucceed(t, "tracker", "user", "list", "--db", restored); strings.Count(r.stdout, "\n") != 2 {
+	if r := mustSucceed(t, "tracker", "user", "list", "--db", restored); strings.Count(r.stdout, "\n") != 3 { // with the header
 		t.Error(r.stdout)
 	}
 	if r := shoal(t, "tracker", "restore", backup, "--db", p.db); r.code != exitFailed || !strings.Contains(r.stderr, "move it away") {

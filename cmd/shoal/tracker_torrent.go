@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -124,10 +125,18 @@ func readTorrentFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// torrentLine is the form of a line of "list".
+const torrentLine = "%-40s  %10s  %10s  %10s  %9s  %s\n"
+
 func (r *trackerTorrent) list(ctx context.Context, e *env, st *sqlite.Store, _ []string) error {
 	torrents, err := st.Torrents(ctx)
 	if err != nil {
 		return err
+	}
+	if len(torrents) == 0 {
+		e.logf("there are no torrents yet; add one with \"shoal tracker torrent add FILE\"")
+	} else if !r.json {
+		e.printf(torrentLine, "info-hash", "size", "uploaded", "downloaded", "completed", "name")
 	}
 	for _, t := range torrents {
 		if r.json {
@@ -137,8 +146,8 @@ func (r *trackerTorrent) list(ctx context.Context, e *env, st *sqlite.Store, _ [
 			}
 			continue
 		}
-		e.printf("%s  %10s  up %10s  down %10s  %s  %s\n", t.InfoHash, formatSize(t.Len), formatSize(t.Uploaded), formatSize(t.Downloaded),
-			count(int(t.Snatches), "download"), printable(t.Name))
+		e.printf(torrentLine, t.InfoHash, formatSize(t.Len), formatSize(t.Uploaded), formatSize(t.Downloaded),
+			fmt.Sprint(t.Snatches), printable(t.Name))
 	}
 	return nil
 }
