@@ -11,6 +11,7 @@ import dataclasses
 import json
 import os
 import re
+import signal
 import socket
 import sys
 import urllib.error
@@ -74,6 +75,7 @@ class Client:
     """What is true of most."""
     makes_empty_files = True
     programs = ()
+    goodbye = signal.SIGTERM  # what has it end and tell its trackers
 
 
 class Shoal(Client):
@@ -201,7 +203,10 @@ class Transmission(Client):
         torrent = self.call("torrent-get", fields=["error", "errorString", "leftUntilDone", "status", "percentDone"])["torrents"][0]
         check(torrent["error"] != 3, f"transmission: {torrent['errorString']}")  # 3: a local error
         seeding = 6
-        if torrent["leftUntilDone"] or torrent["percentDone"] < 1 or torrent["status"] != seeding:
+        return not torrent["leftUntilDone"] and torrent["percentDone"] == 1 and torrent["status"] == seeding
+
+    def is_done(self):
+        if not self.is_complete():
             return False
         self.process.stop()  # it writes what it has in memory
         return True
@@ -212,11 +217,12 @@ class Transmission(Client):
 
     @classmethod
     def get(cls, lab, torrent, folder, finding=TRACKER_ONLY):
-        return cls(lab, torrent, folder, finding).is_complete
+        return cls(lab, torrent, folder, finding).is_done
 
 
 class Rtorrent(Client):
     name = "rtorrent"
+    goodbye = signal.SIGINT
     programs = ("rtorrent",)
 
     @staticmethod

@@ -5,6 +5,8 @@
 ADDRESS is its own, HOST:PORT. get ends when the download is complete; seed goes
 on until it is stopped."""
 import argparse
+import signal
+import time
 
 import libtorrent
 
@@ -40,6 +42,8 @@ def parse_arguments():
     parser.add_argument("address")
     parser.add_argument("--dht", metavar="HOST:PORT", help="join the DHT through this node")
     parser.add_argument("--pex", action="store_true", help="exchange peers with others")
+    parser.add_argument("--tracker", metavar="URL", help="the only tracker, whatever the torrent names")
+    parser.add_argument("--scrape", action="store_true", help="get scrapes, goes on until it is stopped, and tells its tracker")
     parser.add_argument("--down", type=int, default=0, metavar="BYTES/S")
     return parser.parse_args()
 
@@ -62,20 +66,41 @@ def torrent_parameters(arguments):
 def main():
     arguments = parse_arguments()
     settings = dht_settings(arguments.dht) if arguments.dht else {}
-    session = new_session(arguments.address, libtorrent.alert.category_t.dht_notification,
-                          **settings)
+    category = libtorrent.alert.category_t
+    session = new_session(arguments.address, category.dht_notification | category.tracker_notification, **settings)
     handle = session.add_torrent(torrent_parameters(arguments))
+    if arguments.tracker:
+        handle.replace_trackers([{"url": arguments.tracker, "tier": 0}])
+    stopping = []
+    signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     written = False
-    while not (arguments.what == "get" and written):
-        session.wait_for_alert(1000)
+    while not stopping and (arguments.what == "seed" or arguments.scrape or not written):
+        session.wait_for_alert(200)
         for alert in session.pop_alerts():
             print(alert, flush=True)
             if isinstance(alert, libtorrent.dht_bootstrap_alert):
                 handle.force_dht_announce()  # it came too early for the torrent's first
             elif isinstance(alert, libtorrent.torrent_finished_alert):
                 handle.flush_cache()
+                if arguments.scrape:
+                    handle.scrape_tracker()
             elif isinstance(alert, libtorrent.cache_flushed_alert):
                 written = handle.status().is_finished
+
+    if arguments.scrape:
+        take_leave(session, handle)
+
+
+def take_leave(session, handle):
+    """Has the torrent's trackers told that it stops. The end of the process alone
+    does not wait for that."""
+    handle.unset_flags(libtorrent.torrent_flags.auto_managed)
+    handle.pause()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        session.wait_for_alert(200)
+        if any(isinstance(alert, libtorrent.tracker_reply_alert) for alert in session.pop_alerts()):
+            return
 
 
 if __name__ == "__main__":

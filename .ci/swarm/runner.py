@@ -27,7 +27,14 @@ class Scenario:
         return self.body(lab, *self.arguments)
 
 
+# Where .ci/run installs npm's tracker and client.
+NPM_TRACKER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+                           "node_modules", "bittorrent-tracker", "index.js")
+
+
 def is_installed(program):
+    if program == "bittorrent-tracker":
+        return os.path.exists(NPM_TRACKER)
     if program == "libtorrent":
         return subprocess.run([sys.executable, "-c", "import libtorrent"], stderr=subprocess.DEVNULL).returncode == 0
     return shutil.which(program) is not None

@@ -634,11 +634,11 @@ func TestJSONKeys(t *testing.T) {
 	got := t.TempDir()
 	stopped := func(args ...string) result {
 		r := start(t, args...)
-		for what := range r.begun {
-			if what == "tracker" == (args[0] == "tracker") {
-				r.addr(t, what)
-			}
+		what := "peer"
+		if args[0] == "tracker" {
+			what = args[0]
 		}
+		r.addr(t, what)
 		return r.stop()
 	}
 	var all strings.Builder

@@ -26,11 +26,23 @@ type Set struct {
 	count int32
 }
 
+// smallSet is a set with its memory in one piece: who looks at one of them has
+// the other in the processor's cache as well.
+type smallSet struct {
+	Set
+	memory [64]byte
+}
+
 // New returns an empty set for n indices.
 func New(n int) *Set {
-	s := new(Set)
-	s.Init(n, nil)
-	return s
+	if n > 8*len(smallSet{}.memory) {
+		s := new(Set)
+		s.Init(n, nil)
+		return s
+	}
+	s := new(smallSet)
+	s.Init(n, s.memory[:])
+	return &s.Set
 }
 
 // Init makes s an empty set for n indices. It is for sets that are part of a
@@ -137,7 +149,10 @@ func (s *Set) Fill() {
 
 // Clone returns a copy.
 func (s *Set) Clone() *Set {
-	return &Set{bytes: append([]byte(nil), s.bytes...), n: s.n, count: s.count}
+	c := New(s.Len())
+	copy(c.bytes, s.bytes)
+	c.count = s.count
+	return c
 }
 
 // Bytes returns the payload of a bitfield message. It is the set's own

@@ -155,7 +155,7 @@ func checkConns(t testing.TB, e *Engine) {
 		if c.knowsHas() && !c.closing && c.interested != (c.wanted > 0) {
 			t.Fatalf("connection %v: interested is %v with %d wanted pieces", c.Owner, c.interested, c.wanted)
 		}
-		if c.queue.len() > maxQueued || c.seldom != nil && len(c.seldom.suggested) > maxSuggested || len(c.allowed) > maxSuggested {
+		if c.queue.len() > maxQueued || c.seldom != nil && len(c.seldom.suggested) > maxSuggested || len(c.allowed()) > maxSuggested {
 			t.Fatalf("connection %v passed a bound", c.Owner)
 		}
 		inBacklog := false

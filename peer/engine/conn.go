@@ -30,6 +30,7 @@ type Conn struct {
 	lastHeard time.Duration
 	has       bitfield.Set // of length 0 until something is known; hasMemory holds it if there is room
 	wanted    int32        // the pieces it has that we want and lack
+	seldom    *seldom      // nil until it is needed
 	hasMemory [64]byte
 
 	// Owner is the driver's: what the connection is to it.
@@ -64,14 +65,12 @@ type Conn struct {
 
 	up       time.Duration
 	lastSent time.Duration
-	seldom   *seldom // nil until it is needed
 
 	// Download.
 	window     window
 	pending    []request // asked for and not here yet, oldest first
 	own        *partial  // the piece its next blocks come from
 	ownSince   time.Duration
-	allowed    []int32 // pieces it lets us fetch while it chokes us
 	lastBlock  time.Duration
 	down       meter
 	downloaded int64
@@ -93,6 +92,7 @@ type Conn struct {
 type seldom struct {
 	early     early     // what it said before the geometry was known
 	cancelled []request // cancelled, and by BEP 6 still to be answered
+	allowed   []int32   // pieces it lets us fetch while it chokes us
 	suggested []int32   // pieces it suggests, newest last
 
 	offered      []int32 // our allowed-fast set for it

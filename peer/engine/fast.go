@@ -74,13 +74,22 @@ func (e *Engine) allowedByPeer(now time.Duration, c *Conn, index uint32) {
 		return
 	}
 	piece := int32(index)
-	if len(c.allowed) >= maxSuggested || slices.Contains(c.allowed, piece) {
+	if len(c.allowed()) >= maxSuggested || slices.Contains(c.allowed(), piece) {
 		return
 	}
-	c.allowed = append(c.allowed, piece)
+	s := c.seldomUsed()
+	s.allowed = append(s.allowed, piece)
 	if c.peerChoking {
 		e.fill(now, c)
 	}
+}
+
+// allowed are the pieces that the peer lets us fetch while it chokes us.
+func (c *Conn) allowed() []int32 {
+	if c.seldom == nil {
+		return nil
+	}
+	return c.seldom.allowed
 }
 
 // suggestedByPeer handles "suggest piece": advice which piece to fetch from it.

@@ -75,8 +75,8 @@ func (e *Engine) replay(now time.Duration, c *Conn) {
 		}
 		e.takeHave(now, c, index)
 	}
-	for i := 0; i < len(c.allowed); i++ {
-		if int64(uint32(c.allowed[i])) >= int64(e.geo.NumPieces()) {
+	for _, piece := range c.allowed() {
+		if int64(uint32(piece)) >= int64(e.geo.NumPieces()) {
 			e.close(c, "allowed fast of a piece that does not exist")
 			return
 		}

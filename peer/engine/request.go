@@ -49,7 +49,7 @@ func (c *Conn) windowSize() int {
 // mayAsk reports whether c would take another request: its window has room,
 // and it does not choke us or allows something all the same.
 func (c *Conn) mayAsk() bool {
-	return len(c.pending) < c.windowSize() && (!c.peerChoking || len(c.allowed) > 0)
+	return (!c.peerChoking || len(c.allowed()) > 0) && len(c.pending) < c.windowSize()
 }
 
 // ask asks c for a block that nextBlock marked as asked for. It takes the mark
@@ -165,7 +165,7 @@ func (e *Engine) nextBlock(now time.Duration, c *Conn) (*partial, int) {
 	if c.own != nil && c.own.free > 0 && e.mayFetch(c, c.own.piece) {
 		return c.own, c.own.takeFree()
 	}
-	if c.peerChoking && len(c.allowed) == 0 {
+	if c.peerChoking && len(c.allowed()) == 0 {
 		return nil, 0
 	}
 	p := e.nextPiece(c)
@@ -207,7 +207,7 @@ func (e *Engine) nextPiece(c *Conn) *partial {
 // mayFetch reports whether c lets us fetch a piece now: it has it, and does
 // not choke us or allows it all the same.
 func (e *Engine) mayFetch(c *Conn, piece int) bool {
-	return c.has.Has(piece) && (!c.peerChoking || slices.Contains(c.allowed, int32(piece)))
+	return c.has.Has(piece) && (!c.peerChoking || slices.Contains(c.allowed(), int32(piece)))
 }
 
 // deservesPiece reports whether c is fast enough to fetch a piece of its own.
@@ -313,7 +313,7 @@ func (e *Engine) order() Order {
 
 // pickAllowed picks one of the pieces that a choking peer lets us fetch.
 func (e *Engine) pickAllowed(c *Conn) int {
-	for _, piece := range c.allowed {
+	for _, piece := range c.allowed() {
 		if e.picker.open.Has(int(piece)) && c.has.Has(int(piece)) {
 			return int(piece)
 		}
@@ -619,8 +619,8 @@ func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 // disallow forgets that a choking peer lets us have a piece, after it refused
 // one of its blocks: asking again would go round in circles.
 func (e *Engine) disallow(c *Conn, piece int) {
-	if i := slices.Index(c.allowed, int32(piece)); i >= 0 && c.peerChoking {
-		c.allowed = slices.Delete(c.allowed, i, i+1)
+	if i := slices.Index(c.allowed(), int32(piece)); i >= 0 && c.peerChoking {
+		c.seldom.allowed = slices.Delete(c.seldom.allowed, i, i+1)
 	}
 }
 

@@ -14,7 +14,22 @@ func (e *Engine) Touch(c *Conn) (nothing uint64) {
 		nothing += uint64(p.late[len(p.late)-1])
 	}
 	if c != nil {
-		nothing += uint64(c.wanted) + uint64(c.hasMemory[len(c.hasMemory)-1]) + uint64(len(c.pending))
+		nothing += uint64(c.wanted) + uint64(c.hasMemory[len(c.hasMemory)-1]) + c.touch()
+	}
+	return nothing
+}
+
+// touch looks at the beginning of c, which may be in another cache line than what
+// a have needs, and at what the next block needs, one that arrives or one that is sent.
+func (c *Conn) touch() (nothing uint64) {
+	if c.counts() {
+		nothing++
+	}
+	if len(c.pending) > 0 {
+		nothing += uint64(c.pending[0].p.arrived)
+	}
+	if c.queue.len() > 0 {
+		nothing += uint64(c.queue.front().piece)
 	}
 	return nothing
 }

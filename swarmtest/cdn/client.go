@@ -228,7 +228,7 @@ func (r *run) received(id int32) {
 // complete ends a client that has its content.
 func (r *run) complete(i int32) {
 	c := &r.clients[i]
-	c.complete = max(r.now, 1) // 0 would say that it did not
+	c.complete = r.now
 	r.completed++
 	r.end(i, done)
 	if c.User == 0 || r.Browser.TTL == 0 {
@@ -250,7 +250,7 @@ func (r *run) leave(i int32) {
 	case outside:
 		r.waiting++ // end takes it off again
 	}
-	c.left = max(r.now, 1)
+	c.left = max(r.now, 1) // 0 would say that it did not
 	r.disconnect(i)
 	r.end(i, gone)
 }

@@ -270,12 +270,39 @@ func TestSamplesAreOfTheMoment(t *testing.T) {
 	}
 }
 
+// Of a long run with short steps every other sample goes, so that the steps
+// stay even.
 func TestSamplesAreBounded(t *testing.T) {
 	c := origin(crowd(1, Client{}), Server{Up: 1000})
 	c.SampleEvery = time.Millisecond
 	res := mustRun(t, c, 1)
-	if n := len(res.System.Samples); n < maxSamples/4 || n > maxSamples {
+	samples := res.System.Samples
+	n := len(samples)
+	if n < maxSamples/4 || n > maxSamples {
 		t.Errorf("%d samples, want at most %d", n, maxSamples)
+	}
+	step := samples[1].At
+	for i, s := range samples[:n-1] {
+		if s.At != time.Duration(i)*step {
+			t.Fatalf("sample %d is at %v, want steps of %v", i, s.At, step)
+		}
+	}
+}
+
+// An uplink that sends half of what it could, half of the time.
+func TestUseOfAnUplink(t *testing.T) {
+	c := Config{
+		Kind: result.Origin, Contents: []Content{{5000}}, Clients: []Client{{Down: 500}, {Down: 500, Join: 20 * time.Second}}, Latency: -1,
+		Origins: []Server{{Up: 1000}}, SampleEvery: 10 * time.Second,
+	}
+	res := mustRun(t, c, 1)
+	for i, want := range []float64{0, 0.5, 0, 0.5} {
+		if got := res.System.Samples[i].UplinkUse; math.Abs(got-want) > 0.001 {
+			t.Errorf("sample %d: the uplink is used to %v, want %v", i, got, want)
+		}
+	}
+	if got := res.Servers[0].Occupied; got != 20*time.Second {
+		t.Errorf("the uplink was occupied for %v, want 20s", got)
 	}
 }
 

@@ -23,15 +23,16 @@ type sampler struct {
 func (r *run) sample() {
 	p := &r.sampler
 	p.samples = append(p.samples, r.look())
-	if len(p.samples) >= maxSamples {
+	next := p.every
+	if len(p.samples) == maxSamples {
 		kept := p.samples[:0]
-		for i := 0; i < len(p.samples); i += 2 {
+		for i := 0; i < maxSamples; i += 2 {
 			kept = append(kept, p.samples[i])
 		}
 		p.samples = kept
-		p.every *= 2
+		p.every *= 2 // from the next one on, which follows one that was dropped
 	}
-	r.at(r.now+p.every, evSample, none, 0)
+	r.at(r.now+next, evSample, none, 0)
 }
 
 // lastSample takes the sample of the end, in place of one of the same instant.

@@ -216,15 +216,11 @@ func (r *run) restart(id int32) {
 func (r *run) fail(fault int32) {
 	f := &r.Faults[fault]
 	id := r.serverOf(f.Tier, f.Server)
-	s := &r.servers[id]
-	s.down++
+	r.servers[id].down++
 	if f.For > 0 {
 		r.at(r.now+f.For, evMend, fault, 0)
 	}
 	r.tell(id)
-	if s.down > 1 {
-		return
-	}
 	for i := range r.requests {
 		if q := &r.requests[i]; q.state != free && q.cache == id {
 			r.abandon(int32(i))

@@ -75,7 +75,9 @@ func (p *pictured) publisher() *figure {
 			addBar(r, p.bar(i, float64(copies), copies.fixed(1)))
 		}
 	})
-	f.addIfCompared(r)
+	if len(r.Rows) > 1 { // one alone stands in the table
+		f.rows = append(f.rows, r)
+	}
 	return f
 }
 
@@ -88,7 +90,9 @@ func (p *pictured) cost() *figure {
 			addBar(r, p.bar(i, float64(s.Cost), s.Cost.money(s.Currency)))
 		}
 	})
-	f.addIfCompared(r)
+	if len(r.Rows) > 0 {
+		f.rows = append(f.rows, r)
+	}
 	return f
 }
 
@@ -101,11 +105,4 @@ func (p *pictured) bar(i int, value float64, note string) chart.Row {
 func addBar(r *chart.Rows, row chart.Row) {
 	r.Rows = append(r.Rows, row)
 	r.Desc += row.Name + ": " + row.Note + ". "
-}
-
-// addIfCompared adds rows that show something.
-func (f *figure) addIfCompared(r *chart.Rows) {
-	if len(r.Rows) > 0 {
-		f.rows = append(f.rows, r)
-	}
 }

@@ -114,9 +114,9 @@ func (s *SystemSummary) besideBound() string {
 	case s.BeatsBound():
 		return fmt.Sprintf(", %s times the bound (%s), which is impossible: the simulator is wrong", s.RatioToBound.fixed(3), s.Bound.time())
 	}
-	name := ""
-	if s.BoundName != "" {
-		name = " by " + chart.Clean(s.BoundName, maxName)
+	name, _, _ := strings.Cut(s.BoundName, ":") // what follows says which term binds
+	if name != "" {
+		name = " by " + chart.Clean(name, maxName)
 	}
 	return fmt.Sprintf(", %s times the least possible (%s%s)", s.RatioToBound.fixed(2), s.Bound.time(), name)
 }
@@ -184,6 +184,9 @@ func (s *Summary) compared(main, other *SystemSummary) string {
 	if d.Unfinished > 0 {
 		remarks = append(remarks, count(d.Unfinished)+" unfinished")
 	}
+	if d.Abandoned > 0 {
+		remarks = append(remarks, count(d.Abandoned)+" abandoned")
+	}
 	if len(remarks) == 0 {
 		return text
 	}
@@ -200,7 +203,7 @@ func howMuchLonger(ratio float64) string {
 	case ratio > 1:
 		return Number((ratio-1)*100).fixed(0) + " % longer"
 	case ratio <= 0.5:
-		return "1/" + Number(1/ratio).fixed(1) + " of that"
+		return Number(1/ratio).fixed(1) + " times as fast"
 	}
 	return Number((1-ratio)*100).fixed(0) + " % shorter"
 }

@@ -53,7 +53,7 @@ func TestSentences(t *testing.T) {
 			[]result.System{served(result.Swarm, mib, 40*time.Second), served(result.CDN, mib, 10*time.Second), served(result.Mirrors, mib, 30*time.Second)},
 			[2]string{
 				"The swarm completed the one download of 1 MiB within 40.0 s, and the seed sent 1 copy.",
-				"A download took 40.0 s on average with the swarm, against 10.0 s with the CDN (1/4.0 of that) and 30.0 s with the set of mirrors (25 % shorter).",
+				"A download took 40.0 s on average with the swarm, against 10.0 s with the CDN (4.0 times as fast) and 30.0 s with the set of mirrors (25 % shorter).",
 			}},
 		{"the swarm is incomplete",
 			[]result.System{served(result.Swarm, mib, 10*time.Second, 0, 0), served(result.Origin, 3*mib, 12*time.Second, 12*time.Second, 12*time.Second)},

@@ -21,6 +21,7 @@ type page struct {
 	// First is the figure beside the lead, if there is one.
 	First   *figureView
 	Main    *tableView // right below
+	Wide    bool       // the main table needs the whole width
 	Figures []*figureView
 	Tables  []*tableView
 	Notes   []fact // what the words mean
@@ -117,7 +118,7 @@ func (f *figure) view(number int) *figureView {
 		view.Panels[0].Name = ""
 	}
 	for _, e := range f.legend {
-		view.Legend = append(view.Legend, legendView{template.HTML(chart.Swatch(e.style, e.areaOf)), chart.Clean(e.name, maxName)})
+		view.Legend = append(view.Legend, legendView{template.HTML(e.swatch()), chart.Clean(e.name, maxTitle)})
 	}
 	return view
 }

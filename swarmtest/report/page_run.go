@@ -7,6 +7,9 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
+// maxBeside is how many systems the summary can have beside a figure.
+const maxBeside = 3
+
 // maxTitle bounds the characters of a title in a page.
 const maxTitle = 160
 
@@ -16,7 +19,7 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 	p := &page{
 		Kicker: "Swarm laboratory · one run", Title: titleOf(s.Name, s.Title),
 		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
-		Main: systemsTable(s), Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
+		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
 	p.setScenario(run.Scenario)
 	p.show(figures)

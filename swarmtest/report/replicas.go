@@ -101,7 +101,7 @@ const (
 func replicasFigures(runs []*Digest) []*figure {
 	sides := sidesOf(runs)
 	legend := legendOf(sides)
-	times, _ := completionOf("completion", sides)
+	times := completionOf("completion", sides)
 	times.Tall = true
 	leechers := timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, true,
 		func(s *result.Sample) float64 { return float64(s.Leechers) })
@@ -141,7 +141,7 @@ func replicasPage(run *Digest, summaries []*Summary, figures []*figure) *page {
 			{"scenario", chart.Clean(orNone(run.Name), maxName)}, {"content", contentText(summaries[0])},
 			{"downloads", count(run.Downloads)}, {"runs", count(len(summaries))}, {"hash", shortHash(run.ScenarioHash)},
 		},
-		Lead: replicasLead(summaries), Main: intervalsTable(summaries, "Summary"), Tables: []*tableView{runsTable(summaries)},
+		Lead: replicasLead(summaries), Main: intervalsTable(summaries, "Summary"), Wide: len(summaries[0].Systems) > maxBeside, Tables: []*tableView{runsTable(summaries)},
 		Notes: notes, Version: chart.Clean(run.Version, maxName),
 	}
 	for _, s := range summaries {
