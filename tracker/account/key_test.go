@@ -40,7 +40,7 @@ func TestKeysHide(t *testing.T) {
 func TestKeyForTorrent(t *testing.T) {
 	k := NewKey()
 	one, two := metainfo.InfoHash{1}, metainfo.InfoHash{2}
-	if k.ForTorrent(one) != k.ForTorrent(one) {
+	if first := k.ForTorrent(one); k.ForTorrent(one) != first {
 		t.Error("two keys for one torrent")
 	}
 	others := map[Key]bool{k: true, k.ForTorrent(one): true, k.ForTorrent(two): true, NewKey().ForTorrent(one): true}
