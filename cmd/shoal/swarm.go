@@ -39,6 +39,7 @@ func swarmCommands() []command {
 		swarmRunCommand(),
 		swarmCompareCommand(),
 		swarmSweepCommand(),
+		swarmValidateCommand(),
 		swarmSchemaCommand(),
 	}
 }
