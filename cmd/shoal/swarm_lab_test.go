@@ -139,6 +139,19 @@ func TestMistakesInAScenarioAreUsageErrors(t *testing.T) {
 	}
 }
 
+func TestTraceIsNotElsewhere(t *testing.T) {
+	inLab(t)
+	traced := strings.Replace(tinyScenario, "demand.peers = 6", "demand.arrivals = \"trace\"\ndemand.trace = \"t.csv\"", 1)
+	writeFiles(t, ".", map[string]string{"a/traced.toml": traced, "a/t.csv": "join\n0\n1\n", "b/traced.toml": traced})
+	mustSucceed(t, "swarm", "run", "a/traced.toml")
+	if err := os.Symlink("../a/t.csv", "b/t.csv"); err != nil {
+		t.Skip(err)
+	}
+	if r := shoal(t, "swarm", "run", "b/traced.toml"); r.code != exitUsage || !strings.Contains(r.stderr, "path escapes from parent") {
+		t.Errorf("a link that leads elsewhere: exit %d, %s", r.code, r.stderr)
+	}
+}
+
 func TestSwarmRunInterrupted(t *testing.T) {
 	inLab(t)
 	ctx, cancel := context.WithCancel(t.Context())
