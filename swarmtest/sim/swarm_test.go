@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -212,6 +213,13 @@ func TestARunThatGetsNowhereEndsAndSaysWhy(t *testing.T) {
 	if r.Completed || !strings.Contains(r.Reason, "no progress") || r.End > 11*time.Minute {
 		t.Errorf("ended at %v because %q", r.End, r.Reason)
 	}
+}
+
+func TestARunMayHaveNoLimit(t *testing.T) {
+	s := barSwarm(t)
+	s.Geometry = geometry(t, 4*MiB, 256*KiB)
+	s.Limit, s.Patience = math.MaxInt64, math.MaxInt64
+	mustComplete(t, s)
 }
 
 func TestAPeerThatLeavesEarlyIsNotWaitedFor(t *testing.T) {
