@@ -46,6 +46,7 @@ type Engine struct {
 	up, down meter
 
 	uploaded, downloaded, wasted int64
+	fromWebSeeds                 int64 // of downloaded
 	hashFails                    int
 	lastHave                     time.Duration // when we sent one, to all connections
 	evictedAt                    time.Duration // when a connection last lost its place, 0 for never

@@ -454,6 +454,9 @@ func (e *Engine) arrived(now time.Duration, c *Conn, r request, in *Input) {
 	}
 	e.downloaded += int64(in.Length)
 	c.downloaded += int64(in.Length)
+	if c.webSeed {
+		e.fromWebSeeds += int64(in.Length)
+	}
 	p.give(index, c, wasFree)
 	if p.blocks[index].requests > 0 {
 		e.cancelBlock(now, p, index)

@@ -23,10 +23,12 @@ type Stats struct {
 
 	Uploaded   int64
 	Downloaded int64 // accepted blocks only
-	Wasted     int64 // duplicates, blocks nobody asked for, pieces that failed
-	HashFails  int
-	UpRate     int
-	DownRate   int
+
+	DownloadedFromWebSeeds int64 // of Downloaded; blocks of pieces that failed count as well
+	Wasted                 int64 // duplicates, blocks nobody asked for, pieces that failed
+	HashFails              int
+	UpRate                 int
+	DownRate               int
 
 	Conns      int // with peers
 	WebSeeds   int // that can be asked (BEP 19)
@@ -68,7 +70,7 @@ type PeerStats struct {
 func (e *Engine) Stats(now time.Duration) Stats {
 	s := Stats{
 		Left: e.left, Partial: len(e.partials),
-		Uploaded: e.uploaded, Downloaded: e.downloaded, Wasted: e.wasted, HashFails: e.hashFails,
+		Uploaded: e.uploaded, Downloaded: e.downloaded, DownloadedFromWebSeeds: e.fromWebSeeds, Wasted: e.wasted, HashFails: e.hashFails,
 		UpRate: e.up.rate(now), DownRate: e.down.rate(now),
 		Conns: e.numPeers(), WebSeeds: e.webSeeds.count, Known: len(e.book.entries), Banned: e.bans.len(),
 		Completed: e.completed, Stalled: e.stalled,
