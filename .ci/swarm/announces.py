@@ -2,6 +2,7 @@
 and stop, over HTTP and UDP, and the tracker's counts follow."""
 import json
 import os
+import re
 import signal
 import urllib.parse
 import urllib.request
@@ -52,6 +53,11 @@ class TransmissionThatStays(clients.Transmission):
         self.call("torrent-stop")
 
 
+def ask(url):
+    with urllib.request.urlopen(url, timeout=20) as response:
+        return response.read()
+
+
 # What takes longer has failed; Transmission scrapes a quarter of a minute after it
 # has started.
 PATIENCE = 60
@@ -72,9 +78,7 @@ class Tracker:
         return os.path.exists(path) and folder.hashes(path) == self.want
 
     def ask(self, path):
-        url = f"http://{self.lab.tracker_address}:{clients.TRACKER_PORT}{path}"
-        with urllib.request.urlopen(url, timeout=20) as response:
-            return response.read()
+        return ask(f"http://{self.lab.tracker_address}:{clients.TRACKER_PORT}{path}")
 
     def stats(self):
         return json.loads(self.ask("/stats"))
@@ -148,6 +152,77 @@ def npm(lab, scheme):
     tracker.check_scheme()
 
 
+class PrivateTracker:
+    """Shoal's private tracker with one torrent, and users whose sums it tells."""
+
+    def __init__(self, lab):
+        self.lab, self.db = lab, lab.path("tracker.db")
+        path = lab.path("data", "payload.bin")
+        self.length = 2 * folder.MIB
+        folder.make_file(path, self.length)
+        self.run("init", "--url", clients.tracker_url(lab).removesuffix("/announce"))
+        added = self.run("torrent", "add", "--json", clients.create(lab, path))
+        self.info_hash = json.loads(added)["info_hash"]
+        self.process = lab.shoal("tracker", "run", "--private", "--db", self.db, "--http",
+                                 f"{lab.tracker_address}:{clients.TRACKER_PORT}")
+        clients.wait_for_port(lab, self.process, lab.tracker_address, clients.TRACKER_PORT)
+
+    def run(self, *arguments):
+        process = self.lab.shoal("tracker", *arguments, "--db", self.db)
+        check(process.wait() == 0, f"shoal tracker {' '.join(arguments)} failed")
+        return process.stdout()
+
+    def add_user(self, name):
+        """Returns the torrent of a new user, and the UDP form of its announce URL."""
+        self.run("user", "add", name)
+        torrent = self.lab.path(name + ".torrent")
+        self.run("torrent", "get", self.info_hash, "--user", name, "-o", torrent)
+        import libtorrent  # of Debian
+        url = next(iter(libtorrent.torrent_info(torrent).trackers())).url
+        self.lab.wait_until(lambda: b"failure" not in ask(url.replace("/announce", "/scrape?info_hash=" + "a" * 20)), f"{name}'s key is known")
+        return torrent, url.replace("http://", "udp://")
+
+    def user(self, name):
+        return json.loads(self.run("user", "show", name, "--json"))
+
+
+def keys_over_udp(lab, path_or_query):
+    """libtorrent sends the path and the query of a udp:// URL (BEP 41), and so the
+    user's key. What its users moved is counted, and nothing of who has another
+    key."""
+    tracker = PrivateTracker(lab)
+    started = {}
+    for name in ("anna", "berta", "carla"):
+        torrent, url = tracker.add_user(name)
+        key = url.split("/")[3]
+        if path_or_query == "query":
+            url = url.replace(f"/{key}/announce", f"/announce?key={key}")
+        if name == "carla":
+            url = url.replace(key, "0" * len(key))
+        started[name] = (torrent, url)
+
+    def start(name, what, target):
+        torrent, url = started[name]
+        return clients.Libtorrent.start(lab, what, torrent, target, "--scrape", "--tracker", url, finding=clients.TRACKER_ONLY)
+    seed = start("anna", "seed", lab.path("data"))
+    lab.wait_until(lambda: "resumed" in seed.stdout(), "libtorrent seeds")
+    leecher = start("berta", "get", lab.make_folder("to-berta"))
+    lab.wait_until(lambda: "finished downloading" in leecher.stdout(), "the download is complete", PATIENCE)
+    stranger = start("carla", "get", lab.make_folder("to-carla"))
+    # It leaves out the text of an error over UDP.
+    lab.wait_until(lambda: "tracker sent a failure message" in stranger.stdout(), "the unknown key is refused", PATIENCE)
+    for process in (leecher, seed, stranger):
+        process.stop()
+    lab.wait_until(lambda: tracker.user("berta")["downloaded"] == tracker.length, "the download is counted", PATIENCE)
+    lab.wait_until(lambda: tracker.user("anna")["uploaded"] == tracker.length, "the upload is counted", PATIENCE)
+    check(tracker.user("berta")["snatches"] == 1, f"berta: {tracker.user('berta')}")
+    check(tracker.user("carla")["downloaded"] == 0, f"carla: {tracker.user('carla')}")
+    words = tracker.process.stdout() + tracker.process.stderr()
+    for name, (_, url) in started.items():
+        key = re.search("[0-9a-f]{32}", url)[0]
+        check(key not in words, f"the tracker prints the key of {name}")
+
+
 def over(scheme, client, scrapes=True, completes=True):
     events = ", ".join(["announces", *["scrapes"] * scrapes, *["completes"] * completes])
     return Scenario(f"{client.name} {events} and stops over {scheme}", announce, client, scheme, scrapes, completes,
@@ -165,4 +240,6 @@ SCENARIOS = [
     over("http", clients.Rtorrent, scrapes=False, completes=False), over("udp", clients.Rtorrent, scrapes=False, completes=False),
     *(Scenario(f"npm's client announces, scrapes, completes and stops over {scheme}",
                npm, scheme, programs=("node", "bittorrent-tracker", "libtorrent")) for scheme in ("http", "udp")),
+    *(Scenario(f"libtorrent on a private tracker over UDP, its key in the {where} (BEP 41)", keys_over_udp, where,
+               programs=("libtorrent",)) for where in ("path", "query")),
 ]

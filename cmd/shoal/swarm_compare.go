@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	swarmreport "github.com/shoal-bt/shoal/swarmtest/report"
 	swarmresult "github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
-	"github.com/shoal-bt/shoal/swarmtest/stats"
 )
 
 func swarmCompareCommand() command {
@@ -24,8 +22,8 @@ func swarmCompareCommand() command {
 		usage:   "[flags] A [B]",
 		about: `
 Both run with the same seeds, and the difference is taken for each seed: what luck did to
-both cancels out. Without B, it is A with the values of --set-b. Only systems with a name
-that both have are compared.`,
+both cancels out. Without B, it is A with the values of --set-b. Systems of the same name
+are compared, or the only one with the only one.`,
 		example: "shoal swarm compare poor-seed --set-b engine.picker=random",
 		new:     func() runner { return new(swarmCompareRun) },
 	}
@@ -48,9 +46,9 @@ func (r *swarmCompareRun) flags(fs *pflag.FlagSet) {
 	fs.Lookup("replicas").Usage = fmt.Sprintf("run with `N` seeds, one after the other from --seed (default: the scenario's, at least %d)", comparedReplicas)
 	setFlag(fs, &r.set)
 	fs.StringArrayVar(&r.setB, "set-b", nil, "the same, for B only; repeatable")
-	fs.StringVar(&r.out, "out", "", "write the report of each run into a folder in this `DIR` (default: none)")
+	fs.StringVar(&r.out, "out", "", "write the report of the comparison into this `DIR`, and that of each run into a folder in it (default: none)")
 	workersFlag(fs, &r.workers)
-	fs.BoolVar(&r.json, "json", false, "print a JSON object for each system and figure")
+	fs.BoolVar(&r.json, "json", false, "print a JSON object")
 }
 
 func (r *swarmCompareRun) run(ctx context.Context, e *env, args []string) error {
@@ -91,25 +89,17 @@ type swarmComparison struct {
 	out   string
 	seeds []uint64
 
-	mu    sync.Mutex
-	sides [2]comparedSide
-}
-
-// comparedSide is A or B.
-type comparedSide struct {
-	runs []*swarmreport.Summary // by the index of the seed
-	// took are the durations of downloads, in seconds, by the name of the system, over all seeds.
-	took map[string][]float64
+	mu   sync.Mutex
+	runs [2][]*swarmreport.Digest // of A and B, by the index of the seed
 }
 
 func (c *swarmComparison) run(ctx context.Context, both [2]*scenario.Scenario, workers int, asJSON bool) error {
-	common := commonSystems(both)
-	if len(common) == 0 {
+	if !comparable(both) {
 		return usagef("A and B have no system of the same name; give them one with the key name")
 	}
 	var jobs []swarmJob
 	for side, s := range both {
-		c.sides[side] = comparedSide{make([]*swarmreport.Summary, len(c.seeds)), map[string][]float64{}}
+		c.runs[side] = make([]*swarmreport.Digest, len(c.seeds))
 		for i, seed := range c.seeds {
 			jobs = append(jobs, swarmJob{scenario: s, seed: seed, done: func(run *swarmresult.Run) error { return c.keep(side, i, run) }})
 		}
@@ -118,20 +108,28 @@ func (c *swarmComparison) run(ctx context.Context, both [2]*scenario.Scenario, w
 		c.e.logf("a comparison needs all runs; there is none")
 		return err
 	}
-	if asJSON {
-		return c.printJSON(common)
+	comparison, err := swarmreport.Compare(c.runs[0], c.runs[1])
+	if err != nil {
+		return err
 	}
-	return c.print(both, common)
-}
-
-// commonSystems are the names of systems that both have.
-func commonSystems(both [2]*scenario.Scenario) (names []string) {
-	for _, a := range both[0].Systems {
-		if slices.ContainsFunc(both[1].Systems, func(b scenario.System) bool { return b.Name == a.Name }) {
-			names = append(names, a.Name)
+	if c.out != "" {
+		if err := swarmreport.WriteComparison(c.out, c.runs[0], c.runs[1]); err != nil {
+			return err
 		}
 	}
-	return names
+	if asJSON {
+		return c.e.printJSON(comparison)
+	}
+	c.print(comparison)
+	return nil
+}
+
+// comparable reports whether A and B have systems to compare.
+func comparable(both [2]*scenario.Scenario) bool {
+	a, b := both[0].Systems, both[1].Systems
+	return len(a) == 1 && len(b) == 1 || slices.ContainsFunc(a, func(a scenario.System) bool {
+		return slices.ContainsFunc(b, func(b scenario.System) bool { return b.Name == a.Name })
+	})
 }
 
 func (c *swarmComparison) keep(side, i int, run *swarmresult.Run) error {
@@ -143,128 +141,45 @@ func (c *swarmComparison) keep(side, i int, run *swarmresult.Run) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := &c.sides[side]
-	kept.runs[i] = swarmreport.Summarize(run)
-	for k := range run.Systems {
-		system := &run.Systems[k]
-		for p := range system.Peers {
-			if d, completed := system.Peers[p].Duration(); completed && !system.Peers[p].Server {
-				kept.took[system.Name] = append(kept.took[system.Name], d.Seconds())
-			}
-		}
-	}
+	c.runs[side][i] = swarmreport.NewDigest(run)
 	return nil
 }
 
-// index is the place of a system in the runs.
-func (s *comparedSide) index(system string) int {
-	return slices.IndexFunc(s.runs[0].Systems, func(s swarmreport.SystemSummary) bool { return s.Name == system })
-}
-
-// values are a figure of a system for each seed.
-func (s *comparedSide) values(m *swarmMetric, system string) []float64 {
-	return m.values(s.runs, s.index(system))
-}
-
-// interval is over the seeds that have the figure.
-func (s *comparedSide) interval(m *swarmMetric, system string) stats.Interval {
-	return m.interval(s.runs, s.index(system))
-}
-
-// compare compares one figure of one system, over the seeds for which both have it.
-func (c *swarmComparison) compare(m *swarmMetric, system string) (stats.Comparison, error) {
-	a, b := c.sides[0].values(m, system), c.sides[1].values(m, system)
-	var pairsA, pairsB []float64
-	for i := range a {
-		if !math.IsNaN(a[i]) && !math.IsNaN(b[i]) {
-			pairsA, pairsB = append(pairsA, a[i]), append(pairsB, b[i])
-		}
-	}
-	return stats.Paired(pairsA, pairsB)
-}
-
-// distributions compares how long downloads took.
-func (c *swarmComparison) distributions(system string) stats.KS {
-	return stats.KolmogorovSmirnov(c.sides[0].took[system], c.sides[1].took[system])
-}
-
-func (c *swarmComparison) print(both [2]*scenario.Scenario, common []string) error {
-	for side, s := range both {
-		c.e.printf("%c: %s (%s)\n", 'A'+side, printable(s.Title), printable(s.Name))
-	}
-	for _, system := range common {
-		c.e.printf("\n%s\n", printable(system))
-		if err := c.printSystem(system); err != nil {
-			return err
-		}
+func (c *swarmComparison) print(comparison *swarmreport.Comparison) {
+	c.e.printf("A: %s (%s)\nB: %s (%s)\n", printable(comparison.A.Title), comparison.A.ScenarioHash[:16],
+		printable(comparison.B.Title), comparison.B.ScenarioHash[:16])
+	for i := range comparison.Systems {
+		c.printSystem(&comparison.Systems[i])
 	}
 	c.e.printf("\n%s, 95 %% intervals; differences are B - A, in pairs with the same seed\n", count(len(c.seeds), "seed"))
-	return nil
+	if c.out != "" {
+		c.e.printf("%s\n", printable(filepath.Join(c.out, "report.html")))
+	}
 }
 
-func (c *swarmComparison) printSystem(system string) error {
+func (c *swarmComparison) printSystem(system *swarmreport.SystemComparison) {
+	name := system.A
+	if system.B != name {
+		name += ", " + system.B
+	}
+	done := [2]string{}
+	for side, called := range []string{system.A, system.B} {
+		runs := summariesOf(c.runs[side])
+		done[side] = doneText(runs, slices.IndexFunc(runs[0].Systems, func(s swarmreport.SystemSummary) bool { return s.Name == called }))
+	}
+	c.e.printf("\n%s\n", printable(name))
 	table := newTable(c.e)
-	fmt.Fprintln(table, "  \tA\tB\tdifference\t")
-	for i := range swarmMetrics {
-		m := &swarmMetrics[i]
-		a, b := c.sides[0].interval(m, system), c.sides[1].interval(m, system)
-		if math.IsNaN(a.Mean) && math.IsNaN(b.Mean) {
-			continue
+	fmt.Fprintf(table, "  \tA\tB\tdifference\n  done\t%s\t%s\n", done[0], done[1])
+	for i := range swarmColumns {
+		column := &swarmColumns[i]
+		for k := range system.Metrics {
+			if m := &system.Metrics[k]; m.Metric == column.metric {
+				fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", column.title, column.interval(m.A), column.interval(m.B), column.interval(m.Difference), m.Verdict)
+			}
 		}
-		cmp, err := c.compare(m, system)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\t%s\n", m.title, m.intervalText(a), m.intervalText(b), m.intervalText(cmp.Difference), cmp.Verdict)
 	}
 	table.Flush()
-	if ks := c.distributions(system); !math.IsNaN(ks.D) {
-		c.e.printf("  the distributions of download times are at most %.3g apart (Kolmogorov-Smirnov, p = %.2g)\n", ks.D, ks.P)
+	if ks := system.DownloadTimes; ks.D.Known() {
+		c.e.printf("  the distributions of download times are at most %.3g apart (Kolmogorov-Smirnov, p = %.2g)\n", float64(ks.D), float64(ks.P))
 	}
-	return nil
-}
-
-// intervalJSON is a mean with its 95 % interval, null where there is none.
-type intervalJSON struct {
-	Mean swarmreport.Number `json:"mean"`
-	Low  swarmreport.Number `json:"low"`
-	High swarmreport.Number `json:"high"`
-	N    int                `json:"n"`
-}
-
-func newIntervalJSON(i stats.Interval) intervalJSON {
-	return intervalJSON{swarmreport.Number(i.Mean), swarmreport.Number(i.Low), swarmreport.Number(i.High), i.N}
-}
-
-// comparisonJSON is a line of "shoal swarm compare --json".
-type comparisonJSON struct {
-	System     string             `json:"system"`
-	Metric     string             `json:"metric"`
-	A          intervalJSON       `json:"a"`
-	B          intervalJSON       `json:"b"`
-	Difference intervalJSON       `json:"difference"` // B - A
-	P          swarmreport.Number `json:"p"`
-	Verdict    string             `json:"verdict"`
-	// KS is that of the download times of the system.
-	KSDistance swarmreport.Number `json:"ks_distance"`
-	KSP        swarmreport.Number `json:"ks_p"`
-}
-
-func (c *swarmComparison) printJSON(common []string) error {
-	for _, system := range common {
-		ks := c.distributions(system)
-		for i := range swarmMetrics {
-			cmp, err := c.compare(&swarmMetrics[i], system)
-			if err != nil {
-				return err
-			}
-			if err := c.e.printJSON(comparisonJSON{
-				system, swarmMetrics[i].name, newIntervalJSON(cmp.A), newIntervalJSON(cmp.B), newIntervalJSON(cmp.Difference),
-				swarmreport.Number(cmp.P), string(cmp.Verdict), swarmreport.Number(ks.D), swarmreport.Number(ks.P),
-			}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -21,7 +21,8 @@ func swarmRunCommand() command {
 		usage:   "[flags] SCENARIO",
 		about: `
 SCENARIO is the name of one that comes with Shoal, or a file. Results go into a folder:
-report.html for people, run.json, peers.csv and timeseries.csv for programs.`,
+report.html for people, run.json, peers.csv and timeseries.csv for programs. With
+several seeds, each has a folder in it, and the folder itself the report on all.`,
 		example: "shoal swarm run flash-crowd --set demand.peers=200",
 		new:     func() runner { return new(swarmRunRun) },
 	}
@@ -37,7 +38,7 @@ type swarmRunRun struct {
 
 func (r *swarmRunRun) flags(fs *pflag.FlagSet) {
 	r.swarmSeeds.flags(fs)
-	fs.StringVar(&r.out, "out", "", "write the results into this `DIR` (default: one with the scenario's name); with several seeds, each has a folder in it")
+	fs.StringVar(&r.out, "out", "", "write the results into this `DIR` (default: one with the scenario's name)")
 	setFlag(fs, &r.set)
 	workersFlag(fs, &r.workers)
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each seed")
@@ -76,12 +77,12 @@ type runWriter struct {
 	out   string
 	seeds []uint64
 
-	mu        sync.Mutex
-	summaries []*swarmreport.Summary // by the index of the seed, nil until it has run
+	mu   sync.Mutex
+	runs []*swarmreport.Digest // by the index of the seed, nil until it has run
 }
 
 func (w *runWriter) run(ctx context.Context, s *scenario.Scenario, workers int, asJSON bool) error {
-	w.summaries = make([]*swarmreport.Summary, len(w.seeds))
+	w.runs = make([]*swarmreport.Digest, len(w.seeds))
 	jobs := make([]swarmJob, len(w.seeds))
 	for i, seed := range w.seeds {
 		jobs[i] = swarmJob{scenario: s, seed: seed, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
@@ -90,6 +91,11 @@ func (w *runWriter) run(ctx context.Context, s *scenario.Scenario, workers int, 
 	if err != nil {
 		w.tellRest()
 		return err
+	}
+	if len(w.runs) > 1 {
+		if err := swarmreport.WriteReplicas(w.out, w.runs); err != nil {
+			return err
+		}
 	}
 	if asJSON {
 		return w.printJSON()
@@ -112,15 +118,15 @@ func (w *runWriter) write(i int, run *swarmresult.Run) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.summaries[i] = swarmreport.Summarize(run)
+	w.runs[i] = swarmreport.NewDigest(run)
 	return nil
 }
 
 // tellRest says what there is of a command that did not come to its end.
 func (w *runWriter) tellRest() {
 	done := 0
-	for _, s := range w.summaries {
-		if s != nil {
+	for _, run := range w.runs {
+		if run != nil {
 			done++
 		}
 	}
@@ -139,8 +145,8 @@ type swarmRunJSON struct {
 }
 
 func (w *runWriter) printJSON() error {
-	for i, s := range w.summaries {
-		if err := w.e.printJSON(swarmRunJSON{s, w.folder(i)}); err != nil {
+	for i, run := range w.runs {
+		if err := w.e.printJSON(swarmRunJSON{run.Summary, w.folder(i)}); err != nil {
 			return err
 		}
 	}
@@ -149,10 +155,25 @@ func (w *runWriter) printJSON() error {
 
 func (w *runWriter) print(s *scenario.Scenario) {
 	w.e.printf("%s\n\n", printable(s.Title))
-	printSystems(w.e, w.summaries)
-	if len(w.seeds) == 1 {
-		w.e.printf("\n%s, seed %d, scenario %s\n", printable(filepath.Join(w.out, "report.html")), w.seeds[0], w.summaries[0].ScenarioHash[:16])
+	table := &swarmTable{}
+	table.add(nil, summariesOf(w.runs))
+	table.print(w.e)
+	page := printable(filepath.Join(w.out, "report.html"))
+	if len(w.seeds) > 1 {
+		w.e.printf("\nmeans over %s, with 95 %% intervals: %s\n", count(len(w.seeds), "seed"), page)
 		return
 	}
-	w.e.printf("\nmeans of %s with 95 %% intervals; reports in %s\n", count(len(w.seeds), "seed"), printable(w.out))
+	for _, sentence := range w.runs[0].Sentences() {
+		if sentence != "" {
+			w.e.printf("\n%s\n", printable(sentence))
+		}
+	}
+	w.e.printf("\n%s (seed %d, scenario %s)\n", page, w.seeds[0], w.runs[0].ScenarioHash[:16])
+}
+
+func summariesOf(runs []*swarmreport.Digest) (summaries []*swarmreport.Summary) {
+	for _, run := range runs {
+		summaries = append(summaries, run.Summary)
+	}
+	return summaries
 }

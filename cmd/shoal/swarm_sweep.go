@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,13 +181,14 @@ func (w *swarmSweep) run(ctx context.Context, shard shardFlag, workers int, asJS
 		w.e.logf("%d of %s are in %s; the same command goes on from there", w.numDone(), count(len(w.cells), "run"), printable(w.out))
 		return err
 	}
-	if err := w.writeTable(); err != nil {
+	sweep := w.sweep()
+	if err := swarmreport.WriteSweep(w.out, sweep); err != nil {
 		return err
 	}
 	if asJSON {
 		return w.printJSON()
 	}
-	w.print()
+	w.print(sweep)
 	return nil
 }
 
@@ -225,120 +223,46 @@ func (w *swarmSweep) write(c *sweepCell, run *swarmresult.Run) error {
 	return nil
 }
 
-// groups returns the runs of each combination that has any.
-func (w *swarmSweep) groups() (groups [][]*sweepCell) {
+// sweep returns the runs that there are, those of one combination together.
+func (w *swarmSweep) sweep() *swarmreport.Sweep {
+	first := w.cells[0].scenario
+	sweep := &swarmreport.Sweep{Name: first.Name, Title: first.Title, Version: metainfo.Version}
+	for _, assignment := range w.cells[0].set {
+		key, _, _ := strings.Cut(assignment, "=")
+		sweep.Parameters = append(sweep.Parameters, key)
+	}
 	for i := range w.cells {
 		c := &w.cells[i]
-		switch last := len(groups) - 1; {
+		switch last := len(sweep.Points) - 1; {
 		case c.summary == nil:
-		case last >= 0 && slices.Equal(groups[last][0].set, c.set):
-			groups[last] = append(groups[last], c)
+		case last >= 0 && slices.Equal(sweep.Points[last].Values, c.values()):
+			sweep.Points[last].Runs = append(sweep.Points[last].Runs, c.summary)
 		default:
-			groups = append(groups, []*sweepCell{c})
+			sweep.Points = append(sweep.Points, swarmreport.Point{Values: c.values(), Runs: []*swarmreport.Summary{c.summary}})
 		}
 	}
-	return groups
+	return sweep
 }
 
-func (w *swarmSweep) print() {
-	var all []*swarmreport.Summary
-	for i := range w.cells {
-		if s := w.cells[i].summary; s != nil {
-			all = append(all, s)
-		}
+// values are those of the parameters, in their order.
+func (c *sweepCell) values() (values []string) {
+	for _, assignment := range c.set {
+		_, value, _ := strings.Cut(assignment, "=")
+		values = append(values, value)
 	}
-	metrics := usedMetrics(all)
-	table := newTable(w.e)
-	for _, assignment := range w.cells[0].set {
-		key, _, _ := strings.Cut(assignment, "=")
-		fmt.Fprintf(table, "%s\t", printable(key))
+	return values
+}
+
+func (w *swarmSweep) print(sweep *swarmreport.Sweep) {
+	table := &swarmTable{heading: sweep.Parameters}
+	for _, point := range sweep.Points {
+		table.add(point.Values, point.Runs)
 	}
-	fmt.Fprint(table, "system")
-	for _, m := range metrics {
-		fmt.Fprintf(table, "\t%s", m.title)
-	}
-	fmt.Fprintln(table)
-	for _, group := range w.groups() {
-		printGroup(table, group, metrics)
-	}
-	table.Flush()
-	if missing := len(w.cells) - len(all); missing > 0 {
+	table.print(w.e)
+	if missing := len(w.cells) - w.numDone(); missing > 0 {
 		w.e.printf("\n%s of other shards are not there yet\n", count(missing, "run"))
 	}
-	w.e.printf("\n%s\n", printable(filepath.Join(w.out, sweepTable)))
-}
-
-// printGroup writes a row for each system of the runs of one combination.
-func printGroup(table io.Writer, group []*sweepCell, metrics []*swarmMetric) {
-	var runs []*swarmreport.Summary
-	for _, c := range group {
-		runs = append(runs, c.summary)
-	}
-	for system := range runs[0].Systems {
-		for _, assignment := range group[0].set {
-			_, value, _ := strings.Cut(assignment, "=")
-			fmt.Fprintf(table, "%s\t", printable(value))
-		}
-		fmt.Fprint(table, printable(runs[0].Systems[system].Name))
-		for _, m := range metrics {
-			fmt.Fprintf(table, "\t%s", m.intervalText(m.interval(runs, system)))
-		}
-		fmt.Fprintln(table)
-	}
-}
-
-// sweepTable is the file with a row for each run and system.
-const sweepTable = "sweep.csv"
-
-func (w *swarmSweep) writeTable() error {
-	f, err := os.Create(filepath.Join(w.out, sweepTable))
-	if err != nil {
-		return err
-	}
-	out := csv.NewWriter(f)
-	header := []string{"scenario_sha256", "seed"}
-	for _, assignment := range w.cells[0].set {
-		key, _, _ := strings.Cut(assignment, "=")
-		header = append(header, key)
-	}
-	header = append(header, "system", "asked", "completed")
-	for i := range swarmMetrics {
-		header = append(header, swarmMetrics[i].name)
-	}
-	out.Write(header)
-	for i := range w.cells {
-		w.cells[i].appendRows(out)
-	}
-	out.Flush()
-	return errors.Join(out.Error(), f.Close())
-}
-
-// appendRows writes a row for each system of a run; the writer keeps its first error.
-func (c *sweepCell) appendRows(out *csv.Writer) {
-	if c.summary == nil {
-		return
-	}
-	for i := range c.summary.Systems {
-		system := &c.summary.Systems[i]
-		row := []string{c.summary.ScenarioHash, strconv.FormatUint(c.seed, 10)}
-		for _, assignment := range c.set {
-			_, value, _ := strings.Cut(assignment, "=")
-			row = append(row, value)
-		}
-		row = append(row, system.Name, strconv.Itoa(system.Downloads.Asked), strconv.Itoa(system.Downloads.Completed))
-		for k := range swarmMetrics {
-			row = append(row, numberCell(float64(swarmMetrics[k].of(system))))
-		}
-		out.Write(row)
-	}
-}
-
-// numberCell is empty for what there is not.
-func numberCell(x float64) string {
-	if math.IsNaN(x) {
-		return ""
-	}
-	return strconv.FormatFloat(x, 'g', -1, 64)
+	w.e.printf("\n%s\n", printable(filepath.Join(w.out, "report.html")))
 }
 
 // sweepRunJSON is a line of "shoal swarm sweep --json".

@@ -25,7 +25,7 @@ func trackerCommand() command {
 		about: `
 "run" is a tracker for every torrent, for a list, or for users with accounts. The
 other commands are for the last kind, a private tracker; they may be used while
-it runs, and hold within two seconds.`,
+it runs, and hold at once.`,
 		example: "shoal tracker init && shoal tracker run --private",
 		new:     func() runner { return group{trackerCommands()} },
 		subs:    trackerCommands,

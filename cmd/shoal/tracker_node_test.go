@@ -361,3 +361,34 @@ func TestTrackerOnAUnixSocket(t *testing.T) {
 		t.Errorf("exit %d\n%s", r.code, r.stderr)
 	}
 }
+
+// At the end /readyz turns first, and announces are answered until the drain is
+// over.
+func TestReadinessTurnsFirst(t *testing.T) {
+	n := startNode(t, t.TempDir(), "torrents.open = true\nstop.drain = \"1m\"\nmetrics.listen = \"127.0.0.1:0\"\n")
+	ready := func() int {
+		resp, err := http.Get("http://" + n.oversight.scrape.String() + "/readyz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	for begin := time.Now(); ready() != http.StatusOK; { // its sockets are served soon
+		if time.Since(begin) > patience {
+			t.Fatal("it does not become ready")
+		}
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); n.end() }()
+	for begin := time.Now(); ready() != http.StatusServiceUnavailable; {
+		if time.Since(begin) > patience {
+			t.Fatal("it stays ready")
+		}
+	}
+	if got := n.announce('a'); !strings.HasPrefix(got, "d8:complete") {
+		t.Errorf("while it drains: %q", got)
+	}
+	n.tracker.failed <- errors.New("enough") // which ends the drain
+	<-ended
+}

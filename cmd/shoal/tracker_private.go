@@ -45,11 +45,12 @@ func (f *privateFlags) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&f.announceLog, "announce-log", "", "append every announce that counts to `FILE`")
 }
 
-// The limits of the rules are arbitrary: nobody could reach a ratio of ten, and
-// a crash should not cost more than a minute.
+// The limits of the settings. Nobody could reach a ratio of ten, which is
+// arbitrary; and who does not write for half a minute is not ready any more
+// (metrics.DefaultMaxStoreAge).
 const (
 	maxMinRatio   = 10
-	maxWriteEvery = time.Minute
+	maxWriteEvery = 10 * time.Second
 )
 
 func (f *privateFlags) check() error {

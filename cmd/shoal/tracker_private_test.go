@@ -283,7 +283,7 @@ func TestPrivateTrackerCommands(t *testing.T) {
 	backup, restored := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "restored")
 	mustSucceed(t, "tracker", "backup", backup, "--db", p.db)
 	mustSucceed(t, "tracker", "restore", backup, "--db", restored)
-	if r := mustSucceed(t, "tracker", "user", "list", "--db", restored); strings.Count(r.stdout, "\n") != 2 {
+	if r := mustSucceed(t, "tracker", "user", "list", "--db", restored); strings.Count(r.stdout, "\n") != 3 { // with the header
 		t.Error(r.stdout)
 	}
 	if r := shoal(t, "tracker", "restore", backup, "--db", p.db); r.code != exitFailed || !strings.Contains(r.stderr, "move it away") {
@@ -304,5 +304,30 @@ func TestPrivateJSONKeys(t *testing.T) {
 				t.Errorf("docs/cli.md does not document the key %s of %T", key, v)
 			}
 		}
+	}
+}
+
+// A torrent is got by its name, unless several have it.
+func TestTorrentByName(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "tracker.db")
+	mustSucceed(t, "tracker", "init", "--db", db, "--url", "http://127.0.0.1:1")
+	mustSucceed(t, "tracker", "user", "add", "anna", "--db", db)
+	add := func(seed byte) {
+		torrent, _ := makeTorrent(t, "data", randomFiles(seed, mixedFiles))
+		mustSucceed(t, "tracker", "torrent", "add", torrent, "--db", db)
+	}
+	get := func(name string) int {
+		return shoal(t, "tracker", "torrent", "get", name, "--user", "anna", "-o", filepath.Join(t.TempDir(), "x.torrent"), "--db", db).code
+	}
+	add(1)
+	if code := get("data"); code != exitDone {
+		t.Errorf("exit %d", code)
+	}
+	if code := get("dat"); code != exitNotFound {
+		t.Errorf("a name that nothing has: exit %d", code)
+	}
+	add(2)
+	if code := get("data"); code != exitUsage {
+		t.Errorf("a name that two have: exit %d", code)
 	}
 }

@@ -83,6 +83,9 @@ func (r *trackerReview) list(ctx context.Context, e *env, st *sqlite.Store) erro
 	for _, t := range tables.Torrents {
 		torrents[t.ID] = t.InfoHash.String()
 	}
+	if len(findings) == 0 {
+		e.logf("there is nothing to review")
+	}
 	for _, f := range findings {
 		if err := r.print(e, f, users[f.User], torrents[f.Torrent]); err != nil {
 			return err

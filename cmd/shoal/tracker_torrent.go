@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -21,7 +22,8 @@ func trackerTorrentCommand() command {
 		about: `
 "add" makes the torrent private, sets its source and takes other trackers out; the
 info-hash changes with that, so who seeds it needs the file that "get" writes.
-"get" writes it for one user, with a key that is good for this torrent only. After
+"get" writes it for one user, with a key that is good for this torrent only; it
+knows torrents by their names, too. After
 "remove" its announces are refused.`,
 		example: "shoal tracker torrent add ubuntu.torrent",
 		new:     func() runner { return new(trackerTorrent) },
@@ -46,7 +48,7 @@ func (r *trackerTorrent) actions() []action {
 	return []action{
 		{"add", "FILE", r.add},
 		{"list", "", r.list},
-		{"get", "INFO-HASH", r.get},
+		{"get", "INFO-HASH|NAME", r.get},
 		{"remove", "INFO-HASH", r.remove},
 	}
 }
@@ -123,10 +125,18 @@ func readTorrentFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
+// torrentLine is the form of a line of "list".
+const torrentLine = "%-40s  %10s  %10s  %10s  %9s  %s\n"
+
 func (r *trackerTorrent) list(ctx context.Context, e *env, st *sqlite.Store, _ []string) error {
 	torrents, err := st.Torrents(ctx)
 	if err != nil {
 		return err
+	}
+	if len(torrents) == 0 {
+		e.logf("there are no torrents yet; add one with \"shoal tracker torrent add FILE\"")
+	} else if !r.json {
+		e.printf(torrentLine, "info-hash", "size", "uploaded", "downloaded", "completed", "name")
 	}
 	for _, t := range torrents {
 		if r.json {
@@ -136,14 +146,14 @@ func (r *trackerTorrent) list(ctx context.Context, e *env, st *sqlite.Store, _ [
 			}
 			continue
 		}
-		e.printf("%s  %10s  up %10s  down %10s  %s  %s\n", t.InfoHash, formatSize(t.Len), formatSize(t.Uploaded), formatSize(t.Downloaded),
-			count(int(t.Snatches), "download"), printable(t.Name))
+		e.printf(torrentLine, t.InfoHash, formatSize(t.Len), formatSize(t.Uploaded), formatSize(t.Downloaded),
+			fmt.Sprint(t.Snatches), printable(t.Name))
 	}
 	return nil
 }
 
 func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args []string) error {
-	h, err := parseHashArg(args[0])
+	h, err := namedHash(ctx, st, args[0])
 	if err != nil {
 		return err
 	}
@@ -179,6 +189,31 @@ func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args
 	}
 	printField(e, "torrent", output)
 	return nil
+}
+
+// namedHash finds a torrent by its info-hash or, if only one has it, by its name.
+func namedHash(ctx context.Context, st *sqlite.Store, arg string) (found metainfo.InfoHash, err error) {
+	if h, err := metainfo.ParseInfoHash(arg); err == nil {
+		return h, nil
+	}
+	torrents, err := st.Torrents(ctx)
+	if err != nil {
+		return found, err
+	}
+	n := 0
+	for _, t := range torrents {
+		if t.Name == arg {
+			found = t.InfoHash
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return found, notFoundf("no torrent has the info-hash or the name %s", printable(arg))
+	case 1:
+		return found, nil
+	}
+	return found, usagef("%d torrents have the name %s; say the info-hash, which \"torrent list\" prints", n, printable(arg))
 }
 
 // trackedFile is a torrent's name and file.

@@ -141,10 +141,18 @@ func (r *trackerUser) printKey(e *env, result userKeyJSON) error {
 	return nil
 }
 
+// userLine is the form of a line of "list".
+const userLine = "%-20s  %-9s  %-8s  %10s  %10s  %6s\n"
+
 func (r *trackerUser) list(ctx context.Context, e *env, st *sqlite.Store, _ []string) error {
 	users, err := st.Users(ctx)
 	if err != nil {
 		return err
+	}
+	if len(users) == 0 {
+		e.logf("there are no users yet; add one with \"shoal tracker user add NAME\"")
+	} else if !r.json {
+		e.printf(userLine, "user", "role", "state", "uploaded", "downloaded", "ratio")
 	}
 	for _, u := range users {
 		if r.json {
@@ -153,7 +161,7 @@ func (r *trackerUser) list(ctx context.Context, e *env, st *sqlite.Store, _ []st
 			}
 			continue
 		}
-		e.printf("%-20s  %-9s  %-8s  up %10s  down %10s  ratio %s\n", printable(u.Name), u.Role, u.State,
+		e.printf(userLine, printable(u.Name), u.Role, u.State,
 			formatSize(u.Uploaded), formatSize(u.Downloaded), ratioText(userResult(u)))
 	}
 	return nil

@@ -19,8 +19,12 @@ func (e *Engine) Touch(c *Conn) (nothing uint64) {
 	return nothing
 }
 
-// touch looks at what the next block needs, one that arrives or one that is sent.
+// touch looks at the beginning of c, which may be in another cache line than what
+// a have needs, and at what the next block needs, one that arrives or one that is sent.
 func (c *Conn) touch() (nothing uint64) {
+	if c.counts() {
+		nothing++
+	}
 	if len(c.pending) > 0 {
 		nothing += uint64(c.pending[0].p.arrived)
 	}

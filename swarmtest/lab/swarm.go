@@ -140,7 +140,7 @@ func (r *run) describe(out *result.System, res *sim.Result) {
 		out.Cost, out.Currency = float64(fromSeeds)/1e9*p.Origin, p.Currency
 	}
 	if _, all := lastCompletion(out); all {
-		out.Bound, out.BoundName = r.swarmBound(), "Kumar and Ross: the slowest downlink, the origin's uplink once, all uplinks together"
+		out.Bound, out.BoundName = r.swarmBound(), "Kumar and Ross"
 	}
 }
 

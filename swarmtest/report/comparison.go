@@ -194,7 +194,7 @@ func (c *Comparison) figures(a, b []*Digest) []*figure {
 	leechers := &figure{id: "population", title: "Leechers", caption: "Peers that do not have everything yet." + bandCaption, legend: legend}
 	for i, s := range c.Systems[:min(len(c.Systems), maxPanels)] {
 		sides := []side{{labelA, styleA, systemsIn(a, s.A)}, {labelB, styleB, systemsIn(b, s.B)}}
-		times, _ := completionOf(fmt.Sprintf("completion-%d", i), sides)
+		times := completionOf(fmt.Sprintf("completion-%d", i), sides)
 		times.Title = s.A
 		times.Tall = len(c.Systems) == 1
 		completion.addIfDrawn(times)

@@ -76,9 +76,9 @@ type side struct {
 }
 
 // completionOf is the chart of the mean distributions of download times of several sides.
-func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
-	c = &chart.Chart{
-		ID: id, Title: "Share of downloads finished by download time", KeyBelow: true,
+func completionOf(id string, sides []side) *chart.Chart {
+	c := &chart.Chart{
+		ID: id, Title: "Share of downloads finished by download time",
 		X: chart.Axis{Label: "time from joining to completion", Unit: chart.Seconds},
 		Y: chart.Axis{Label: "downloads finished", Unit: chart.Percent, Max: 1},
 	}
@@ -96,7 +96,7 @@ func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
 		distributions = append(distributions, own)
 	}
 	first := 0.0
-	if logarithmic = longest > logSpread*quickest && shortest > 0; logarithmic {
+	if longest > logSpread*quickest && shortest > 0 {
 		c.X.Scale, first = chart.Log, shortest
 	}
 	for i, side := range sides {
@@ -111,7 +111,7 @@ func completionOf(id string, sides []side) (c *chart.Chart, logarithmic bool) {
 		curve.Name, curve.Style = side.name, side.style
 		c.Curves = append(c.Curves, curve)
 	}
-	return c, logarithmic
+	return c
 }
 
 // timelineOf is the chart of the means of a number over time. hold says that the number stays

@@ -35,6 +35,15 @@ type legendEntry struct {
 	name   string
 	style  int
 	areaOf string // the chart whose areas it is about, or empty for lines
+	isMark bool
+}
+
+// swatch is the entry's sample.
+func (e *legendEntry) swatch() string {
+	if e.isMark {
+		return chart.MarkSwatch(e.style)
+	}
+	return chart.Swatch(e.style, e.areaOf)
 }
 
 // figureIDs are the names of all figures that a report may have.
@@ -104,9 +113,9 @@ func seriesOf(samples []result.Sample, value func(*result.Sample) float64) (at, 
 	return at, values
 }
 
-// beforeFirst is how much earlier than the first completion a logarithmic axis begins: there is room
-// for the bound.
-const beforeFirst = 4
+// beforeFirst is how much earlier than the first completion a logarithmic axis begins, so
+// that there is room for the bound.
+const beforeFirst = 2
 
 // logSpread is how many times longer than the quickest system's median the longest
 // download must be for a logarithmic axis: the quickest would be a line along the edge.
@@ -114,7 +123,7 @@ const logSpread = 15
 
 func (p *pictured) completion() *figure {
 	c := &chart.Chart{
-		ID: "completion", Title: "Share of downloads finished by download time", Tall: true, KeyBelow: true,
+		ID: "completion", Title: "Share of downloads finished by download time", Tall: true,
 		X: chart.Axis{Label: "time from joining to completion", Unit: chart.Seconds},
 		Y: chart.Axis{Label: "downloads finished", Unit: chart.Percent, Max: 1},
 	}
@@ -140,6 +149,9 @@ func (p *pictured) completion() *figure {
 		}
 	})
 	c.Marks = p.bounds(longest)
+	for _, mark := range c.Marks {
+		f.legend = append(f.legend, legendEntry{name: mark.Label, style: mark.Style, isMark: true})
+	}
 	if len(c.Marks) > 0 {
 		f.caption += " The dotted line is the bound: no way of distributing the content serves everybody sooner."
 	}
@@ -223,7 +235,7 @@ func (p *pictured) bounds(longest float64) (marks []chart.Mark) {
 		}
 		bound := system.Bound.Seconds()
 		if isSwarm(system) && bound > 0 && bound <= longest && lastJoin.Seconds() <= bound/maxJoinPart {
-			marks = append(marks, chart.Mark{X: bound, Label: "bound " + seconds(system.Bound).time(), Style: p.styles[i]})
+			marks = append(marks, chart.Mark{X: bound, Label: "bound of " + chart.Clean(system.Name, maxName) + ": " + seconds(system.Bound).time(), Style: p.styles[i]})
 		}
 	})
 	return marks
@@ -284,7 +296,7 @@ func (p *pictured) sources() *figure {
 func (f *figure) addAreas(c *chart.Chart) {
 	for _, area := range c.Areas {
 		if !slices.ContainsFunc(f.legend, func(e legendEntry) bool { return e.name == area.Name }) {
-			f.legend = append(f.legend, legendEntry{area.Name, area.Style, c.ID})
+			f.legend = append(f.legend, legendEntry{name: area.Name, style: area.Style, areaOf: c.ID})
 		}
 	}
 }

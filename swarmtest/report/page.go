@@ -118,7 +118,7 @@ func (f *figure) view(number int) *figureView {
 		view.Panels[0].Name = ""
 	}
 	for _, e := range f.legend {
-		view.Legend = append(view.Legend, legendView{template.HTML(chart.Swatch(e.style, e.areaOf)), chart.Clean(e.name, maxName)})
+		view.Legend = append(view.Legend, legendView{template.HTML(e.swatch()), chart.Clean(e.name, maxTitle)})
 	}
 	return view
 }

@@ -101,7 +101,7 @@ const (
 func replicasFigures(runs []*Digest) []*figure {
 	sides := sidesOf(runs)
 	legend := legendOf(sides)
-	times, _ := completionOf("completion", sides)
+	times := completionOf("completion", sides)
 	times.Tall = true
 	leechers := timelineOf("population", "Leechers over time", chart.Axis{Label: "leechers"}, math.Inf(1), sides, true,
 		func(s *result.Sample) float64 { return float64(s.Leechers) })

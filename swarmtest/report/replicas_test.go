@@ -73,6 +73,9 @@ func TestComparison(t *testing.T) {
 	if err := json.Unmarshal([]byte(files["comparison.json"]), &document); err != nil {
 		t.Fatal(err)
 	}
+	if inOrder := t.TempDir(); WriteComparison(inOrder, inventedReplicas(), inventedVariant()) != nil || contents(t, inOrder)["comparison.json"] != files["comparison.json"] {
+		t.Error("the order of the runs matters: they are not paired by their seeds")
+	}
 	swarm, origin := document.Systems[0], document.Systems[1]
 	if m := swarm.Metrics[0]; m.Verdict != stats.Greater || m.Difference.Low <= 0 || m.P > 0.05 {
 		t.Errorf("pieces in their order: %+v", m)

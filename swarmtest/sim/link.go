@@ -32,7 +32,7 @@ type uplink struct {
 // downlink takes blocks in the order in which their last byte arrives.
 type downlink struct {
 	rate                     int64
-	free                     time.Duration
+	free                     time.Duration // when it will have done, or had done, what came
 	blockBytes, messageBytes int64
 }
 
@@ -63,8 +63,7 @@ func (k *Kernel) chargeDown(h *host, numBytes int) {
 	down := &h.down
 	down.messageBytes += int64(numBytes)
 	if down.rate != 0 {
-		stay := transferTime(int64(numBytes), down.rate)
-		down.free = max(down.free, k.now-stay) + stay
+		down.free += transferTime(int64(numBytes), down.rate) // if it was idle, that did not matter
 	}
 }
 
@@ -173,7 +172,9 @@ func (k *Kernel) throughUplink(h *host, ev *Event) {
 	}
 }
 
-// arrive handles a block whose last byte reached the receiver's downlink.
+// arrive handles a block whose last byte reached the receiver's downlink. The downlink could work on the block from
+// its first byte on, in the time that the blocks before it left: those of several senders come at the same time, and while
+// they do not exceed the rate together, none has to wait.
 func (k *Kernel) arrive(h *host, ev *Event) {
 	down := &h.down
 	ev.Kind = KindBlock
@@ -188,7 +189,7 @@ func (k *Kernel) arrive(h *host, ev *Event) {
 		firstByte -= transferTime(numBytes, f.peerRate)
 	}
 	began := max(firstByte, down.free)
-	down.free = max(k.now, began+transferTime(numBytes, down.rate))
+	down.free = began + transferTime(numBytes, down.rate)
 	k.watchBlock(h, false, began, down.free, numBytes)
 	if down.free > k.now {
 		k.push(h, down.free, *ev, nil)

@@ -145,6 +145,29 @@ func TestASlowReceiverDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 }
 
+// TestADownlinkThatIsNotFullDelaysNothing: blocks of two senders that come at the same time share it.
+func TestADownlinkThatIsNotFullDelaysNothing(t *testing.T) {
+	for _, c := range []struct {
+		down int
+		want time.Duration // of the second block
+	}{
+		{2 * blockLen, 1020 * time.Millisecond},
+		{blockLen, 2010 * time.Millisecond},
+	} {
+		k := New(1)
+		to, dst := addHost(k, Link{Down: c.down})
+		for i := range 2 {
+			_, src := addHost(k, Link{Up: blockLen})
+			p, _ := connect(k, src, dst, time.Duration(i+1)*10*time.Millisecond)
+			p.send(blockLen)
+		}
+		k.Run(forever, forever)
+		if len(to.times) != 2 || to.times[0] != 1010*time.Millisecond || to.times[1] != c.want {
+			t.Errorf("down %d: arrived at %v, want 1.01s and %v", c.down, to.times, c.want)
+		}
+	}
+}
+
 func TestMessagesKeepTheirOrderAndGoInFrontOfBlocks(t *testing.T) {
 	k := New(1)
 	_, src := addHost(k, Link{Up: blockLen})

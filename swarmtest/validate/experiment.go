@@ -1,6 +1,10 @@
 package validate
 
-import "math"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // Kind is what an experiment compares with what is known.
 type Kind string
@@ -72,4 +76,9 @@ func Experiments(quick bool) []Experiment {
 		all = append(all, largeRuns()...)
 	}
 	return append(all, ablations()...)
+}
+
+// Named returns the experiments whose names have text in them.
+func Named(experiments []Experiment, text string) []Experiment {
+	return slices.DeleteFunc(slices.Clone(experiments), func(e Experiment) bool { return !strings.Contains(e.Name, text) })
 }

@@ -40,7 +40,7 @@ func TestKeysHide(t *testing.T) {
 func TestKeyForTorrent(t *testing.T) {
 	k := NewKey()
 	one, two := metainfo.InfoHash{1}, metainfo.InfoHash{2}
-	if k.ForTorrent(one) != k.ForTorrent(one) {
+	if again, err := ParseKey(k.Reveal()); err != nil || again.ForTorrent(one) != k.ForTorrent(one) {
 		t.Error("two keys for one torrent")
 	}
 	others := map[Key]bool{k: true, k.ForTorrent(one): true, k.ForTorrent(two): true, NewKey().ForTorrent(one): true}

@@ -23,6 +23,14 @@ const (
 	// stopTimeout bounds the last write. A service manager kills after 90
 	// seconds, usually.
 	stopTimeout = 20 * time.Second
+	// lookEvery is how often the Store is asked whether a command has changed
+	// anything, which costs 50 microseconds. A client that is started right
+	// after "torrent get" and is refused, because its key is not known yet, asks
+	// again after half an hour only.
+	lookEvery = 100 * time.Millisecond
+	// lookShare bounds the part of the time that is spent on reading tables
+	// again while commands change one thing after another: a tenth.
+	lookShare = 10
 	// reloadEvery is how often the tables are read again although nothing has
 	// changed: hit-and-runs come about by the passing of time.
 	reloadEvery = 10 * time.Minute
@@ -90,6 +98,7 @@ type Service struct {
 	// so that sums that are read are not on their way at the same time.
 	writing    sync.Mutex
 	reloadedAt time.Duration
+	reloadTook time.Duration
 	storedAt   atomic.Int64 // when all went well for the last time, as now tells
 	flushes    Durations
 	flushError problem
@@ -146,13 +155,28 @@ func (s *Service) now() time.Duration {
 func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(s.cfg.FlushEvery)
 	defer ticker.Stop()
+	looker := time.NewTicker(lookEvery)
+	defer looker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return s.stop(ctx)
 		case <-ticker.C:
 			s.tick(ctx)
+		case <-looker.C:
+			s.look(ctx)
 		}
+	}
+}
+
+// look takes over what commands have changed. Its errors are the next tick's to
+// tell.
+func (s *Service) look(ctx context.Context) {
+	s.writing.Lock()
+	rested := s.now()-s.reloadedAt >= lookShare*s.reloadTook
+	s.writing.Unlock()
+	if rested {
+		s.reloadIfChanged(ctx)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +237,37 @@ func TestAddKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantAnnounce(t, s, key, of(1, 0, 5, tracker.None), ErrKey)
+}
+
+// What a command changes holds within a tenth of a second: a client that was
+// refused asks again after half an hour only. Tables that take long to read are
+// not read all the time.
+func TestChangesHoldSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		s := newService(t, Config{Store: store})
+		stop := running(t, s)
+		key := Key{77}
+		addKey := func(to *Tables) { to.Keys = append(slices.Clone(to.Keys), StoredKey{Hash: key.Hash(), User: 1}) }
+		store.change(addKey)
+		wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), ErrKey)
+		time.Sleep(lookEvery + 1)
+		synctest.Wait()
+		wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), nil)
+
+		s.writing.Lock()
+		s.reloadTook = time.Second
+		s.writing.Unlock()
+		key = Key{78}
+		store.change(addKey)
+		time.Sleep(5 * lookEvery)
+		synctest.Wait()
+		wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), ErrKey)
+		time.Sleep(DefaultFlushEvery) // which looks in any case
+		synctest.Wait()
+		wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), nil)
+		stop()
+	})
 }
 
 // Refusals are counted by their kind, and other errors as what they are.

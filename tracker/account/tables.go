@@ -71,19 +71,20 @@ func (s *Service) reloadIfChanged(ctx context.Context) error {
 }
 
 func (s *Service) reload(ctx context.Context) error {
+	now := s.now()
 	loaded, err := s.cfg.Store.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("account: tables: %w", err)
 	}
-	now := s.now()
 	hitAndRuns, err := s.cfg.Store.HitAndRuns(ctx, now, s.cfg.Rules.HitAndRun)
 	if err != nil {
 		return fmt.Errorf("account: hit-and-runs: %w", err)
 	}
 	s.tables.Store(newTables(loaded))
 	s.added.Clear() // they are in the tables
-	s.reloadedAt = now
 	s.setStored(loaded.Users, hitAndRuns)
+	s.reloadedAt = now
+	s.reloadTook = s.now() - now
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/netip"
 	"net/url"
@@ -99,11 +100,22 @@ func NewACME(ctx context.Context, cfg ACMEConfig) (*ACME, error) {
 		DisableDistributedSolvers: true,
 	})}
 	ctx, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	a.takeKept(ctx, cfg)
 	if err := a.config.ManageAsync(ctx, cfg.Domains); err != nil {
 		a.Close()
 		return nil, fmt.Errorf("ACME: %w", err)
 	}
 	return a, nil
+}
+
+// takeKept takes the certificates that are in the folder, so that those are
+// there for the first handshake: ManageAsync would read them in a while.
+func (a *ACME) takeKept(ctx context.Context, cfg ACMEConfig) {
+	for _, domain := range cfg.Domains {
+		if _, err := a.config.CacheManagedCertificate(ctx, domain); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			cfg.Logger.Warn("a certificate in the folder cannot be used", "domain", domain, "error", metainfo.Printable(err.Error()))
+		}
+	}
 }
 
 func (c *ACMEConfig) listenHost() string {

@@ -1,9 +1,12 @@
 package server
 
 import (
+	"context"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/shoal-bt/shoal/tracker"
 	"github.com/shoal-bt/shoal/tracker/swarm"
@@ -16,7 +19,7 @@ import (
 // more behind them, and noise; in a tracker with a full swarm, an open one and a
 // private one.
 func TestNoAmplification(t *testing.T) {
-	const numPackets = 200_000
+	const numPackets = 50_000
 	for name, cfg := range map[string]Config{
 		"open": {}, "private": {Private: &fakePrivate{key: "sesame"}}, "whitelist": {Whitelist: NewTorrentList()},
 	} {
@@ -84,4 +87,53 @@ func strangerPacket(r *rand.Rand) []byte {
 		}
 	}
 	return packet
+}
+
+// The same through the sockets of a tracker that runs: what the kernel brings
+// back for a packet is all that is counted. A connect behind each packet, whose
+// answer is known by its transaction id, tells when there is nothing more.
+func TestNoAmplificationOverSockets(t *testing.T) {
+	const numPackets = 2000
+	const fence = 0xfe9ce000 // and the number of the packet
+	l, err := ListenUDP(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- newServer(t, Config{}).RunUDP(ctx, l) }()
+	conn, err := net.Dial("udp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
+	r := rand.New(rand.NewPCG(6, 7))
+	reply := make([]byte, 4096)
+	numSent, numReceived := 0, 0
+	for i := range uint32(numPackets) {
+		packet := strangerPacket(r)
+		conn.Write(packet)
+		conn.Write(udp.AppendRequestHeader(nil, udp.RequestHeader{ConnectionID: udp.ProtocolID, TransactionID: fence + i}))
+		replyLen := 0
+		for {
+			n, err := conn.Read(reply)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h, _, _ := udp.ParseResponseHeader(reply[:n]); h.TransactionID == fence+i {
+				break
+			}
+			replyLen += n
+		}
+		if replyLen > len(packet) {
+			t.Fatalf("%d bytes for %x, which has %d", replyLen, packet, len(packet))
+		}
+		numSent, numReceived = numSent+len(packet), numReceived+replyLen
+	}
+	t.Logf("%d bytes sent, %d received: a factor of %.4f", numSent, numReceived, float64(numReceived)/float64(numSent))
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
 }

@@ -63,6 +63,9 @@ func TestLikeOtherTrackers(t *testing.T) {
 			}
 			r := rand.New(rand.NewPCG(differentialSeed, 0))
 			for i := range numDifferentialSteps {
+				if i%1000 == 0 {
+					subject.renewIDs()
+				}
 				s := nextStep(r)
 				for s.from == announcer6 && !subject.has6() {
 					s = nextStep(r)

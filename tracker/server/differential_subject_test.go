@@ -229,11 +229,18 @@ func (s *subject) connect(from netip.Addr) {
 	s.http[from] = &http.Transport{DialContext: dialer.DialContext}
 	s.t.Cleanup(s.http[from].CloseIdleConnections)
 	s.udp[from] = &udpAsker{conn, udp.ProtocolID}
-	h, body := s.exchange(s.udp[from], udp.Connect, nil)
-	if h.Action != udp.Connect || len(body) != 8 {
-		s.t.Fatalf("connect: %+v %x", h, body)
+}
+
+// renewIDs gets new connection ids. BEP 15: "A client can use a connection ID
+// until one minute after it has received it."
+func (s *subject) renewIDs() {
+	for _, a := range s.udp {
+		h, body := s.exchange(a, udp.Connect, nil)
+		if h.Action != udp.Connect || len(body) != 8 {
+			s.t.Fatalf("connect: %+v %x", h, body)
+		}
+		a.id = binary.BigEndian.Uint64(body)
 	}
-	s.udp[from].id = binary.BigEndian.Uint64(body)
 }
 
 // sourcePorts are those of the sockets.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,4 +48,49 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Slow clients who hold every place that the tracker has keep others out for
+// twice headerTimeout at most: once here, once when net/http waits for the rest.
+// So it is for headers that trickle, and for such that were never begun.
+func TestSlowClientsMakeRoom(t *testing.T) {
+	const numPlaces = 50
+	for what, first := range map[string]string{"a byte a second": "G", "a line and no more": "GET /healthz HTTP/1.1\r\n", "nothing": ""} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				ln := &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}
+				ended := make(chan error)
+				go func() { ended <- newServer(t, Config{MaxConns: numPlaces}).Run(ctx, ln) }()
+				var slow sync.WaitGroup
+				for range numPlaces {
+					ours, theirs := net.Pipe()
+					ln.conns <- theirs
+					slow.Go(func() { io.Copy(io.Discard, ours) })
+					slow.Go(func() {
+						_, err := ours.Write([]byte(first))
+						for ; err == nil && first != ""; _, err = ours.Write([]byte("E")) {
+							time.Sleep(time.Second)
+						}
+					})
+				}
+				begin := time.Now()
+				ours, theirs := net.Pipe()
+				ln.conns <- theirs // when there is room
+				go ours.Write([]byte(rawRequest(announceLine, closing)))
+				answer, err := io.ReadAll(ours)
+				if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 OK\r\n") {
+					t.Errorf("%q, %v", answer, err)
+				}
+				if took := time.Since(begin); took > 2*headerTimeout+time.Second {
+					t.Errorf("it was answered after %v", took)
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+				slow.Wait()
+			})
+		})
+	}
 }

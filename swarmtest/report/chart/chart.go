@@ -10,13 +10,10 @@ type Chart struct {
 	Title, Desc string
 	X, Y        Axis
 	// Tall makes the chart higher, for one that stands beside text.
-	Tall bool
-	// KeyBelow puts the key of an image file to the bottom, where distributions leave
-	// room. (HTML has legends of its own.)
-	KeyBelow bool
-	Areas    []Area // stacked, the first at the bottom; with the same X
-	Curves   []Curve
-	Marks    []Mark
+	Tall   bool
+	Areas  []Area // stacked, the first at the bottom; with the same X
+	Curves []Curve
+	Marks  []Mark
 }
 
 // Curve is a line through points in the order of X.

@@ -83,13 +83,33 @@ func drawAll(plots [][]*plot.Plot, canvas draw.Canvas) {
 		Rows: len(plots), Cols: len(plots[0]),
 		PadTop: 8, PadBottom: 8, PadLeft: 8, PadRight: 14, PadX: 16, PadY: 12,
 	}
-	for i, row := range plot.Align(plots, tiles, canvas) {
-		for j, tile := range row {
-			if plots[i][j] != nil {
-				plots[i][j].Draw(tile)
+	key := vg.Length(0)
+	for _, row := range plots {
+		for _, p := range row {
+			if p != nil {
+				size := p.Legend.Rectangle(canvas).Size()
+				key = max(key, size.Y)
 			}
 		}
 	}
+	for i, row := range plot.Align(plots, tiles, canvas) {
+		for j, tile := range row {
+			if plots[i][j] != nil {
+				drawAbove(*plots[i][j], tile, key)
+			}
+		}
+	}
+}
+
+// drawAbove draws a plot with its legend below it, in a strip of a height: within the plot
+// it would cover curves.
+func drawAbove(p plot.Plot, tile draw.Canvas, key vg.Length) {
+	legend := p.Legend
+	p.Legend = plot.NewLegend()
+	legend.Left, legend.Top = true, true
+	const gap = 6
+	p.Draw(draw.Crop(tile, 0, 0, key+gap, 0))
+	legend.Draw(draw.Crop(tile, 40, 0, 0, key-tile.Size().Y))
 }
 
 // newPlot is an empty plot in the style of all images.
@@ -127,11 +147,16 @@ func setAxis(to *plot.Axis, axis Axis) {
 	to.Tick.Marker = plot.ConstantTicks(ticks)
 }
 
+// keyHeight is about what the legend needs.
+func (c *Chart) keyHeight() vg.Length {
+	return vg.Length(len(c.Areas)+len(c.Curves)+len(c.Marks)) * 12
+}
+
 func (c *Chart) height() vg.Length {
 	if c.Tall {
-		return imageHeight * tallHeight / svgHeight
+		return imageHeight*tallHeight/svgHeight + c.keyHeight()
 	}
-	return imageHeight
+	return imageHeight + c.keyHeight()
 }
 
 // plot returns the chart for an image file.
@@ -142,7 +167,6 @@ func (c *Chart) plot() (*plot.Plot, error) {
 	grid.Vertical.Width = 0
 	grid.Horizontal.Color = color.Gray{0xe2}
 	p.Add(grid)
-	p.Legend.Top, p.Legend.Left = !c.KeyBelow, len(c.Areas) > 0
 	for i := len(r.Areas) - 1; i >= 0; i-- {
 		if err := r.addArea(p, r.Areas[i]); err != nil {
 			return nil, err

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // The geometry of an SVG, in its units: about CSS pixels where two charts stand side by
@@ -21,9 +20,8 @@ const (
 	marginTop    = 36.0
 	marginBottom = 56.0
 
-	markHeight = 20.0 // of the label of a mark
-	rowHeight  = 54.0
-	rowText    = 20.0 // from the top of a row to the line of its text
+	rowHeight = 54.0
+	rowText   = 20.0 // from the top of a row to the line of its text
 )
 
 // NumStyles is how many colours, dashes and hatchings there are; a style beyond
@@ -101,7 +99,7 @@ func (s *svg) line(class string, x1, y1, x2, y2 float64) {
 	s.printf(`<path class="%s" d="M%s,%sL%s,%s"/>`, class, num(x1), num(y1), num(x2), num(y2))
 }
 
-// SVG returns the chart for HTML. Its classes are chart, title, label, tick, grid, axis, mark, markname, and by
+// SVG returns the chart for HTML. Its classes are chart, title, label, tick, grid, axis, mark, and by
 // style line0, area0, band0 and dot0.
 func (c *Chart) SVG() string {
 	r := c.resolved()
@@ -276,26 +274,20 @@ func dashAttribute(style int) string {
 	return ` stroke-dasharray="` + dashes[style] + `"`
 }
 
-// textWidth is that of a character at most, in the larger type of narrow screens.
-const textWidth = 9.5
-
-// marks draws the marks, each label a line below the one before. It stands before its mark where there is
-// room: there no curve of a distribution has risen yet.
+// marks draws the marks. Their labels are in the legend: beside the line there would be curves below
+// them.
 func (s *svg) marks(c *Chart) {
-	for i, mark := range c.Marks {
-		if !finite(mark.X) {
-			continue
+	for _, mark := range c.Marks {
+		if finite(mark.X) {
+			p := s.place(c, mark.X, c.Y.Min)
+			s.line(fmt.Sprintf("mark line%d", mark.Style%NumStyles), p.x, marginTop, p.x, p.y)
 		}
-		p := s.place(c, mark.X, c.Y.Min)
-		y := marginTop + 22 + float64(i)*markHeight
-		style := mark.Style % NumStyles
-		s.line(fmt.Sprintf("mark line%d", style), p.x, marginTop, p.x, p.y)
-		anchor, x := "end", p.x-6
-		if p.x < marginLeft+6+textWidth*float64(utf8.RuneCountInString(mark.Label)) {
-			anchor, x = "start", p.x+6
-		}
-		s.text("markname", anchor, x, y, mark.Label)
 	}
+}
+
+// MarkSwatch is the sample of a mark that a legend shows.
+func MarkSwatch(style int) string {
+	return fmt.Sprintf(`<svg class="swatch" viewBox="0 0 28 12" aria-hidden="true"><path class="mark line%d" d="M0,6H28"/></svg>`, style%NumStyles)
 }
 
 // Swatch is the sample of a style that a legend shows: a line, or a piece of the
