@@ -44,6 +44,7 @@ are begun, but not completed.`,
 
 type getRun struct {
 	connFlags
+	statusFlag
 	output     string
 	patterns   []string
 	webSeeds   []string
@@ -68,6 +69,7 @@ func (r *getRun) flags(fs *pflag.FlagSet) {
 	r.connFlags.flags(fs)
 	r.connFlags.downFlag(fs)
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each torrent at the end")
+	r.statusFlag.flag(fs)
 	fs.BoolVar(&r.quiet, "quiet", false, "show no progress and no results")
 }
 
@@ -82,10 +84,7 @@ func (r *getRun) check(args []string) error {
 	case r.seedTime < 0 || r.timeout < 0:
 		return usagef("a time cannot be negative")
 	}
-	if err := r.checkWebSeeds(args); err != nil {
-		return err
-	}
-	return r.connFlags.check()
+	return errors.Join(r.checkWebSeeds(args), r.connFlags.check(), r.statusFlag.check(r.json))
 }
 
 func (r *getRun) checkWebSeeds(args []string) error {
@@ -111,7 +110,7 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 	s.webSeeds = r.webSeeds
 	err := r.loadAll(ctx, s, args)
 	if err == nil {
-		err = r.download(ctx, s)
+		err = r.download(ctx, e, s)
 	}
 	if closeErr := s.close(ctx); err == nil {
 		err = closeErr
@@ -206,7 +205,7 @@ func (s *session) find(infoHash metainfo.InfoHash) *transfer {
 	return nil
 }
 
-func (r *getRun) download(ctx context.Context, s *session) error {
+func (r *getRun) download(ctx context.Context, e *env, s *session) error {
 	var needed int64
 	incomplete := false
 	for _, t := range s.transfers {
@@ -234,7 +233,12 @@ func (r *getRun) download(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	if err := s.run(ctx, func(now time.Time) bool { return r.isOver(s, now) }); err != nil {
+	var failed error
+	err := s.run(ctx, func(now time.Time) bool {
+		failed = r.tell(now, s.transfers, func(t *transfer) error { return e.printJSON(t.result()) })
+		return failed != nil || r.isOver(s, now)
+	})
+	if err := errors.Join(err, failed); err != nil {
 		return err
 	}
 	return r.verdict(s)
