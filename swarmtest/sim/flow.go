@@ -34,6 +34,7 @@ type flow struct {
 	listed         bool // in the list of the uplink, or paced
 	heard          bool // a message came from the other end
 	toSeed         bool // the swarm's: the other was a seed from the start
+	quiet          bool // it carries no broadcasts: one end is no peer
 
 	unacked  uint16
 	inFlight int32 // blocks between the uplink's queue and the acknowledgement
@@ -45,6 +46,7 @@ type flow struct {
 	cwnd int64 // of slow start, in bytes; 0 once it no longer binds
 	pace time.Duration
 
+	web  *webQueue   // of a peer's connection to a web seed
 	conn engine.Conn // what the engine of a swarm's peer knows of it
 }
 
@@ -109,8 +111,10 @@ func (k *Kernel) dialFlow(h *host, dst ID, latency time.Duration) *flow {
 func (k *Kernel) establish(h *host, f *flow, remote uint32) {
 	f.remote = remote
 	f.state = flowing
-	h.open = append(h.open, f)
-	h.addClass(k.classOf(f))
+	if !f.quiet {
+		h.open = append(h.open, f)
+		h.addClass(k.classOf(f))
+	}
 }
 
 // windowOf returns how many blocks fill the slower of the two links over a
@@ -135,7 +139,7 @@ const maxBlocks = math.MaxUint16
 // dropped.
 func (k *Kernel) closeFlow(h *host, f *flow) {
 	h.flows[f.number] = nil
-	if f.state == flowing {
+	if f.state == flowing && !f.quiet {
 		i := slices.Index(h.open, f)
 		h.open = slices.Delete(h.open, i, i+1)
 		h.dropClass(k.classOf(f))

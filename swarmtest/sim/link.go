@@ -233,7 +233,7 @@ func (k *Kernel) deliverMessage(h *host, ev *Event) {
 	if f == nil {
 		return
 	}
-	if !f.heard {
+	if !f.heard && !f.quiet {
 		f.heard = true
 		k.listen(h, f)
 	}

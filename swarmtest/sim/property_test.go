@@ -133,6 +133,9 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 		for _, p := range s.Peers {
 			links = append(links, p.Link)
 		}
+		for _, server := range s.WebSeeds {
+			links = append(links, server.Link)
+		}
 		check := newLinkCheck(links)
 		for _, k := range w.shards.kernels {
 			k.watch = check.watch
@@ -150,6 +153,9 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 			sent += p.sent
 			arrived += p.received
 			lost += p.lost
+		}
+		for _, server := range w.webSeedResults() {
+			sent += server.Up
 		}
 		if arrived == 0 || sent != arrived+lost {
 			t.Errorf("seed %d: %d bytes sent, %d received, %d lost", seed, sent, arrived, lost)
@@ -174,8 +180,10 @@ func motley(t *testing.T, seed uint64) Swarm {
 			Link: Link{Up: 1 + r.IntN(200*kB), Down: r.IntN(2) * (20*kB + r.IntN(MiB))},
 			Join: time.Duration(r.IntN(60)) * time.Second, SeedFor: time.Duration(r.IntN(60)-20) * time.Second,
 			Leave: lastLeaves - time.Duration(r.IntN(100))*time.Second, Unreachable: r.IntN(5) == 0,
+			WebSeeds: []int{0}[:r.IntN(2)],
 		})
 	}
+	s.WebSeeds = []WebSeed{{Link: Link{Up: 150 * KiB}}}
 	s.Between = func(a, b int) time.Duration { return time.Duration(a^b) * 3 * time.Millisecond }
 	return s
 }

@@ -12,11 +12,10 @@ type Sample struct {
 	// who ever completed in the run, Gone who left.
 	Seeds, Leechers, Completed, Gone int
 	// BytesFromSeeds arrived from the peers that were described as seeds,
-	// BytesFromPeers from all others.
-	BytesFromSeeds, BytesFromPeers int64
-	// UplinkUse is the part, from 0 to 1, of the limited uplinks of those who
-	// are there that carried blocks since the sample before; -1 if there is no
-	// limited uplink.
+	// BytesFromWebSeeds from web seeds, BytesFromPeers from all others.
+	BytesFromSeeds, BytesFromWebSeeds, BytesFromPeers int64
+	// UplinkUse is the part, from 0 to 1, of the limited uplinks of those who are there that
+	// carried blocks since the sample before; -1 if there is no limited uplink.
 	UplinkUse float64
 	// MinCopies and MeanCopies say how many of those who are there have a piece.
 	MinCopies  int
@@ -83,7 +82,8 @@ func (s *sampler) take(now time.Duration) *Sample {
 // count adds what a peer did until now, wherever it is.
 func (s *Sample) count(p *peer) {
 	s.BytesFromSeeds += p.fromSeeds
-	s.BytesFromPeers += p.received - p.fromSeeds
+	s.BytesFromWebSeeds += p.fromWebSeeds
+	s.BytesFromPeers += p.received - p.fromSeeds - p.fromWebSeeds
 	if p.completedAt > 0 {
 		s.Completed++
 	}

@@ -39,12 +39,13 @@ type Swarm struct {
 	// Peers are all that will ever join. Appending one leaves the random
 	// streams of the others as they are.
 	Peers []Peer
+	// WebSeeds are servers that peers may use; see Peer.WebSeeds. They have no part in the randomness.
+	WebSeeds []WebSeed
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers; it must be symmetric. The fewer
-	// different latencies there are, the faster is the run. None is less than
-	// 100 microseconds.
+	// peers, given by their positions in Peers, and behind them those in WebSeeds; it must be symmetric. The fewer
+	// different latencies there are, the faster is the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
 	// SlowStart makes connections begin slowly, as TCP's do.
@@ -109,6 +110,8 @@ type Peer struct {
 	SeedFor, Leave time.Duration
 	// GiveUp, if not 0, is when it leaves unless it has completed.
 	GiveUp time.Duration
+	// WebSeeds are the positions in Swarm.WebSeeds of the servers that it uses.
+	WebSeeds []int
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
 	Unreachable bool
 	// Quota is what its process shares out, Limits what the torrent may have.
@@ -162,6 +165,9 @@ func (s *Swarm) validate() error {
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:
 		return errors.New("swarm: a run needs a limit, a patience and an announce interval")
 	}
+	if err := s.validateWebSeeds(); err != nil {
+		return err
+	}
 	for i, p := range s.Peers {
 		switch {
 		case p.Link.Up < 0 || p.Link.Down < 0:
@@ -184,6 +190,7 @@ type swarm struct {
 	infoHash metainfo.InfoHash
 	tracker  *trackerEntity
 	peers    []*peer
+	servers  []*webServer // the web seeds
 	samples  *sampler
 
 	total    int    // peers that are to complete, at the start
@@ -230,6 +237,9 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	}
 	for i := range cfg.Peers {
 		w.addPeer(i)
+	}
+	for i := range cfg.WebSeeds {
+		w.addWebSeed(i)
 	}
 	w.total = w.tally().toComplete
 	w.samples = newSampler(w)
@@ -367,7 +377,8 @@ func (w *swarm) latency(a, b ID) time.Duration {
 	return atLeastMinLatency(w.cfg.Between(w.indexOf(a), w.indexOf(b)))
 }
 
-// indexOf is the position in Peers of the host with an ID: the tracker has the first.
+// indexOf is the position in Peers of the host with an ID: the tracker has the first. Web seeds come
+// behind the peers.
 func (w *swarm) indexOf(id ID) int { return int(id) - 1 }
 
 func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }

@@ -74,6 +74,10 @@ func (p *peer) connected(now time.Duration, number, remote uint32) {
 		p.kernel.closeFlow(&p.host, f)
 		return
 	}
+	if f.web != nil {
+		p.webSeedUp(now, f, remote)
+		return
+	}
 	p.comeUp(now, f, remote, false)
 }
 
