@@ -53,8 +53,9 @@ func (c linkCheck) report(t *testing.T, seed uint64) {
 	}
 }
 
-// TestLinksNeverExceedTheirRate sends anything between anybody, and closes flows in the middle of it: links keep to
-// their rates, and every byte sent is received, lost or cut off.
+// TestLinksNeverExceedTheirRate sends anything between anybody, and closes
+// flows in the middle of it: links keep to their rates, and every byte sent is
+// received, lost or cut off.
 func TestLinksNeverExceedTheirRate(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -114,8 +115,9 @@ func drive(t *testing.T, k *Kernel, r *rand.Rand) {
 	k.At(0, Event{To: driver, Kind: KindUser})
 }
 
-// TestASwarmKeepsToItsLinks runs swarms of all kinds of links and lives on several kernels: links keep to
-// their rates, every byte that is sent is received or lost, and the run says why it ended.
+// TestASwarmKeepsToItsLinks runs swarms of all kinds of links and lives on
+// several kernels: links keep to their rates, every byte that is sent is
+// received or lost, and the run says why it ended.
 func TestASwarmKeepsToItsLinks(t *testing.T) {
 	anyLost := false
 	for seed := range uint64(8) {

@@ -13,7 +13,8 @@ type Result struct {
 	Completed bool
 	// End is the virtual time of the end.
 	End time.Duration
-	// Events is the number of events delivered; Hash stands for them all, see Kernel.Hash.
+	// Events is the number of events delivered; Hash stands for them all, see
+	// Kernel.Hash.
 	Events uint64
 	Hash   [32]byte
 	// Peers are in the order of Swarm.Peers.

@@ -44,8 +44,9 @@ type Swarm struct {
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers, and behind them those in WebSeeds; it must be symmetric. The fewer
-	// different latencies there are, the faster is the run. None is less than 100 microseconds.
+	// peers, given by their positions in Peers, and behind them in WebSeeds; it
+	// must be symmetric. The fewer different latencies there are, the faster is
+	// the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
 	// SlowStart makes connections begin slowly, as TCP's do.
@@ -63,33 +64,33 @@ type Swarm struct {
 	// KeepRunning goes on when every peer that was to complete has done so, until
 	// all have left or the Limit.
 	KeepRunning bool
-	// Configure changes the engine's configuration of the peer at a position
-	// in Peers: an ablation, for example. The workers of a Pool call it and Between side by side,
-	// so they change nothing else.
+	// Configure changes the engine's configuration of the peer at a position in
+	// Peers: an ablation, for example. The workers of a Pool call it and
+	// Between side by side, so they change nothing else.
 	Configure func(peer int, cfg *engine.Config)
 
 	// OnSample is called with how the swarm stands each time that SampleEvery
 	// of virtual time has passed (0: never), and once at the end.
 	SampleEvery time.Duration
 	OnSample    func(*Sample)
-	// Progress is called every few thousand events: done of total peers that are to
-	// complete have done so or left. Interrupted is asked as often; true ends the run with
-	// that Reason. These functions are called on the caller's goroutine, and do not change what
-	// happens.
+	// Progress is called every few thousand events: done of total peers that
+	// are to complete have done so or left. Interrupted is asked as often; true
+	// ends the run with that Reason. These functions are called on the caller's
+	// goroutine, and do not change what happens.
 	Progress    func(now time.Duration, done, total int)
 	Interrupted func() bool
-	// Pool runs the hosts side by side, on several processors; nil is one. What happens does
-	// not depend on it.
+	// Pool runs the hosts side by side, on several processors; nil is one. What
+	// happens does not depend on it.
 	Pool Pool
 }
 
-// Pool runs a function on several goroutines: swarmtest/sim/pool has one. The simulator itself starts
-// none.
+// Pool runs a function on several goroutines: swarmtest/sim/pool has one. The
+// simulator itself starts none.
 type Pool interface {
 	// Size is the number of workers.
 	Size() int
-	// Do calls work with each number from 0 to Size()-1, all at the same time, and waits for
-	// them to return.
+	// Do calls work with each number from 0 to Size()-1, all at the same time,
+	// and waits for them to return.
 	Do(work func(worker int))
 }
 
@@ -181,8 +182,8 @@ func (s *Swarm) validate() error {
 	return nil
 }
 
-// swarm is a running Swarm: the peers and the tracker. While it runs, a peer touches nothing
-// of another, because they may be simulated side by side.
+// swarm is a running Swarm: the peers and the tracker. While it runs, a peer
+// touches nothing of another, because they may be simulated side by side.
 type swarm struct {
 	cfg      Swarm
 	shards   shards
@@ -275,8 +276,8 @@ func (w *swarm) run() *Result {
 	return w.result(reason, end)
 }
 
-// runOn runs one window, or up to the next sample, which it takes. The reason is why the run ends, "" if
-// it goes on.
+// runOn runs one window, or up to the next sample, which it takes. The reason
+// is why the run ends, "" if it goes on.
 func (w *swarm) runOn() (reason string) {
 	next, ok := w.shards.next()
 	done := w.done()
@@ -310,8 +311,8 @@ func (w *swarm) done() (reason string) {
 	return ""
 }
 
-// end is the time at which a run ended. A swarm that is done has ended with the peer that came to its end
-// last, though its last window may have gone on.
+// end is the time at which a run ended. A swarm that is done has ended with the
+// peer that came to its end last, though its last window may have gone on.
 func (w *swarm) end(reason string) (at time.Duration) {
 	if reason != w.done() {
 		if next, ok := w.shards.next(); ok && next > w.cfg.Limit {
@@ -361,8 +362,8 @@ const (
 // cannot be simulated side by side.
 const minLatency = 100 * time.Microsecond
 
-// maxLatency keeps a latency within the 32 bits that an event of a broadcast has for its
-// microseconds. The moon is at 1.3 s.
+// maxLatency keeps a latency within the 32 bits that an event of a broadcast
+// has for its microseconds. The moon is at 1.3 s.
 const maxLatency = time.Hour
 
 func atLeastMinLatency(latency time.Duration) time.Duration {
@@ -387,8 +388,9 @@ func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
 const listenPort = 6881
 
 // addrOf is the address of the peer at a position in Peers. Neighbours are in
-// different /24 networks, as the peers of a real swarm are: the allowed-fast set of
-// BEP 6 is the same for all of one network, and they would all begin with the same pieces.
+// different /24 networks, as the peers of a real swarm are: the allowed-fast
+// set of BEP 6 is the same for all of one network, and they would all begin
+// with the same pieces.
 func addrOf(index int, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(index >> 8), byte(index), byte(index >> 16)}), port)
 }
