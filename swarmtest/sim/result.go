@@ -32,6 +32,9 @@ type PeerResult struct {
 	Up, Down, Wasted, FromSeeds, Lost int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
+	// HashFails counts pieces that did not match, and Bans the peers that it banned for it. BannedBy
+	// is how many have banned it, if it is Corrupt.
+	HashFails, Bans, BannedBy int
 	// Occupied is how long its uplink carried blocks.
 	Occupied time.Duration
 }
@@ -51,11 +54,25 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, Lost: p.lost,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
-		if p.joined {
-			r.Peers[i].Wasted = p.engine.Stats(r.End).Wasted
+		counted := p.before
+		counted.add(p.engine, r.End)
+		r.Peers[i].Wasted, r.Peers[i].HashFails, r.Peers[i].Bans = counted.wasted, counted.hashFails, counted.bans
+		if p.cfg.Corrupt {
+			r.Peers[i].BannedBy = w.bannedBy(p)
 		}
 	}
 	return r
+}
+
+// bannedBy counts those that let a peer in no more.
+func (w *swarm) bannedBy(p *peer) (n int) {
+	addr := addrOf(p.index, listenPort).Addr()
+	for _, other := range w.peers {
+		if other.engine != nil && other.engine.Bans(addr) {
+			n++
+		}
+	}
+	return n
 }
 
 // LastCompletion is when the last peer completed.

@@ -50,6 +50,10 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 		t.core.Expire(now)
 		t.kernel.At(now+expireEvery, Event{To: t.id, Kind: eventTimer})
 	case eventAnnounce:
+		if t.swarm.trackerDown(now) {
+			t.refuse(now, ev)
+			return
+		}
 		t.answer(now, t.swarm.peer(ev.from()), tracker.Event(ev.Sub), int64(uint64(ev.A)<<32|uint64(ev.B)))
 	}
 }
@@ -69,8 +73,17 @@ func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, 
 	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers}, append([]byte{}, t.peers.V4...))
 }
 
+// refuse is what a machine answers on which no tracker runs. A goodbye is lost, as it would be.
+func (t *trackerEntity) refuse(now time.Duration, ev Event) {
+	p := t.swarm.peer(ev.from())
+	if tracker.Event(ev.Sub) != tracker.Stopped {
+		t.kernel.At(now+atLeastMinLatency(t.swarm.cfg.Latency), Event{To: p.id, Kind: eventNoTracker, Sub: uint8(ev.C), A: uint32(ev.Sub)})
+	}
+}
+
 // gotPeers hands a tracker's reply to the engine.
 func (p *peer) gotPeers(now time.Duration, compact []byte) {
+	p.trackerAnswered()
 	state := p.state()
 	state.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(state.addrs[:0])
 	p.foundPeers(now, state.addrs)
