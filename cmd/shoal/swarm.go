@@ -40,6 +40,7 @@ func swarmCommands() []command {
 		swarmRunCommand(),
 		swarmCompareCommand(),
 		swarmSweepCommand(),
+		swarmValidateCommand(),
 		swarmSchemaCommand(),
 	}
 }

@@ -243,6 +243,23 @@ func TestSwarmSweep(t *testing.T) {
 	}
 }
 
+func TestSwarmValidate(t *testing.T) {
+	r := mustSucceed(t, "swarm", "validate", "--quick", "--seeds", "2", "--only", "least distribution")
+	if lines := strings.Count(r.stdout, "\n"); lines != 1+3*2 || strings.Count(r.stdout, "holds") != 6 {
+		t.Errorf("it prints\n%s", r.stdout)
+	}
+	r = mustSucceed(t, "swarm", "validate", "--seeds", "2", "--only", "flash crowd for one part", "--json")
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range keys(t, r.stdout) {
+		if !strings.Contains(string(docs), "`"+key+"`") {
+			t.Errorf("docs/cli.md does not document the key %s", key)
+		}
+	}
+}
+
 func TestProgressOfSwarms(t *testing.T) {
 	src, _ := scenarios.Source("flash-crowd") // a swarm and an origin, 1,000 times 100 MiB
 	s, err := src.Parse()
