@@ -31,6 +31,7 @@ code is 3. Nothing is written. It goes on until Ctrl-C.`,
 
 type seedRun struct {
 	connFlags
+	statusFlag
 	data  string
 	trust bool
 	json  bool
@@ -42,6 +43,7 @@ func (r *seedRun) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.trust, "trust", false, "look at the files' sizes only, not at what is in them")
 	r.connFlags.flags(fs)
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each torrent when it is seeded, and at the end")
+	r.statusFlag.flag(fs)
 	fs.BoolVar(&r.quiet, "quiet", false, "show no progress and no results")
 }
 
@@ -58,7 +60,7 @@ type seedJSON struct {
 }
 
 func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
-	if err := r.connFlags.check(); err != nil {
+	if err := errors.Join(r.connFlags.check(), r.statusFlag.check(r.json)); err != nil {
 		return err
 	}
 	s := newSession(e, &r.connFlags, r.quiet)
@@ -176,7 +178,12 @@ func (r *seedRun) seed(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	return s.run(ctx, func(time.Time) bool { return false })
+	var failed error
+	err := s.run(ctx, func(now time.Time) bool {
+		failed = r.tell(now, s.transfers, func(t *transfer) error { return s.e.printJSON(s.seedJSON(t, "seeding")) })
+		return failed != nil
+	})
+	return errors.Join(err, failed)
 }
 
 // announceSeed says that a torrent is being seeded.

@@ -92,7 +92,7 @@ func (k *Kernel) collect() {
 func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 	k.parity, k.horizon, k.outMin = parity, horizon, never
 	k.collect()
-	for len(k.queue) > 0 && k.queue[0].at < end && k.thisInstant <= maxEventsPerInstant {
+	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant; at, ok = k.next() {
 		k.runAhead(end)
 	}
 }
@@ -101,12 +101,12 @@ func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 // with those before end that they schedule in between.
 func (k *Kernel) runAhead(end time.Duration) {
 	ahead := k.ahead[:0]
-	for len(ahead) < touchAhead && len(k.queue) > 0 && k.queue[0].at < end {
+	for at, ok := k.next(); ok && at < end && len(ahead) < touchAhead; at, ok = k.next() {
 		ahead = append(ahead, k.queue.pop())
 	}
 	k.touchEvents(ahead)
 	for i := range ahead {
-		for len(k.queue) > 0 && k.queue[0].before(&ahead[i]) {
+		for first := k.queue.first(); first != nil && first.before(&ahead[i]); first = k.queue.first() {
 			k.step()
 		}
 		k.handle(&ahead[i])
