@@ -34,6 +34,7 @@ type flow struct {
 	heard          bool // a message came from the other end
 	toSeed         bool // the swarm's: the other was a seed from the start
 	toCorrupt      bool // and what it sends is false
+	foreign        bool // and it is in another ISP's network
 
 	unacked  uint16
 	inFlight int32 // blocks between the uplink's queue and the acknowledgement

@@ -32,13 +32,8 @@ func (f *flow) lossGap(numBytes int64) time.Duration {
 }
 
 // loss is the part of packets that is lost between two peers: by the links of both, and by what is between them.
-func (w *swarm) loss(a, b *peer) float64 {
-	return 1 - (1-w.cfg.Loss)*(1-a.cfg.Loss)*(1-b.cfg.Loss)
-}
-
-// limit makes a connection suffer from losses.
-func (p *peer) limit(f *flow) {
-	f.lossRate = lossRate(p.swarm.loss(p, p.swarm.peer(f.dst)), f.latency)
+func (w *swarm) loss(a, b *Peer) float64 {
+	return 1 - (1-w.cfg.Loss)*(1-a.Loss)*(1-b.Loss)
 }
 
 // validLoss says whether a loss is a part that lets anything through.

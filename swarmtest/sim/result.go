@@ -30,6 +30,8 @@ type PeerResult struct {
 	// what the engine had no use for, and FromSeeds what came from peers that were
 	// seeds at the start. Lost came, too, but on connections that it had closed.
 	Up, Down, Wasted, FromSeeds, Lost int64
+	// CrossISP is the part of Down that came from peers with another ISP.
+	CrossISP int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
 	// HashFails counts pieces that did not match, and Bans the peers that it banned for it. BannedBy
@@ -51,7 +53,7 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, Lost: p.lost,
+			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, Lost: p.lost, CrossISP: p.crossISP,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
 		counted := p.before

@@ -57,6 +57,10 @@ type Swarm struct {
 	Loss float64
 	// Faults are what goes wrong, and when.
 	Faults []Fault
+	// Foreign, if not 0, makes the tracker name peers of the same ISP, and this many of any: the biased
+	// neighbour selection of Bindal et al. ("Improving Traffic Locality in BitTorrent via Biased Neighbor
+	// Selection", 2006).
+	Foreign int
 
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
@@ -120,6 +124,8 @@ type Peer struct {
 	Corrupt bool
 	// Loss is as Swarm.Loss, on this peer's access link.
 	Loss float64
+	// ISP is a number for whose network it is in.
+	ISP int
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
 	Unreachable bool
 	// Quota is what its process shares out, Limits what the torrent may have.
@@ -170,6 +176,8 @@ func (s *Swarm) validate() error {
 		return errors.New("swarm: the geometry is not set")
 	case len(s.Peers) == 0 || len(s.Peers) > maxPeers:
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
+	case s.Foreign < 0:
+		return errors.New("swarm: a negative number of foreign peers")
 	case !validLoss(s.Loss):
 		return fmt.Errorf("swarm: a loss of %g, expected 0 to less than 1", s.Loss)
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:

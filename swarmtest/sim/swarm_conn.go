@@ -25,9 +25,14 @@ func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 		return
 	}
 	f := p.kernel.dialFlow(&p.host, to.id, p.swarm.latency(p.id, to.id))
-	f.toSeed, f.toCorrupt = to.cfg.Seed, to.cfg.Corrupt
-	p.limit(f)
+	p.knowOther(f, to.cfg)
 	p.kernel.At(now+3*f.latency, Event{To: to.id, Kind: eventDial, A: f.number})
+}
+
+// knowOther notes what it means to be connected with a peer.
+func (p *peer) knowOther(f *flow, other *Peer) {
+	f.toSeed, f.toCorrupt, f.foreign = other.Seed, other.Corrupt, other.ISP != p.cfg.ISP
+	f.lossRate = lossRate(p.swarm.loss(p.cfg, other), f.latency)
 }
 
 // dialFailed is the event that tells a dialler that nobody answered. Flow is that of the dial,
@@ -51,9 +56,7 @@ func unpackAddr(ip, port uint32) netip.AddrPort {
 // accept takes a connection up at the peer that was dialled.
 func (p *peer) accept(now time.Duration, dialler ID, number uint32) {
 	f := p.kernel.dialFlow(&p.host, dialler, p.swarm.latency(p.id, dialler))
-	other := p.swarm.peer(dialler).cfg
-	f.toSeed, f.toCorrupt = other.Seed, other.Corrupt
-	p.limit(f)
+	p.knowOther(f, p.swarm.peer(dialler).cfg)
 	p.kernel.At(now+f.latency, Event{To: dialler, Kind: eventConnected, Flow: number, A: f.number})
 	p.comeUp(now, f, number, true)
 }

@@ -80,6 +80,7 @@ type peer struct {
 	received    int64
 	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
+	crossISP    int64 // of received, from other ISPs' networks
 
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
@@ -465,6 +466,9 @@ func (p *peer) block(now time.Duration, ev Event) {
 	f := p.kernel.through
 	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
+	}
+	if f.foreign {
+		p.crossISP += int64(ev.C)
 	}
 	claimed := p.assembly.claim(int(ev.A), int(ev.B))
 	if claimed && f.toCorrupt {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/shoal-bt/shoal/tracker"
@@ -61,16 +62,27 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 // answer answers an announce. Of the peer it reads only what never changes.
 func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, left int64) {
 	w := t.swarm
+	t.peers.Reset()
 	req := tracker.Request{
 		InfoHash: w.infoHash, PeerID: p.peerID, Addr: addrOf(p.index, p.port()),
 		Left: left, Event: event, NumWant: tracker.NumWantDefault,
 	}
-	t.peers.Reset()
+	if w.cfg.Foreign > 0 {
+		t.nameNeighbours(now, p, req)
+		req.NumWant = w.cfg.Foreign
+	}
 	t.core.Announce(now, &req, &t.peers)
 	if event == tracker.Stopped {
 		return
 	}
 	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers}, append([]byte{}, t.peers.V4...))
+}
+
+// nameNeighbours names peers of the announcer's ISP: to the core they are a swarm of their own.
+func (t *trackerEntity) nameNeighbours(now time.Duration, p *peer, req tracker.Request) {
+	binary.BigEndian.PutUint64(req.InfoHash[:], uint64(p.cfg.ISP))
+	req.NumWant = max(trackerswarm.DefaultNumWant-t.swarm.cfg.Foreign, 0)
+	t.core.Announce(now, &req, &t.peers)
 }
 
 // refuse is what a machine answers on which no tracker runs. A goodbye is lost, as it would be.
