@@ -125,6 +125,9 @@ var usageErrors = []struct{ args, want string }{
 
 	{"tracker", `say what to do: run, init, user,`},
 	{"tracker run now", `run takes no argument`},
+	{"tracker run --private --min-ratio NaN", `--min-ratio NaN is not a number from 0 to 10`},
+	{"tracker invite --expires 2562047h", `--expires 2562047h0m0s is more than a year`},
+	{"tracker promote --down 0 --for 2562047h", `more than a century; leave it out`},
 	{"tracker run --open --private", `--open, --whitelist, --blacklist and --private exclude each other`},
 	{"tracker run --blacklist x --whitelist y", `exclude each other`},
 	{"tracker run --config no-such-file.toml", `no-such-file.toml: no such file`},

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/shoal-bt/shoal/swarmtest/lab"
+	"github.com/shoal-bt/shoal/swarmtest/real"
 	swarmresult "github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
 )
@@ -20,6 +21,8 @@ import (
 type swarmJob struct {
 	scenario *scenario.Scenario
 	seed     uint64
+	// real has it run with real processes as well, by these programs, if it is not nil.
+	real *real.Options
 	// done gets the result. It may be called by several goroutines at a time.
 	done func(*swarmresult.Run) error
 }
@@ -52,6 +55,7 @@ type swarmJobs struct {
 	finished int
 	at       []lab.Progress // of each job
 	since    []time.Time    // when its system began
+	measured *lab.Progress  // of the job that runs for real, nil if none does
 }
 
 // runJobs runs all jobs on so many processors, 0 for all. One job has them for
@@ -87,6 +91,11 @@ func (j *swarmJobs) run(ctx context.Context, i, workers int) error {
 		Workers:  workers,
 		Progress: func(p lab.Progress) { j.heard(i, p) },
 	})
+	if err == nil && job.real != nil {
+		if err = j.measure(ctx, i, run); err != nil {
+			return err
+		}
+	}
 	if run != nil { // also beside an error: what is wrong is to be looked at
 		if failed := job.done(run); failed != nil {
 			return failed
@@ -100,6 +109,22 @@ func (j *swarmJobs) run(ctx context.Context, i, workers int) error {
 	j.finished++
 	j.at[i] = lab.Progress{Index: len(job.scenario.Systems)}
 	return nil
+}
+
+// measure runs the job with real processes, after it was simulated.
+func (j *swarmJobs) measure(ctx context.Context, i int, run *swarmresult.Run) error {
+	options := *j.jobs[i].real
+	options.Progress = func(p lab.Progress) {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.measured = &p
+	}
+	defer func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.measured = nil
+	}()
+	return real.Run(ctx, j.jobs[i].scenario, run, options)
 }
 
 // heard keeps how far a job is.
@@ -116,6 +141,9 @@ func (j *swarmJobs) heard(i int, p lab.Progress) {
 func (j *swarmJobs) progress(now time.Time) []progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.measured != nil {
+		return j.realProgress(j.measured)
+	}
 	done, total := 0.0, 0.0
 	for i := range j.jobs {
 		done += j.jobs[i].work(float64(j.at[i].Index) + j.at[i].Part)
@@ -133,6 +161,13 @@ func (j *swarmJobs) progress(now time.Time) []progress {
 		detail += ", " + left + " left"
 	}
 	return []progress{{name: j.name, done: clampBytes(done), total: clampBytes(total), detail: detail}}
+}
+
+// realProgress is what the terminal shows of a run with real processes: the
+// data that has arrived.
+func (j *swarmJobs) realProgress(p *lab.Progress) []progress {
+	total := float64(p.Total) * float64(j.jobs[0].scenario.Content.Length)
+	return []progress{{name: j.name, done: clampBytes(p.Part * total), total: clampBytes(total), detail: describeProgress(p, 0)}}
 }
 
 // describeProgress says how a run goes: "swarm, 350 of 1000 peers done after 12m30s, 84 times real time".

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 
 	"github.com/spf13/pflag"
 
+	"github.com/shoal-bt/shoal/swarmtest/real"
 	swarmreport "github.com/shoal-bt/shoal/swarmtest/report"
 	swarmresult "github.com/shoal-bt/shoal/swarmtest/result"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
@@ -22,7 +25,11 @@ func swarmRunCommand() command {
 		about: `
 SCENARIO is the name of one that comes with Shoal, or a file. Results go into a folder:
 report.html for people, run.json, peers.csv and timeseries.csv for programs. With
-several seeds, each has a folder in it, and the folder itself the report on all.`,
+several seeds, each has a folder in it, and the folder itself the report on all.
+
+With --real, a small scenario is run once more with real processes of Shoal, sockets of the
+loopback interface, and nginx as the origin if it is installed. That takes as long as
+the simulated time. What was measured is in the report beside what was simulated.`,
 		example: "shoal swarm run flash-crowd --set demand.peers=200",
 		new:     func() runner { return new(swarmRunRun) },
 	}
@@ -33,6 +40,7 @@ type swarmRunRun struct {
 	out     string
 	set     []string
 	workers int
+	real    bool
 	json    bool
 }
 
@@ -41,6 +49,7 @@ func (r *swarmRunRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.out, "out", "", "write the results into this `DIR` (default: one with the scenario's name)")
 	setFlag(fs, &r.set)
 	workersFlag(fs, &r.workers)
+	fs.BoolVar(&r.real, "real", false, "run it with real processes, too, on loopback")
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each seed")
 }
 
@@ -64,11 +73,36 @@ func (r *swarmRunRun) run(ctx context.Context, e *env, args []string) error {
 	if out == "" {
 		out = s.Name
 	}
+	w := &runWriter{e: e, out: out, seeds: r.of(s, 1)}
+	if r.real {
+		if w.real, err = realOptions(s); err != nil {
+			return err
+		}
+		r.workers = 1 // what is measured has the machine for itself
+	}
 	if err := makeFolder(out); err != nil {
 		return err
 	}
-	w := &runWriter{e: e, out: out, seeds: r.of(s, 1)}
 	return w.run(ctx, s, r.workers, r.json)
+}
+
+// realOptions are the programs of a run with real processes: this one, and nginx if
+// it is there.
+func realOptions(s *scenario.Scenario) (*real.Options, error) {
+	if err := real.Check(s); err != nil {
+		return nil, usagef("%v", err)
+	}
+	shoal, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("which program is this? %w", err)
+	}
+	options := &real.Options{Shoal: shoal}
+	for _, name := range []string{"nginx", "/usr/sbin/nginx"} { // the latter is in the path of root only
+		if options.Nginx, err = exec.LookPath(name); err == nil {
+			break
+		}
+	}
+	return options, nil
 }
 
 // runWriter runs a scenario with several seeds, and writes the reports.
@@ -76,6 +110,7 @@ type runWriter struct {
 	e     *env
 	out   string
 	seeds []uint64
+	real  *real.Options // nil: only simulated
 
 	mu   sync.Mutex
 	runs []*swarmreport.Digest // by the index of the seed, nil until it has run
@@ -85,7 +120,7 @@ func (w *runWriter) run(ctx context.Context, s *scenario.Scenario, workers int, 
 	w.runs = make([]*swarmreport.Digest, len(w.seeds))
 	jobs := make([]swarmJob, len(w.seeds))
 	for i, seed := range w.seeds {
-		jobs[i] = swarmJob{scenario: s, seed: seed, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
+		jobs[i] = swarmJob{scenario: s, seed: seed, real: w.real, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
 	}
 	err := runJobs(ctx, w.e, s.Name, workers, jobs)
 	if err != nil {

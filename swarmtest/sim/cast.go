@@ -6,8 +6,8 @@ import (
 )
 
 // A broadcast is one event for all its receivers that have one latency and are
-// simulated by one kernel, not one for each: most events of a large swarm would be haves
-// otherwise. Its messages leave the uplink together.
+// simulated by one kernel, not one for each: most events of a large swarm would
+// be haves otherwise. Its messages leave the uplink together.
 
 // class is a kind of receivers of a host's broadcasts, and how many there are.
 type class struct {
@@ -62,7 +62,7 @@ func (k *Kernel) broadcast(h *host, m message) {
 
 // hearFrom is listen, if it was not called yet.
 func (k *Kernel) hearFrom(h *host, f *flow) {
-	if !f.heard {
+	if !f.heard && !f.quiet {
 		f.heard = true
 		k.listen(h, f)
 	}

@@ -30,7 +30,7 @@ func (p *peer) crash(now time.Duration, f *Fault) {
 		}
 		p.kernel.closeFlow(&p.host, flow)
 	}
-	p.joined, p.timerAt = false, 0
+	p.joined, p.timerAt, p.webSeeds = false, 0, nil
 	p.life++
 	p.failures, p.owed, p.retryAt = 0, tracker.None, 0
 	if f.For == 0 {
@@ -52,6 +52,9 @@ func (p *peer) comeBack(now time.Duration) {
 
 // reset says that there is no such connection.
 func (p *peer) reset(now time.Duration, s severed) {
+	if s.dst == p.id {
+		return // it was held by a partition, and nobody knows any more from where it came
+	}
 	p.kernel.At(now+s.latency, Event{To: s.dst, Kind: eventClosed, Flow: s.remote})
 }
 
@@ -80,11 +83,17 @@ func (p *peer) partedFrom(now time.Duration, other ID) bool {
 	return len(p.kernel.cuts) > 0 && p.kernel.whole(other, p.id, now) > now
 }
 
-// dialTimedOut ends a dial whose answer does not come.
-func (p *peer) dialTimedOut(now time.Duration, f *flow) {
-	addr := addrOf(p.swarm.indexOf(f.dst), listenPort)
+// noAnswer ends a dial whose answer a partition keeps back. A web seed is asked again until it answers.
+func (p *peer) noAnswer(now time.Duration, f *flow, ev Event) {
+	if at := p.kernel.whole(f.dst, p.id, now); f.web != nil && at < never {
+		p.kernel.At(at, ev)
+		return
+	}
 	p.kernel.closeFlow(&p.host, f)
-	p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: addr})
+	if f.web == nil {
+		addr := addrOf(p.swarm.indexOf(f.dst), listenPort)
+		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: addr})
+	}
 }
 
 // announceFailed waits before the next try as tracker/announce does: a time that doubles

@@ -263,6 +263,28 @@ func TestTheNumberOfWorkersChangesNoFault(t *testing.T) {
 	}
 }
 
+func TestWebSeedsAndFaults(t *testing.T) {
+	s := hybrid(t, 10, 1<<40)
+	s.Loss = 0.001
+	s.Faults = []Fault{
+		{Kind: Crash, At: 5 * time.Second, For: 10 * time.Second, Peers: []int{0, 1}},
+		{Kind: Partition, For: 20 * time.Second, Peers: []int{2, 3}},
+		{Kind: Partition, At: 8 * time.Second, For: 10 * time.Minute, Peers: []int{4, 5}},
+	}
+	r := mustRun(t, s)
+	for i, p := range r.Peers {
+		if late := i == 4 || i == 5; late != (p.Complete > 10*time.Minute) || p.FromWebSeeds == 0 {
+			t.Errorf("peer %d completed at %v, with %d bytes from the web seed", i, p.Complete, p.FromWebSeeds)
+		}
+	}
+	workers := pool.New(3)
+	defer workers.Close()
+	s.Pool = workers
+	if again := mustRun(t, s); again.Hash != r.Hash {
+		t.Error("a run on several processors differs")
+	}
+}
+
 func TestAFaultAfterTheEndChangesNothing(t *testing.T) {
 	s := crowd(t, 10, 2*MiB)
 	alone := mustComplete(t, s)

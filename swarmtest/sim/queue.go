@@ -1,17 +1,18 @@
 package sim
 
-// The time ahead is cut into slices of 4.2 ms, each with a bucket for the next 2.1 s. In
-// a slice a swarm of 1,000 has some fifty events, which fit into the nearest cache, and its blocks and
-// messages are mostly done within that time. Both numbers are powers of two, and otherwise
-// arbitrary.
+// The time ahead is cut into slices of 4.2 ms, each with a bucket for the next
+// 2.1 s. In a slice a swarm of 1,000 has some fifty events, which fit into the
+// nearest cache, and its blocks and messages are mostly done within that time.
+// Both numbers are powers of two, and otherwise arbitrary.
 const (
 	sliceBits  = 22 // of nanoseconds
 	numBuckets = 512
 )
 
-// queue holds the events that are to come. Those of the current slice of time are in a small heap; those of the next
-// slices in buckets, in no order; and those beyond in a large heap. So most events are in
-// a heap of the current slice alone, which costs a third of a heap of all.
+// queue holds the events that are to come. Those of the current slice of time
+// are in a small heap; those of the next slices in buckets, in no order; and
+// those beyond in a large heap. So most events are only ever in a heap that
+// stays small however large the swarm is.
 type queue struct {
 	slice     int64 // the current one
 	near      heap  // of the current slice, or of one that has passed

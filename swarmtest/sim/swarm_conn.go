@@ -14,8 +14,8 @@ import (
 func flowOf(c *engine.Conn) *flow { return c.Owner.(*flow) }
 
 // dial sends a dial on its way. The connection is up at the other peer after
-// the two halves of TCP's handshake, a round trip, and the dialler's BitTorrent handshake,
-// half of one; and at the dialler when the answer is back.
+// the two halves of TCP's handshake, a round trip, and the dialler's BitTorrent
+// handshake, half of one; and at the dialler when the answer is back.
 func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 	to := p.swarm.peerAt(addr)
 	if to == nil || to == p || to.cfg.Unreachable {
@@ -94,12 +94,16 @@ func (p *peer) connected(now time.Duration, ev Event) {
 		p.reset(now, severed{ev.from(), remote, p.swarm.latency(p.id, ev.from())})
 		return
 	case p.present() && p.partedFrom(now, f.dst):
-		p.dialTimedOut(now, f)
+		p.noAnswer(now, f, ev)
 		return
 	}
 	if !p.present() {
 		p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: remote})
 		p.kernel.closeFlow(&p.host, f)
+		return
+	}
+	if f.web != nil {
+		p.webSeedUp(now, f, remote)
 		return
 	}
 	p.comeUp(now, f, remote, false)
@@ -124,8 +128,8 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 	}
 }
 
-// close closes a peer's end of a connection. The other learns of it as fast as a message
-// travels.
+// close closes a peer's end of a connection. The other learns of it as fast as
+// a message travels.
 func (p *peer) close(now time.Duration, f *flow) {
 	p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: f.remote})
 	p.goDown(now, f)
