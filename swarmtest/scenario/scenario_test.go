@@ -423,6 +423,17 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+func FuzzSet(f *testing.F) {
+	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1"} {
+		f.Add(set)
+	}
+	f.Fuzz(func(t *testing.T, set string) {
+		if s, err := parse(minimal, set); err == nil {
+			mustParse(t, string(s.TOML()))
+		}
+	})
+}
+
 func FuzzTrace(f *testing.F) {
 	s, err := parse(minimal)
 	if err != nil {
