@@ -13,9 +13,9 @@ const (
 	// chunkLen is how much a connection sends or takes at a time: those that share
 	// a link take turns of it, as they do with blocks in the simulator.
 	chunkLen = 16 << 10
-	// socketBuffer keeps what was sent and not taken small. The kernel would grow it to
+	// sendBuffer keeps what was sent and not taken small. The kernel would grow it to
 	// megabytes, and a sender would be ahead of its receivers by that.
-	socketBuffer = 4 * chunkLen
+	sendBuffer = 4 * chunkLen
 )
 
 // newLimiter returns the limiter of a link in one direction. After a pause it gives what
@@ -36,8 +36,7 @@ type limited struct {
 
 func newLimited(ctx context.Context, conn net.Conn, up, down *rate.Limiter) *limited {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetReadBuffer(socketBuffer)
-		tcp.SetWriteBuffer(socketBuffer)
+		tcp.SetWriteBuffer(sendBuffer)
 	}
 	return &limited{conn, ctx, up, down}
 }
