@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -34,6 +35,7 @@ type Client struct {
 	listener   *net.TCPListener // nil: it does not listen
 	handshakes handshakes
 	dht        dhtNode // set before the first torrent
+	web        *http.Client
 	// connect makes an outgoing connection: a field, so that tests can join
 	// clients without sockets.
 	connect func(context.Context, netip.AddrPort) (transport, error)
@@ -82,6 +84,7 @@ func newClient(cfg Config) *Client {
 	}
 	c.closing, c.end = context.WithCancel(context.Background())
 	c.connect = c.dialTCP
+	c.web = newWebClient(cfg)
 	return c
 }
 
@@ -118,6 +121,7 @@ func (c *Client) Add(cfg TorrentConfig) (*Torrent, error) {
 	go t.run()
 	t.AddPeers(cfg.Peers, engine.SourceUser)
 	t.startFinders(cfg.Finders)
+	t.startWebSeeds(cfg.WebSeeds)
 	return t, nil
 }
 
@@ -160,6 +164,7 @@ func (c *Client) Close(ctx context.Context) error {
 		c.listener.Close()
 	}
 	c.tasks.Wait()
+	c.web.CloseIdleConnections()
 	for _, t := range stopping {
 		select {
 		case <-t.ended:

@@ -114,6 +114,10 @@ type TorrentConfig struct {
 	// NoPEX exchanges no addresses with peers (BEP 11). A private torrent never
 	// does.
 	NoPEX bool
+	// WebSeeds are URLs of servers that have the content (BEP 19). Those that are not
+	// of http or https are ignored. WebSeedBelow is that of engine.Config.
+	WebSeeds     []string
+	WebSeedBelow int
 	// Finders look for peers until the torrent stops.
 	Finders []Finder
 	// Order is the rule by which pieces are picked.
@@ -134,12 +138,12 @@ func (cfg *TorrentConfig) validate() error {
 		return errors.New("a rate limit is negative; 0 means unlimited")
 	case cfg.Info != nil:
 		return info.validate()
-	case info != InfoConfig{} || cfg.Metadata != nil:
+	case !info.isZero() || cfg.Metadata != nil:
 		return errors.New("the info dictionary is missing; without it, nothing else can be said of the data")
 	}
 	return nil
 }
 
 func (cfg *TorrentConfig) infoConfig() InfoConfig {
-	return InfoConfig{Info: cfg.Info, Storage: cfg.Storage, Resume: cfg.Resume, Have: cfg.Have, Want: cfg.Want}
+	return InfoConfig{Info: cfg.Info, Storage: cfg.Storage, Resume: cfg.Resume, Have: cfg.Have, Want: cfg.Want, WebSeeds: cfg.WebSeeds}
 }

@@ -39,6 +39,11 @@ type InfoConfig struct {
 	Storage    piecestore.Storage
 	Resume     *piecestore.Resume
 	Have, Want *bitfield.Set
+	WebSeeds   []string
+}
+
+func (cfg *InfoConfig) isZero() bool {
+	return cfg.Info == nil && cfg.Storage == nil && cfg.Resume == nil && cfg.Have == nil && cfg.Want == nil && cfg.WebSeeds == nil
 }
 
 // validate fails if the configuration is not that of a torrent that can be
@@ -109,5 +114,6 @@ func (t *Torrent) learn(cfg InfoConfig) error {
 	})
 	t.publish()
 	t.completeIfNothingIsLeft()
+	t.startWebSeeds(cfg.WebSeeds)
 	return nil
 }

@@ -62,4 +62,24 @@ const (
 	// acceptPause is the pause after a failed accept: without it a process
 	// out of descriptors would spin.
 	acceptPause = 100 * time.Millisecond
+
+	// maxWebSeeds bounds the web seeds that a torrent uses at a time; others take
+	// the place of one that fails. Arbitrary: one good server is enough, and each may be asked for as
+	// much block memory as several peers.
+	maxWebSeeds = 4
+
+	// The pause before a web seed that failed is asked again, doubled each time; what a
+	// server says in Retry-After goes before it, up to an hour. After maxWebSeedFails
+	// in a row it is given up.
+	webSeedRetryFirst = 5 * time.Second
+	webSeedRetryLast  = time.Hour
+	maxWebSeedFails   = 10
+
+	// maxRedirects is how many redirects a request follows. Arbitrary; a mirror system
+	// needs one or two.
+	maxRedirects = 5
+
+	// maxSkipped is how many bytes before a range are read and dropped, of a server that
+	// sends whole files only. Arbitrary: less than it takes to ask anew elsewhere.
+	maxSkipped = 1 << 20
 )

@@ -54,7 +54,7 @@ func (t *Torrent) windDown() {
 
 // over reports whether all that the loop has begun is done.
 func (t *Torrent) over() bool {
-	return t.stopping && len(t.conns) == 0 && t.dials == 0 && t.jobs == 0
+	return t.stopping && len(t.conns) == 0 && len(t.webConns) == 0 && t.dials == 0 && t.jobs == 0
 }
 
 // finish is the last that the loop does.

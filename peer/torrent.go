@@ -51,10 +51,12 @@ type Torrent struct {
 type loopState struct {
 	engine   *engine.Engine
 	share    *share
-	now      time.Duration          // of this turn
-	events   []event                // of this turn
-	conns    map[*engine.Conn]*conn // those that are up
-	dirty    []*conn                // connections with something staged
+	now      time.Duration             // of this turn
+	events   []event                   // of this turn
+	conns    map[*engine.Conn]*conn    // those that are up
+	dirty    []*conn                   // connections with something staged
+	webConns map[*engine.Conn]*webConn // web seeds that can be asked
+	dirtyWeb []*webConn
 	scratch  []byte
 	dials    int // under way
 	jobs     int // with the disk workers
@@ -81,6 +83,7 @@ func newTorrent(c *Client, cfg TorrentConfig) (*Torrent, error) {
 	}
 	t.dialing, t.endDialing = context.WithCancel(context.Background())
 	t.conns = make(map[*engine.Conn]*conn)
+	t.webConns = make(map[*engine.Conn]*webConn)
 	t.store = newStoreState()
 	t.now = c.now()
 	if err := t.newEngine(cfg); err != nil {
@@ -128,6 +131,7 @@ func (t *Torrent) newEngine(cfg TorrentConfig) (err error) {
 		UploadSlots:    cfg.UploadSlots,
 		MaxPeers:       cfg.MaxPeers,
 		Order:          cfg.Order,
+		WebSeedBelow:   cfg.WebSeedBelow,
 	})
 	if err != nil {
 		t.share.leave(t.now)
@@ -177,6 +181,10 @@ func (t *Torrent) turn() {
 		c.flush()
 	}
 	t.dirty = t.dirty[:0]
+	for _, c := range t.dirtyWeb {
+		c.flush()
+	}
+	t.dirtyWeb = t.dirtyWeb[:0]
 }
 
 // advance runs what is due: the engine's timers, and the store's next try.
@@ -221,6 +229,8 @@ func (t *Torrent) do(out engine.Output) {
 	case engine.OutMessage:
 		if c := t.conns[out.Conn]; c != nil {
 			c.stage(out.Message, out.Length)
+		} else if c := t.webConns[out.Conn]; c != nil {
+			c.stage(out.Message)
 		}
 	case engine.OutHave:
 		t.broadcastHave(out.Piece)
@@ -245,6 +255,8 @@ func (t *Torrent) do(out engine.Output) {
 	case engine.OutClose:
 		if c := t.conns[out.Conn]; c != nil {
 			c.close(errors.New(out.Reason))
+		} else if c := t.webConns[out.Conn]; c != nil {
+			c.close(out.Reason)
 		}
 	case engine.OutCompleted:
 		t.complete()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
+	"github.com/shoal-bt/shoal/peer"
 	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/piecestore"
 )
@@ -46,6 +47,7 @@ type getRun struct {
 	statusFlag
 	output     string
 	patterns   []string
+	webSeeds   []string
 	sequential bool
 	seed       bool
 	seedRatio  float64
@@ -58,6 +60,7 @@ type getRun struct {
 func (r *getRun) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&r.output, "output", "o", ".", "download into the folder `DIR`, which is made if it is missing")
 	fs.StringArrayVar(&r.patterns, "select", nil, "download only the files that match `GLOB`, whatever a magnet link selects; repeatable")
+	fs.StringArrayVar(&r.webSeeds, "web-seed", nil, "download from the server at `URL`, too, besides those that the torrent names; repeatable")
 	fs.BoolVar(&r.sequential, "sequential", false, "download the pieces in their order, for players")
 	fs.BoolVar(&r.seed, "seed", false, "go on uploading when the download is complete")
 	fs.Float64Var(&r.seedRatio, "seed-ratio", 0, "seed until the upload is `R` times the size")
@@ -81,7 +84,19 @@ func (r *getRun) check(args []string) error {
 	case r.seedTime < 0 || r.timeout < 0:
 		return usagef("a time cannot be negative")
 	}
-	return errors.Join(r.connFlags.check(), r.statusFlag.check(r.json))
+	return errors.Join(r.checkWebSeeds(args), r.connFlags.check(), r.statusFlag.check(r.json))
+}
+
+func (r *getRun) checkWebSeeds(args []string) error {
+	if len(r.webSeeds) > 0 && len(args) > 1 {
+		return usagef("--web-seed is of one torrent, and %d are named", len(args))
+	}
+	for _, s := range r.webSeeds {
+		if err := peer.CheckWebSeed(s); err != nil {
+			return usagef("--web-seed %q: %v", s, err)
+		}
+	}
+	return nil
 }
 
 // seeds reports whether the user wants to go on after the download.
@@ -92,6 +107,7 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	s := newSession(e, &r.connFlags, r.quiet)
+	s.webSeeds = r.webSeeds
 	err := r.loadAll(ctx, s, args)
 	if err == nil {
 		err = r.download(ctx, e, s)
@@ -369,6 +385,7 @@ type getJSON struct {
 	Bytes      int64   `json:"bytes"`
 	BytesLeft  int64   `json:"bytes_left"`
 	Downloaded int64   `json:"downloaded"`
+	WebSeeds   int64   `json:"downloaded_from_web_seeds"`
 	Uploaded   int64   `json:"uploaded"`
 	Wasted     int64   `json:"wasted"`
 	HashFails  int     `json:"hash_fails"`
@@ -424,7 +441,7 @@ func (t *transfer) result() getJSON {
 	out := getJSON{
 		Path: t.path(), Status: "complete",
 		Bytes: t.want.bytes, BytesLeft: t.left(),
-		Downloaded: t.stats.Downloaded, Uploaded: t.stats.Uploaded, Wasted: t.stats.Wasted, HashFails: t.stats.HashFails,
+		Downloaded: t.stats.Downloaded, WebSeeds: t.stats.DownloadedFromWebSeeds, Uploaded: t.stats.Uploaded, Wasted: t.stats.Wasted, HashFails: t.stats.HashFails,
 		Rechecked: t.rechecked,
 		Seconds:   t.downloadTime().Seconds(), Ratio: t.ratio(),
 	}

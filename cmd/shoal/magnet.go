@@ -206,7 +206,7 @@ func (s *session) begin(t *transfer) error {
 		}
 	}
 	t.startClock()
-	return t.torrent.SetInfo(t.infoConfig())
+	return t.torrent.SetInfo(s.infoConfig(t))
 }
 
 // neededByOthers is what the disk must still give to all transfers but t.

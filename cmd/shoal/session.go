@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -36,6 +37,7 @@ type session struct {
 	trackers *client.Client
 	dht      *dht.Server      // nil: none is used
 	fixed    []netip.AddrPort // --peer
+	webSeeds []string         // --web-seed
 	notes    noteBox
 	wake     chan struct{} // has a value when run should look at once
 
@@ -113,9 +115,10 @@ func (s *session) start(t *transfer) (err error) {
 	cfg := peer.TorrentConfig{InfoHash: t.infoHash(), Peers: s.fixed, Order: t.order, NoPEX: s.conn.noPEX}
 	if t.meta != nil {
 		t.startClock()
-		info := t.infoConfig()
+		info := s.infoConfig(t)
 		cfg.Info, cfg.Metadata = info.Info, t.meta.InfoBytes
 		cfg.Storage, cfg.Resume, cfg.Have, cfg.Want = info.Storage, info.Resume, info.Have, info.Want
+		cfg.WebSeeds = info.WebSeeds
 	}
 	if tiers := t.tiers(); !s.conn.noTracker && len(tiers) > 0 {
 		t.finder = &trackerFinder{client: s.trackers, tiers: tiers}
@@ -144,11 +147,11 @@ func (t *transfer) startClock() {
 	}
 }
 
-// infoConfig is what the client has to know of the contents.
-func (c *contents) infoConfig() peer.InfoConfig {
+// infoConfig is what the client has to know of the contents of a transfer.
+func (s *session) infoConfig(t *transfer) peer.InfoConfig {
 	return peer.InfoConfig{
-		Info: &c.meta.Info, Storage: c.store, Resume: c.resume,
-		Have: c.have.Clone(), Want: c.want.want.Clone(),
+		Info: &t.meta.Info, Storage: t.store, Resume: t.resume,
+		Have: t.have.Clone(), Want: t.want.want.Clone(), WebSeeds: slices.Concat(s.webSeeds, t.meta.WebSeeds),
 	}
 }
 

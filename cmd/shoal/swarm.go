@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -39,6 +40,7 @@ func swarmCommands() []command {
 		swarmRunCommand(),
 		swarmCompareCommand(),
 		swarmSweepCommand(),
+		swarmValidateCommand(),
 		swarmSchemaCommand(),
 	}
 }
@@ -121,9 +123,14 @@ const maxScenarioLen = 1 << 20
 func loadScenario(e *env, arg string, set []string) (*scenario.Scenario, error) {
 	src, ok := scenarios.Source(arg)
 	if !ok {
-		var err error
-		if src, err = openScenario(arg); err != nil {
-			return nil, err
+		// A trace of a stranger's scenario must not be a link that leads elsewhere.
+		dir, err := os.OpenRoot(filepath.Dir(arg))
+		if err == nil {
+			defer dir.Close()
+			src, err = openScenario(arg, dir.FS())
+		}
+		if err != nil {
+			return nil, unknownScenario(arg, err)
 		}
 	}
 	src.Set = set
@@ -141,23 +148,26 @@ func loadScenario(e *env, arg string, set []string) (*scenario.Scenario, error) 
 	return s, nil
 }
 
-func openScenario(path string) (scenario.Source, error) {
+func openScenario(path string, dir fs.FS) (scenario.Source, error) {
 	f, err := os.Open(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(path, `./\`):
-		if near, ok := nearest(path, scenarios.Names()); ok {
-			return scenario.Source{}, usagef("there is no scenario %q; did you mean %q?", path, near)
-		}
-		return scenario.Source{}, usagef("there is no scenario %q; \"shoal swarm list\" names those that there are, or name a file", path)
-	case err != nil:
+	if err != nil {
 		return scenario.Source{}, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxScenarioLen))
-	if err != nil {
-		return scenario.Source{}, err
+	return scenario.Source{File: path, Data: data, Dir: dir}, err
+}
+
+// unknownScenario explains why there is no such file: most often a name of the
+// library was meant.
+func unknownScenario(arg string, err error) error {
+	if !errors.Is(err, os.ErrNotExist) || strings.ContainsAny(arg, `./\`) {
+		return err
 	}
-	return scenario.Source{File: path, Data: data, Dir: os.DirFS(filepath.Dir(path))}, nil
+	if near, ok := nearest(arg, scenarios.Names()); ok {
+		return usagef("there is no scenario %q; did you mean %q?", arg, near)
+	}
+	return usagef("there is no scenario %q; \"shoal swarm list\" names those that there are, or name a file", arg)
 }
 
 // seedFlag is a seed, if one was given: a pflag.Value.

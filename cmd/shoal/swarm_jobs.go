@@ -68,7 +68,7 @@ func runJobs(ctx context.Context, e *env, name string, workers int, jobs []swarm
 		name: printable(name), jobs: jobs, start: time.Now(),
 		at: make([]lab.Progress, len(jobs)), since: make([]time.Time, len(jobs)),
 	}
-	stop := e.watch(false, j.progress)
+	stop := e.watch(false, func() []progress { return j.progress(time.Now()) })
 	defer stop()
 	group, groupCtx := errgroup.WithContext(ctx)
 	perJob := 1
@@ -138,7 +138,7 @@ func (j *swarmJobs) heard(i int, p lab.Progress) {
 }
 
 // progress is what the terminal shows: all jobs in one bar, by the data that they deliver.
-func (j *swarmJobs) progress() []progress {
+func (j *swarmJobs) progress(now time.Time) []progress {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.measured != nil {
@@ -149,10 +149,10 @@ func (j *swarmJobs) progress() []progress {
 		done += j.jobs[i].work(float64(j.at[i].Index) + j.at[i].Part)
 		total += j.jobs[i].work(math.Inf(1))
 	}
-	elapsed := time.Since(j.start)
+	elapsed := now.Sub(j.start)
 	detail := fmt.Sprintf("%d of %d runs", j.finished, len(j.jobs))
 	if len(j.jobs) == 1 {
-		detail = describeProgress(&j.at[0], time.Since(j.since[0]))
+		detail = describeProgress(&j.at[0], now.Sub(j.since[0]))
 	}
 	if j.finished == len(j.jobs) {
 		return []progress{{name: j.name, done: clampBytes(total), total: clampBytes(total), detail: "done in " + formatDuration(elapsed)}}

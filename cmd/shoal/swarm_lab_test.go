@@ -9,7 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/shoal-bt/shoal/swarmtest/lab"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
 	"github.com/shoal-bt/shoal/swarmtest/scenarios"
 )
@@ -92,9 +94,9 @@ func jsonLines(t *testing.T, args ...string) (objects []map[string]any) {
 
 func TestSwarmRunIsReplayed(t *testing.T) {
 	inLab(t)
-	first := jsonLines(t, "swarm", "run", "tiny.toml", "--json", "--replicas", "3", "--out", "a")
+	first := jsonLines(t, "swarm", "run", "tiny.toml", "--json", "--replicas", "2", "--out", "a")
 	again := jsonLines(t, "swarm", "run", "tiny.toml", "--json", "--seed", "2", "--out", "b", "--workers", "1")
-	if len(first) != 3 || len(again) != 1 || first[1]["directory"] != filepath.Join("a", "seed-2") || again[0]["directory"] != "b" {
+	if len(first) != 2 || len(again) != 1 || first[1]["directory"] != filepath.Join("a", "seed-2") || again[0]["directory"] != "b" {
 		t.Fatalf("the runs are %v and %v", first, again)
 	}
 	for key := range first[1] {
@@ -137,6 +139,19 @@ func TestMistakesInAScenarioAreUsageErrors(t *testing.T) {
 	}
 }
 
+func TestTraceIsNotElsewhere(t *testing.T) {
+	inLab(t)
+	traced := strings.Replace(tinyScenario, "demand.peers = 6", "demand.arrivals = \"trace\"\ndemand.trace = \"t.csv\"", 1)
+	writeFiles(t, ".", map[string]string{"a/traced.toml": traced, "a/t.csv": "join\n0\n1\n", "b/traced.toml": traced})
+	mustSucceed(t, "swarm", "run", "a/traced.toml")
+	if err := os.Symlink("../a/t.csv", "b/t.csv"); err != nil {
+		t.Skip(err)
+	}
+	if r := shoal(t, "swarm", "run", "b/traced.toml"); r.code != exitUsage || !strings.Contains(r.stderr, "path escapes from parent") {
+		t.Errorf("a link that leads elsewhere: exit %d, %s", r.code, r.stderr)
+	}
+}
+
 func TestSwarmRunInterrupted(t *testing.T) {
 	inLab(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -165,11 +180,11 @@ func TestSwarmCompare(t *testing.T) {
 			Metrics []struct{ Metric, Verdict string }
 		}
 	}
-	object := mustSucceed(t, "swarm", "compare", "tiny.toml", "--set-b", "origin.up=4Mbit/s", "--json", "--replicas", "3").stdout
+	object := mustSucceed(t, "swarm", "compare", "tiny.toml", "--set-b", "origin.up=4Mbit/s", "--json", "--replicas", "2").stdout
 	if err := json.Unmarshal([]byte(object), &c); err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Seeds) != 3 || len(c.Systems) != 2 || c.Systems[1].A != "origin" || c.Systems[1].Metrics[0].Verdict != "less" {
+	if len(c.Seeds) != 2 || len(c.Systems) != 2 || c.Systems[1].A != "origin" || c.Systems[1].Metrics[0].Verdict != "less" {
 		t.Errorf("an origin twice as fast is %+v", c)
 	}
 }
@@ -177,7 +192,7 @@ func TestSwarmCompare(t *testing.T) {
 func TestSwarmSweep(t *testing.T) {
 	inLab(t)
 	sweep := func(more ...string) result {
-		return mustSucceed(t, append([]string{"swarm", "sweep", "tiny.toml", "--replicas", "2",
+		return mustSucceed(t, append([]string{"swarm", "sweep", "tiny.toml",
 			"--set", "demand.peers=2,4", "--set", "origin.up=1Mbit/s,2Mbit/s", "--out", "out"}, more...)...)
 	}
 	folders := func() (names []string) {
@@ -192,19 +207,19 @@ func TestSwarmSweep(t *testing.T) {
 		}
 		return names
 	}
-	if r := sweep("--shard", "1/2"); !strings.Contains(r.stdout, "4 runs of other shards are not there yet") || len(folders()) != 4 {
+	if r := sweep("--shard", "1/2"); !strings.Contains(r.stdout, "2 runs of other shards are not there yet") || len(folders()) != 2 {
 		t.Fatalf("a half of the sweep has %v\n%s", folders(), r.stdout)
 	}
 	sweep("--shard", "2/2")
 	all := folders()
-	if len(all) != 8 {
+	if len(all) != 4 {
 		t.Fatalf("both halves have %v", all)
 	}
 	// What is there is not run again: the mark in it stays.
 	mark := filepath.Join("out", all[3], "mark")
 	writeFiles(t, ".", map[string]string{mark: ""})
 	r := sweep()
-	if !strings.Contains(r.stderr, "8 of 8 runs are there already") || strings.Count(r.stdout, "\n") != 1+4*2+2 {
+	if !strings.Contains(r.stderr, "4 of 4 runs are there already") || strings.Count(r.stdout, "\n") != 1+4*2+2 {
 		t.Errorf("the whole sweep says\n%s%s", r.stderr, r.stdout)
 	}
 	if _, err := os.Stat(mark); err != nil {
@@ -214,16 +229,57 @@ func TestSwarmSweep(t *testing.T) {
 	if err := os.Remove(filepath.Join("out", all[3], "run.json")); err != nil {
 		t.Fatal(err)
 	}
-	if r := sweep(); !strings.Contains(r.stderr, "7 of 8 runs are there already") || !slices.Equal(folders(), all) {
+	if r := sweep(); !strings.Contains(r.stderr, "3 of 4 runs are there already") || !slices.Equal(folders(), all) {
 		t.Errorf("after a loss, the sweep says\n%s", r.stderr)
 	}
 	table, err := os.ReadFile(filepath.Join("out", "runs.csv"))
-	if err != nil || strings.Count(string(table), "\n") != 1+8*2 {
+	if err != nil || strings.Count(string(table), "\n") != 1+4*2 {
 		t.Errorf("%v: %s", err, table)
 	}
-	lines := jsonLines(t, "swarm", "sweep", "tiny.toml", "--replicas", "2",
+	lines := jsonLines(t, "swarm", "sweep", "tiny.toml",
 		"--set", "demand.peers=2,4", "--set", "origin.up=1Mbit/s,2Mbit/s", "--out", "out", "--json")
-	if set, _ := lines[7]["set"].(map[string]any); len(lines) != 8 || !maps.Equal(set, map[string]any{"demand.peers": "4", "origin.up": "2Mbit/s"}) {
+	if set, _ := lines[3]["set"].(map[string]any); len(lines) != 4 || !maps.Equal(set, map[string]any{"demand.peers": "4", "origin.up": "2Mbit/s"}) {
 		t.Errorf("the last of %d lines has the values %v", len(lines), set)
+	}
+}
+
+func TestSwarmValidate(t *testing.T) {
+	r := mustSucceed(t, "swarm", "validate", "--quick", "--seeds", "2", "--only", "least distribution")
+	if lines := strings.Count(r.stdout, "\n"); lines != 1+3*2 || strings.Count(r.stdout, "holds") != 6 {
+		t.Errorf("it prints\n%s", r.stdout)
+	}
+	r = mustSucceed(t, "swarm", "validate", "--seeds", "2", "--only", "flash crowd for one part", "--json")
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "cli.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key := range keys(t, r.stdout) {
+		if !strings.Contains(string(docs), "`"+key+"`") {
+			t.Errorf("docs/cli.md does not document the key %s", key)
+		}
+	}
+}
+
+func TestProgressOfSwarms(t *testing.T) {
+	src, _ := scenarios.Source("flash-crowd") // a swarm and an origin, 1,000 times 100 MiB
+	s, err := src.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	j := &swarmJobs{name: "flash-crowd", jobs: []swarmJob{{scenario: s}}, start: now.Add(-10 * time.Second)}
+	j.at = []lab.Progress{{System: "swarm", Now: 10 * time.Minute, Done: 350, Total: 1000, Part: 0.5}}
+	j.since = []time.Time{now.Add(-10 * time.Second)}
+	p := j.progress(now)[0]
+	const all = 1000 * 100 << 20
+	if p.done != all/2 || p.total != all+all/100 {
+		t.Errorf("half of the swarm are %d of %d bytes", p.done, p.total)
+	}
+	if want := "swarm: 350 of 1000 peers done after 10m0s, 60x real time, 10s left"; p.detail != want {
+		t.Errorf("it says %q, want %q", p.detail, want)
+	}
+	j.finished = 1
+	if p := j.progress(now)[0]; p.done != p.total || p.detail != "done in 10s" {
+		t.Errorf("at the end it is %+v", p)
 	}
 }

@@ -219,6 +219,10 @@ The code is printed once. It is good for one "shoal tracker user add NAME
 	}
 }
 
+// maxInvite bounds how long an invitation is good, as the API does. What is
+// stored ends in the year 2262.
+const maxInvite = 365 * 24 * time.Hour
+
 type trackerInvite struct {
 	trackerDB
 	by      string
@@ -251,6 +255,8 @@ func (r *trackerInvite) run(ctx context.Context, e *env, args []string) error {
 		return usagef("--role: %v", err)
 	case r.expires <= 0:
 		return usagef("--expires %v is over already", r.expires)
+	case r.expires > maxInvite:
+		return usagef("--expires %v is more than a year", r.expires)
 	}
 	code := account.NewKey()
 	inv := account.Invite{Hash: code.Hash(), Role: role, ExpiresAt: time.Now().Add(r.expires)}
@@ -287,6 +293,10 @@ promotions in force the best counts, up and down apart.`,
 	}
 }
 
+// maxPromotion is arbitrary. A time is stored as nanoseconds since 1970, which
+// end in the year 2262.
+const maxPromotion = 100 * 365 * 24 * time.Hour
+
 type trackerPromote struct {
 	trackerDB
 	up, down uint32
@@ -312,6 +322,8 @@ func (r *trackerPromote) run(ctx context.Context, e *env, args []string) error {
 		return usagef("--up is at most %d, and --down at most 100", ledger.MaxPercent)
 	case r.length < 0:
 		return usagef("--for %v is negative", r.length)
+	case r.length > maxPromotion:
+		return usagef("--for %v is more than a century; leave it out", r.length)
 	}
 	return r.with(ctx, func(st *sqlite.Store) error {
 		if len(args) == 0 {

@@ -55,7 +55,7 @@ const (
 
 func (f *privateFlags) check() error {
 	switch {
-	case f.minRatio < 0 || f.minRatio > maxMinRatio:
+	case !(f.minRatio >= 0 && f.minRatio <= maxMinRatio): // NaN, too
 		return usagef("--min-ratio %v is not a number from 0 to %d", f.minRatio, maxMinRatio)
 	case f.slots < 0 || f.hitAndRuns < 0 || f.ratioFree < 0:
 		return usagef("--slots, --max-hit-and-runs and --ratio-free are not negative")

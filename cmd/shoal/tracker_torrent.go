@@ -178,7 +178,7 @@ func (r *trackerTorrent) get(ctx context.Context, e *env, st *sqlite.Store, args
 	if err != nil {
 		return err
 	}
-	if err := st.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: id}); err != nil {
+	if err := st.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: id}, account.KeyHash{}); err != nil {
 		return err
 	}
 	if err := writeNew(output, b); err != nil {

@@ -218,7 +218,7 @@ func (r *trackerUser) rotateKey(ctx context.Context, e *env, st *sqlite.Store, a
 		return err
 	}
 	key := account.NewKey()
-	if err := st.RotateKey(ctx, u.ID, key.Hash()); err != nil {
+	if err := st.RotateKey(ctx, u.ID, key.Hash(), account.KeyHash{}); err != nil {
 		return err
 	}
 	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)})

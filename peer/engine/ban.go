@@ -7,7 +7,7 @@ import (
 )
 
 // bans are the peers that sent false data. A ban holds the address; where the
-// address stands for everybody on this machine, the peer id.
+// address stands for everybody on this machine, or there is none (a web seed), the peer id.
 type bans struct {
 	ips map[netip.Addr]struct{}
 	ids map[metainfo.PeerID]struct{}
@@ -16,7 +16,7 @@ type bans struct {
 func (b *bans) len() int { return len(b.ips) + len(b.ids) }
 
 func (b *bans) has(c *Conn) bool {
-	if c.addr.Addr().IsLoopback() {
+	if c.webSeed || c.addr.Addr().IsLoopback() {
 		_, banned := b.ids[c.peerID]
 		return banned
 	}
@@ -31,7 +31,7 @@ func (b *bans) hasIP(ip netip.Addr) bool {
 func (b *bans) add(who identity) {
 	switch {
 	case b.len() >= maxBans:
-	case who.ip.IsLoopback():
+	case who.ip.IsLoopback() || !who.ip.IsValid():
 		if b.ids == nil {
 			b.ids = make(map[metainfo.PeerID]struct{})
 		}

@@ -222,13 +222,13 @@ func (e *Engine) lacking() bool { return e.picker == nil || e.missing.Count() > 
 // hungry reports whether something is missing and few peers are there to bring
 // it.
 func (e *Engine) hungry() bool {
-	return e.lacking() && len(e.conns)+e.book.dialing < hungryBelow
+	return e.lacking() && e.numPeers()+e.book.dialing < hungryBelow
 }
 
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if len(e.conns)+e.book.dialing >= needPeersBelow || e.book.next(now, e.hungry()) != nil {
+	if e.numPeers()+e.book.dialing >= needPeersBelow || e.book.next(now, e.hungry()) != nil {
 		return
 	}
 	if e.lacking() || e.idles(now) {
@@ -249,7 +249,7 @@ func (e *Engine) idles(now time.Duration) bool {
 // dial connects to known addresses as long as there is room: in the torrent,
 // and by the Grants.
 func (e *Engine) dial(now time.Duration) {
-	room := e.cfg.MaxPeers*dialShare/100 - len(e.conns) - e.book.dialing
+	room := e.cfg.MaxPeers*dialShare/100 - e.numPeers() - e.book.dialing
 	for ; room > 0; room-- {
 		k := e.book.next(now, e.hungry())
 		if k == nil {

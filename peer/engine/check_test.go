@@ -43,6 +43,15 @@ func checkPicker(t testing.TB, e *Engine) {
 	for _, part := range e.partials {
 		inFlight.Add(part.piece)
 	}
+	webSeeds := 0
+	for _, c := range e.conns {
+		if c.webSeed {
+			webSeeds++
+		}
+	}
+	if e.webSeeds.count != webSeeds || webSeeds > maxWebSeeds {
+		t.Fatalf("the engine counts %d web seeds, there are %d", e.webSeeds.count, webSeeds)
+	}
 	late := make([]int, e.geo.NumPieces())
 	for _, change := range p.late {
 		if change >= 0 {

@@ -236,6 +236,7 @@ func (e *Engine) rechoke(now time.Duration) {
 	regular, threshold := e.reciprocate(now)
 	for _, c := range e.conns {
 		switch {
+		case c.webSeed:
 		case !c.peerInterested:
 			// BEP 3: "Peers which have a better upload rate but aren't
 			// interested get unchoked".

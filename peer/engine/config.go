@@ -76,6 +76,12 @@ type Config struct {
 	// them too.
 	MaxPeers int
 
+	// WebSeedBelow is the rate in bytes/s that peers must bring together for
+	// web seeds (BEP 19) to be left alone: then they are asked only for
+	// what no peer has. 0 is for 1 MiB/s, negative: as long as peers bring anything. A
+	// high one is for speed, a low one spares who pays for the servers.
+	WebSeedBelow int
+
 	// Order is how new pieces are picked. NoChoking unchokes every interested
 	// peer, NoEndgame asks for each block only once: both are ablations for
 	// experiments.

@@ -22,6 +22,7 @@ type Conn struct {
 	closing        bool // OutClose was said
 	told           bool // its bitfield, or a have, came
 	seed           bool // it has everything, and the picker counts it as a seed
+	webSeed        bool // it is no peer, but an HTTP server
 	interested     bool // we are, in it
 	peerChoking    bool // it chokes us
 	peerInterested bool
@@ -71,6 +72,7 @@ type Conn struct {
 	pending    []request // asked for and not here yet, oldest first
 	own        *partial  // the piece its next blocks come from
 	ownSince   time.Duration
+	nextOfGap  int // of a web seed: the piece behind the last that it began, 0 for none
 	lastBlock  time.Duration
 	down       meter
 	downloaded int64
@@ -119,6 +121,7 @@ func (c *Conn) begin(now time.Duration, in *Input) {
 	// One peer has one address, in bans, in the line and in the book.
 	c.addr, c.peerID = netip.AddrPortFrom(in.Addr.Addr().Unmap(), in.Addr.Port()), in.PeerID
 	c.fast, c.extended, c.dht, c.incoming = in.Fast, in.Extended, in.DHT, in.Incoming
+	c.webSeed = in.WebSeed
 	c.up, c.lastHeard, c.lastSent = now, now, now
 	c.peerChoking, c.reqQ, c.window = true, defaultReqQ, newWindow()
 }
@@ -136,6 +139,9 @@ func (c *Conn) knowsHas() bool { return c.has.Len() > 0 }
 // message handles everything but blocks.
 func (e *Engine) message(now time.Duration, c *Conn, m *wire.Message) {
 	c.lastHeard = now
+	if c.webSeed && m.Type != wire.Reject {
+		return // it has no words
+	}
 	switch m.Type {
 	case wire.Choke:
 		e.choked(now, c)

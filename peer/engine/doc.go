@@ -14,6 +14,9 @@
 //	for out, ok := e.Next(); ok; out, ok = e.Next() { do(out) }
 //	deadline, ok := e.NextTimeout()
 //
+// A connection may also be a web seed (BEP 19): a server that is asked like a peer, but
+// only for what peers do not bring.
+//
 // A torrent may begin as a magnet link: then the engine first fetches the info
 // dictionary from its peers, hands it out, and is told the geometry.
 //

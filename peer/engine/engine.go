@@ -46,6 +46,7 @@ type Engine struct {
 	up, down meter
 
 	uploaded, downloaded, wasted int64
+	fromWebSeeds                 int64 // of downloaded
 	hashFails                    int
 	lastHave                     time.Duration // when we sent one, to all connections
 	evictedAt                    time.Duration // when a connection last lost its place, 0 for never
@@ -53,6 +54,7 @@ type Engine struct {
 	served                       time.Duration // when a block last went out
 
 	cfg      Config
+	webSeeds webSeeds
 	suspects []suspect
 	book     book
 	bans     bans
@@ -71,6 +73,9 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 	}
 	if cfg.AllowedFast == 0 {
 		cfg.AllowedFast = allowedFastPieces
+	}
+	if cfg.WebSeedBelow == 0 {
+		cfg.WebSeedBelow = defaultWebSeedBelow
 	}
 	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery}
 	e.book.init()
@@ -149,6 +154,9 @@ func (e *Engine) Advance(now time.Duration) {
 	if due(&e.downloadAt, now) {
 		e.refill = true
 	}
+	if due(&e.webSeeds.at, now) {
+		e.judgeWebSeeds(now)
+	}
 	if due(&e.tickAt, now) {
 		e.tickAt = now + rechokeEvery
 		e.tick(now)
@@ -168,7 +176,7 @@ func due(at *time.Duration, now time.Duration) bool {
 // NextTimeout is the earliest deadline the engine has: call Advance then.
 func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 	at = e.tickAt
-	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt, e.fetch.at} {
+	for _, d := range [...]time.Duration{e.uploadAt, e.downloadAt, e.fetch.at, e.webSeeds.at} {
 		at = earlier(at, d)
 	}
 	return at, true
@@ -204,8 +212,11 @@ func (o *outputs) next() (*Output, bool) {
 	return &o.queue[o.head-1], true
 }
 
-// send queues a message without a payload.
+// send queues a message without a payload. A web seed understands few.
 func (e *Engine) send(now time.Duration, c *Conn, m wire.Message) {
+	if c.webSeed && m.Type != wire.Request && m.Type != wire.Cancel {
+		return
+	}
 	c.lastSent = now
 	e.out.push(Output{Kind: OutMessage, Conn: c, Message: m})
 }
@@ -225,7 +236,7 @@ func (e *Engine) tick(now time.Duration) {
 func (e *Engine) tickConn(now time.Duration, c *Conn) {
 	switch {
 	case c.closing:
-	case now-c.lastHeard > silentAfter:
+	case now-c.lastHeard > silentAfter && !c.webSeed:
 		e.close(c, "silent for four minutes")
 	default:
 		e.checkSnub(now, c)
@@ -241,6 +252,10 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 func (e *Engine) connUp(now time.Duration, in *Input) {
 	c := in.Conn
 	c.begin(now, in)
+	if in.WebSeed {
+		e.webSeedUp(now, c)
+		return
+	}
 	if !in.Incoming {
 		e.book.connected(c.addr)
 		e.cfg.Grants.DialDone(now)
@@ -279,7 +294,7 @@ func (e *Engine) refuse(now time.Duration, c *Conn) string {
 		}
 		e.close(twin, "connected already")
 	}
-	if len(e.conns) >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
+	if e.numPeers() >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
 		return "too many connections"
 	}
 	return ""
@@ -303,7 +318,7 @@ func (e *Engine) tooManyFrom(ip netip.Addr) bool {
 // twin returns the other connection to the same peer, if there is one.
 func (e *Engine) twin(c *Conn) *Conn {
 	for _, other := range e.conns {
-		if other.peerID == c.peerID && !other.closing {
+		if other.peerID == c.peerID && !other.closing && !other.webSeed {
 			return other
 		}
 	}
@@ -356,6 +371,10 @@ func (e *Engine) connDown(now time.Duration, c *Conn) {
 	}
 	c.closing = true
 	e.forget(now, c)
+	if c.webSeed {
+		e.webSeeds.count--
+		return
+	}
 	e.lostContact(c)
 	e.choker.leave(now, c)
 	e.book.disconnected(now, c)
@@ -363,7 +382,7 @@ func (e *Engine) connDown(now time.Duration, c *Conn) {
 	e.fetchMetadata(now)
 	e.fillSlots(now)
 	e.dial(now)
-	if len(e.conns) == 0 {
+	if e.numPeers() == 0 {
 		e.callForPeers(now)
 	}
 }

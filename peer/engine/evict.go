@@ -30,7 +30,7 @@ func (e *Engine) makeRoomFor(now time.Duration) bool {
 // isIdle reports whether a connection may lose its place. Who waits for a slot
 // of a seed is not idle: it would come back and wait again. The user's own peers stay.
 func (e *Engine) isIdle(now time.Duration, c *Conn) bool {
-	if c.closing || now-c.up < evictGrace || now-c.lastMoved() < evictIdle {
+	if c.closing || c.webSeed || now-c.up < evictGrace || now-c.lastMoved() < evictIdle {
 		return false
 	}
 	if k := e.book.byAddr[c.addr]; k != nil && k.source == SourceUser {

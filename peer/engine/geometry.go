@@ -52,6 +52,7 @@ func (e *Engine) learn(now time.Duration, in *Input) {
 	for _, c := range e.conns {
 		e.replay(now, c)
 	}
+	e.judgeWebSeeds(now)
 	e.refill = true
 	e.rechoke(now)
 	e.dial(now)
@@ -113,6 +114,7 @@ func (e *Engine) selectPieces(now time.Duration, want *bitfield.Set) {
 	e.completed = e.completed && e.missing.Count() == 0
 	e.checkCompleted(now)
 	e.tellUploadOnly(now)
+	e.judgeWebSeeds(now)
 	e.refill = true
 }
 

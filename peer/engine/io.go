@@ -30,6 +30,10 @@ const (
 	// InConnUp: a connection finished its handshake. Conn, which no other
 	// connection had before, Addr, PeerID,
 	// Fast, Extended, DHT, Incoming; Source for an incoming one is ignored.
+	// Or, with WebSeed, a web seed can be asked (BEP 19): Conn, and PeerID, by
+	// which it is known if it comes again. It is sent requests and cancels only, each
+	// request is answered by the block or, if it was cancelled, by a reject,
+	// and when it fails, InConnDown frees what it was asked for.
 	InConnUp InputKind = iota + 1
 	// InConnDown: a connection is gone, for whatever reason, also when the
 	// engine asked for it by OutClose. Conn.
@@ -79,6 +83,7 @@ type Input struct {
 	Fast     bool // the Fast Extension was negotiated (BEP 6)
 	Extended bool // the extension protocol was negotiated (BEP 10)
 	DHT      bool // the peer's handshake says that it has a DHT node (BEP 5)
+	WebSeed  bool // no peer, but an HTTP server (BEP 19)
 	Private  bool // what the metadata said (BEP 27)
 	Incoming bool
 	Claimed  bool
@@ -106,7 +111,7 @@ const (
 	// what it was paid from the connection's credit: 0 but for a piece of
 	// metadata (BEP 9).
 	OutMessage OutputKind = iota + 1
-	// OutHave: send "have Piece" on every connection that is up.
+	// OutHave: send "have Piece" on every connection to a peer that is up.
 	OutHave
 	// OutBlock: send the block Piece, Begin, Length on Conn, behind the
 	// messages before it. It was paid from the connection's credit.

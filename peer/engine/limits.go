@@ -22,7 +22,7 @@ const (
 	// evictEvery does. Arbitrary: in the grace a peer gets two optimistic turns.
 	evictGrace = 2 * time.Minute
 	evictIdle  = time.Minute
-	evictEvery = 10 * time.Second
+	evictEvery = time.Minute
 
 	// maxKnown bounds the addresses kept, maxKnownPerSource those that one
 	// InPeers may add: no single source fills the book.

@@ -154,6 +154,16 @@ func (p *picker) complete() int {
 	return int(least) + p.seeds
 }
 
+// fewestCopies is the number of connected non-seeds that have the rarest piece which can be picked.
+func (p *picker) fewestCopies() int {
+	p.catchUp()
+	b := 1
+	for b+1 < len(p.edges) && p.edges[b] == p.edges[b+1] {
+		b++
+	}
+	return b - 1
+}
+
 // canGet reports whether anything can be picked that a connected peer has.
 func (p *picker) canGet() bool {
 	p.catchUp()

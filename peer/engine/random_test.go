@@ -61,7 +61,8 @@ func newMadWorld(t testing.TB, seed uint64) *madWorld {
 	}
 	w.metadata = someMetadata(5*wire.MetadataPieceLen - 1000)
 	cfg := Config{Rand: rand.New(rand.NewPCG(seed, 2)), Grants: w.grants, MaxPeers: 10, Order: Order(seed % 3),
-		InfoHash: sha1.Sum(w.metadata), DHTPort: uint16(seed % 2), NoPEX: seed%5 == 0, Private: seed%11 == 0}
+		WebSeedBelow: []int{0, -1, 5000, 1 << 40}[seed%4],
+		InfoHash:     sha1.Sum(w.metadata), DHTPort: uint16(seed % 2), NoPEX: seed%5 == 0, Private: seed%11 == 0}
 	if seed%4 > 0 {
 		cfg.Geometry, cfg.Metadata = w.geo, w.metadata
 	}
@@ -91,6 +92,10 @@ func (w *madWorld) step(kind byte) {
 	c := w.conn()
 	if c == nil || kind < 8 {
 		w.connect()
+		return
+	}
+	if c.webSeed && kind < 200 && kind >= 100 {
+		w.answer(c) // it has nothing to say
 		return
 	}
 	switch {
@@ -124,6 +129,12 @@ func (w *madWorld) addr() netip.AddrPort {
 
 func (w *madWorld) connect() {
 	w.numConns++
+	if w.rng.IntN(8) == 0 {
+		in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, WebSeed: true}
+		in.PeerID[0] = byte(w.rng.IntN(4) + 100)
+		w.e.Receive(w.now, &in)
+		return
+	}
 	in := Input{Kind: InConnUp, Conn: &Conn{Owner: w.numConns}, Addr: w.addr(), Incoming: true,
 		Fast: w.rng.IntN(2) == 0, Extended: w.rng.IntN(2) == 0, DHT: w.rng.IntN(2) == 0}
 	in.PeerID[0] = byte(w.rng.IntN(30) + 1)
@@ -235,6 +246,8 @@ func (w *madWorld) drain() {
 	}
 	for out, ok := w.e.Next(); ok; out, ok = w.e.Next() {
 		switch out.Kind {
+		case OutMessage:
+			w.checkSaid(out)
 		case OutVerify:
 			w.verify = append(w.verify, *out)
 		case OutDial:
@@ -249,6 +262,13 @@ func (w *madWorld) drain() {
 				w.e.Receive(w.now, &Input{Kind: InGeometry, Geometry: w.geo, Private: w.rng.IntN(4) == 0})
 			}
 		}
+	}
+}
+
+// checkSaid fails if a web seed is told what no server understands.
+func (w *madWorld) checkSaid(out *Output) {
+	if kind := out.Message.Type; out.Conn.webSeed && kind != wire.Request && kind != wire.Cancel {
+		w.t.Fatalf("a web seed is sent %v", out.Message)
 	}
 }
 

@@ -24,6 +24,10 @@ func (e *Engine) fill(now time.Duration, c *Conn) {
 	if e.picker == nil || c.closing || c.wanted == 0 || e.stalled {
 		return
 	}
+	if c.webSeed {
+		e.fillWebSeed(now, c)
+		return
+	}
 	for len(c.pending) < c.windowSize() {
 		if e.downloadAt > now {
 			return
@@ -374,7 +378,11 @@ func (e *Engine) block(now time.Duration, c *Conn, in *Input) {
 	}
 	r := c.takeOff(i)
 	c.snubbed, c.unasked = false, 0
-	c.window.arrived(now, r.at, in.Length, c.down.rate(now), int(c.reqQ))
+	if c.webSeed {
+		c.window.size = e.webSeedWindow(c.down.rate(now))
+	} else {
+		c.window.arrived(now, r.at, in.Length, c.down.rate(now), int(c.reqQ))
+	}
 	e.arrived(now, c, r, in)
 	e.fill(now, c)
 }
@@ -446,6 +454,9 @@ func (e *Engine) arrived(now time.Duration, c *Conn, r request, in *Input) {
 	}
 	e.downloaded += int64(in.Length)
 	c.downloaded += int64(in.Length)
+	if c.webSeed {
+		e.fromWebSeeds += int64(in.Length)
+	}
 	p.give(index, c, wasFree)
 	if p.blocks[index].requests > 0 {
 		e.cancelBlock(now, p, index)

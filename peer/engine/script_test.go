@@ -27,9 +27,10 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 // produce:
 //
 //	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private]
-//	    [metadata=BYTES] [nopex] [node=PORT] [port=PORT] [seed=N]
+//	    [metadata=BYTES] [nopex] [node=PORT] [port=PORT] [seed=N] [below=RATE]
 //	geometry [have=HEX] [private]   the metadata of a magnet is understood
 //	up ID ADDR [fast] [ext] [dht] [in] [as=PEERID]
+//	web-seed ID [as=PEERID]
 //	down ID
 //	ID> MESSAGE                 a message of peer ID, as wire.Message prints it
 //	ID> handshake [ut_metadata=EXTID] [ut_pex=EXTID] [size=BYTES] [p=PORT] [upload_only=0|1]
@@ -154,6 +155,8 @@ func (s *script) torrent(f []string, opts map[string]string) (err error) {
 		AllowedFast: num(opts["fast"]),
 		MaxPeers:    num(opts["peers"]),
 		Client:      "Shoal",
+
+		WebSeedBelow: num(opts["below"]),
 	}
 	_, cfg.Private = opts["private"]
 	_, cfg.NoPEX = opts["nopex"]
@@ -206,6 +209,10 @@ func (s *script) input(f []string, opts map[string]string) (Input, error) {
 	switch f[0] {
 	case "up":
 		return s.up(f, opts), nil
+	case "web-seed":
+		in := s.up([]string{"", f[1], "0.0.0.0:0"}, opts)
+		in.Addr, in.WebSeed = netip.AddrPort{}, true
+		return in, nil
 	case "down":
 		return Input{Kind: InConnDown, Conn: s.conn(f[1])}, nil
 	case "block":
@@ -254,8 +261,12 @@ func (s *script) up(f []string, opts map[string]string) Input {
 // stats prints figures that no output shows.
 func (s *script) stats() string {
 	st := s.e.Stats(s.now)
-	return fmt.Sprintf("%d connections, %d addresses, %d banned, metadata %d of %d bytes",
-		st.Conns, st.Known, st.Banned, st.MetadataHave, st.MetadataLen)
+	conns := fmt.Sprintf("%d connections", st.Conns)
+	if st.WebSeeds > 0 {
+		conns += fmt.Sprintf(", %d web seeds", st.WebSeeds)
+	}
+	return fmt.Sprintf("%s, %d addresses, %d banned, metadata %d of %d bytes",
+		conns, st.Known, st.Banned, st.MetadataHave, st.MetadataLen)
 }
 
 // drain writes what the engine wants done, an output a line.

@@ -23,12 +23,15 @@ type Stats struct {
 
 	Uploaded   int64
 	Downloaded int64 // accepted blocks only
-	Wasted     int64 // duplicates, blocks nobody asked for, pieces that failed
-	HashFails  int
-	UpRate     int
-	DownRate   int
 
-	Conns      int
+	DownloadedFromWebSeeds int64 // of Downloaded; blocks of pieces that failed count as well
+	Wasted                 int64 // duplicates, blocks nobody asked for, pieces that failed
+	HashFails              int
+	UpRate                 int
+	DownRate               int
+
+	Conns      int // with peers
+	WebSeeds   int // that can be asked (BEP 19)
 	Seeds      int // connected peers that have everything
 	Unchoked   int // peers we upload to
 	Interested int // peers that want something of us
@@ -46,6 +49,7 @@ type PeerStats struct {
 	PeerID         metainfo.PeerID
 	Client         string // as the peer calls itself: remote text, unsafe to print raw
 	Incoming       bool
+	WebSeed        bool // no peer, but an HTTP server; Addr means nothing
 	Choking        bool // we choke the peer
 	Interested     bool // we want something of it
 	PeerChoking    bool
@@ -66,9 +70,9 @@ type PeerStats struct {
 func (e *Engine) Stats(now time.Duration) Stats {
 	s := Stats{
 		Left: e.left, Partial: len(e.partials),
-		Uploaded: e.uploaded, Downloaded: e.downloaded, Wasted: e.wasted, HashFails: e.hashFails,
+		Uploaded: e.uploaded, Downloaded: e.downloaded, DownloadedFromWebSeeds: e.fromWebSeeds, Wasted: e.wasted, HashFails: e.hashFails,
 		UpRate: e.up.rate(now), DownRate: e.down.rate(now),
-		Conns: len(e.conns), Known: len(e.book.entries), Banned: e.bans.len(),
+		Conns: e.numPeers(), WebSeeds: e.webSeeds.count, Known: len(e.book.entries), Banned: e.bans.len(),
 		Completed: e.completed, Stalled: e.stalled,
 	}
 	if e.picker != nil {
@@ -83,7 +87,9 @@ func (e *Engine) Stats(now time.Duration) Stats {
 		}
 	}
 	for _, c := range e.conns {
-		s.count(c)
+		if !c.webSeed {
+			s.count(c)
+		}
 	}
 	return s
 }
@@ -133,7 +139,7 @@ func (e *Engine) AppendPeers(dst []PeerStats, now time.Duration) []PeerStats {
 
 func (c *Conn) stats(now time.Duration) PeerStats {
 	return PeerStats{
-		Addr: c.addr, PeerID: c.peerID, Client: c.client, Incoming: c.incoming,
+		Addr: c.addr, PeerID: c.peerID, Client: c.client, Incoming: c.incoming, WebSeed: c.webSeed,
 		Choking: !c.unchoked, Interested: c.interested,
 		PeerChoking: c.peerChoking, PeerInterested: c.peerInterested,
 		Snubbed: c.snubbed, Optimistic: c.optimistic,

@@ -1,10 +1,11 @@
 package engine
 
-// Touch reads a little of what the next input will need, an input from c if c is
-// not nil, and changes nothing. A simulator with thousands of engines, whose state is not in
-// the processor's caches, calls it for several of them before it hands them their inputs: then
-// the waits for memory run at the same time. What it returns says nothing; it is
-// there so that the reads are not left out by the compiler.
+// Touch reads a little of what the next input will need, an input from c if c
+// is not nil, and changes nothing. A simulator with thousands of engines, whose
+// state is not in the processor's caches, calls it for several of them before
+// it hands them their inputs: then the waits for memory run at the same time.
+// What it returns says nothing; it is there so that the reads are not left out
+// by the compiler.
 func (e *Engine) Touch(c *Conn) (nothing uint64) {
 	nothing = uint64(len(e.out.queue)) + uint64(e.tickAt) + uint64(e.left)
 	if e.missing.Len() > 0 && e.missing.Has(0) {

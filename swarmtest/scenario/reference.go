@@ -63,6 +63,8 @@ func (k *key) valueDoc() string {
 
 func (k *key) defaultDoc() string {
 	switch {
+	case k.def == "":
+		return ""
 	case k.def != nil:
 		return fmt.Sprintf("`%v`", k.def)
 	case k.optional:

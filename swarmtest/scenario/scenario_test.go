@@ -3,6 +3,7 @@ package scenario
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"reflect"
 	"slices"
 	"strings"
@@ -97,6 +98,7 @@ name = "origin"
 
 func parse(text string, set ...string) (*Scenario, error) {
 	dir := fstest.MapFS{
+		"pipe.csv":  {Mode: fs.ModeNamedPipe},
 		"trace.csv": {Data: []byte("join,class,stay\n0,dsl,\n1.5,dsl,3600\n")},
 	}
 	return Source{File: "test.toml", Data: []byte(text), Dir: dir, Set: set}.Parse()
@@ -222,8 +224,9 @@ func TestMistakes(t *testing.T) {
 		{`peers = 10`, "peers = 10\narrivals = \"poisson\"\nrate = \"NaN/s\"", `test.toml:9: demand.rate = "NaN/s": it must be from one a year to 1e+06/s`},
 		{`peers = 10`, "peers = 10\narrivals = \"window\"\nwindow = \"90\"", `test.toml:9: demand.window = "90": write a duration in quotes, like "90s" or "1h30m"`},
 		{`peers = 10`, "peers = 10\narrivals = \"window\"\nwindow = \"1000000h\"", `it must be from 1ms to 87600h`},
-		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"none.csv\"", `test.toml:8: open none.csv: file does not exist; name a file in the folder`},
-		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"../trace.csv\"", `test.toml:8: open ../trace.csv: file does not exist; name a file in the folder`},
+		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"none.csv\"", `none.csv: file does not exist; name a file in the folder`},
+		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"pipe.csv\"", `test.toml:8: pipe.csv is no file; name a file in the folder`},
+		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"../trace.csv\"", `trace.csv: file does not exist; name a file in the folder`},
 		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"trace.csv\"\npeers = 3", `test.toml:7: the trace says who comes`},
 		{`peers = 10`, "arrivals = \"trace\"\ntrace = \"trace.csv\"\ntrace_sha256 = \"00\"", `test.toml:9: the trace has another one, `},
 		{`name = "dsl"`, `name = "../dsl"`, `test.toml:9: class[0].name = "../dsl": a name begins with a letter or digit`},

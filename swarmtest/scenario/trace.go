@@ -44,9 +44,16 @@ func openTrace(dir fs.FS, name string) ([]byte, error) {
 	if dir == nil {
 		return nil, errors.New("a scenario that is not a file cannot have a trace")
 	}
-	f, err := dir.Open(name)
+	info, err := fs.Stat(dir, name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", name) // a pipe could keep us waiting for ever
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w; name a file in the folder of the scenario or below", err)
+	}
+	f, err := dir.Open(name)
+	if err != nil {
+		return nil, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxTraceLen+1))

@@ -60,6 +60,24 @@ func TestEachSaysWhatItShows(t *testing.T) {
 	}
 }
 
+// TestExamplesInTheDocumentation parses the blocks of TOML in docs/scenarios.md.
+func TestExamplesInTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/scenarios.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```toml\n")[1:]
+	for _, block := range blocks {
+		example, _, _ := strings.Cut(block, "```")
+		if _, err := (scenario.Source{File: "example.toml", Data: []byte(example)}).Parse(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(blocks) == 0 {
+		t.Error("there is no example")
+	}
+}
+
 // TestTiersOfACDN holds cdn-tiers to what it says.
 func TestTiersOfACDN(t *testing.T) {
 	s := parse(t, "cdn-tiers", "content.length=8MiB", "demand.peers=600", "demand.window=20s")

@@ -6,8 +6,8 @@ import (
 )
 
 // A broadcast is one event for all its receivers that have one latency and are
-// simulated by one kernel, not one for each: most events of a large swarm would be haves
-// otherwise. Its messages leave the uplink together.
+// simulated by one kernel, not one for each: most events of a large swarm would
+// be haves otherwise. Its messages leave the uplink together.
 
 // class is a kind of receivers of a host's broadcasts, and how many there are.
 type class struct {

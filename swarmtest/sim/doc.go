@@ -6,15 +6,16 @@
 // the receiver's downlink. A Swarm is one user of the kernel: peers that each
 // run a peer/engine with a peer/quota, and a tracker.
 //
-// A swarm can use several processors: then several kernels share its hosts
-// out and run side by side for a window of virtual time, the least latency, in which no host
-// can reach another; then they exchange what they have for each other. Events are ordered by their time, the host that
-// scheduled them and how many it had scheduled, so each host sees the same events in the same order
+// A swarm can use several processors: then several kernels share its hosts out
+// and run side by side for a window of virtual time, the least latency, in
+// which no host can reach another; then they exchange what they have for each
+// other. Events are ordered by their time, the host that scheduled them and how
+// many it had scheduled, so each host sees the same events in the same order
 // whatever kernel it belongs to.
 //
-// Nothing here starts a goroutine (a Swarm.Pool has them) or reads a clock, no order of a map reaches
-// an event, and each entity draws from a random stream of its own, so one seed
-// gives one transcript.
+// Nothing here starts a goroutine (a Swarm.Pool has them) or reads a clock, no
+// order of a map reaches an event, and each entity draws from a random stream
+// of its own, so one seed gives one transcript.
 //
 // Every run is bounded: by the virtual time it is given, by the virtual time
 // it may spend without progress, and by the events it may spend on one

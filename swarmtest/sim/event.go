@@ -55,9 +55,9 @@ type Event struct {
 func (e *Event) from() ID { return ID(e.order >> 32) }
 
 // before orders events by time; those of one instant by the host that scheduled
-// them, and those of one host as it did. No two events are equal in that, and the order of
-// two events that one host is handed does not depend on where the hosts of a
-// run are simulated.
+// them, and those of one host as it did. No two events are equal in that, and
+// the order of two events that one host is handed does not depend on where the
+// hosts of a run are simulated.
 func (e *Event) before(f *Event) bool {
 	return e.at < f.at || e.at == f.at && e.order < f.order
 }

@@ -13,8 +13,9 @@ const (
 	// minWindow is the window of a flow in blocks beyond what its latency
 	// needs: one block that is being read and one that arrives meanwhile.
 	minWindow = 2
-	// maxWindow is the window of a flow whose links are both unlimited, in blocks: 4 MiB,
-	// what systems give to a fast TCP connection by default is of this order.
+	// maxWindow is the window of a flow whose links are both unlimited, in
+	// blocks: 4 MiB, what systems give to a fast TCP connection by default is
+	// of this order.
 	maxWindow = 4 << 20 / metainfo.BlockLen
 	// initialWindow is where slow start begins, in bytes. RFC 6928: "The upper
 	// bound for the initial window will be [...] min (10*MSS, max (2*MSS, 14600))".
@@ -22,9 +23,9 @@ const (
 )
 
 // flow is one host's end of a connection: what it sends to the other host, and
-// how much of what it was sent it has yet to acknowledge. The two ends name each other by the numbers that
-// each host gives to its own. Numbers are not used again, so that what is under way to an end
-// that was closed finds nobody.
+// how much of what it was sent it has yet to acknowledge. The two ends name
+// each other by the numbers that each host gives to its own. Numbers are not
+// used again, so that what is under way to an end that was closed finds nobody.
 type flow struct {
 	src, dst       ID
 	number, remote uint32 // here and at dst
@@ -33,6 +34,7 @@ type flow struct {
 	listed         bool // in the list of the uplink, or paced
 	heard          bool // a message came from the other end
 	toSeed         bool // the swarm's: the other was a seed from the start
+	quiet          bool // it carries no broadcasts: one end is no peer
 
 	unacked  uint16
 	inFlight int32 // blocks between the uplink's queue and the acknowledgement
@@ -44,6 +46,7 @@ type flow struct {
 	cwnd int64 // of slow start, in bytes; 0 once it no longer binds
 	pace time.Duration
 
+	web  *webQueue   // of a peer's connection to a web seed
 	conn engine.Conn // what the engine of a swarm's peer knows of it
 }
 
@@ -58,7 +61,8 @@ const (
 // chunk is a block that waits for the uplink.
 type chunk struct{ a, b, n uint32 }
 
-// chunks is a queue of blocks. An engine hands over one at a time, so the first has a place of its own.
+// chunks is a queue of blocks. An engine hands over one at a time, so the first
+// has a place of its own.
 type chunks struct {
 	first chunk // n is 0 for none
 	rest  []chunk
@@ -89,8 +93,8 @@ func (q *chunks) pop() chunk {
 // open.
 func (w *world) SlowStart(on bool) { w.slowStart = on }
 
-// dialFlow makes an end at h of a connection to dst, whose messages and blocks need latency
-// beside their time on the links. Nothing flows before establish.
+// dialFlow makes an end at h of a connection to dst, whose messages and blocks
+// need latency beside their time on the links. Nothing flows before establish.
 func (k *Kernel) dialFlow(h *host, dst ID, latency time.Duration) *flow {
 	f := &flow{src: h.id, dst: dst, number: uint32(len(h.flows)), latency: latency}
 	f.peerRate = k.hosts[dst].up.rate
@@ -107,8 +111,10 @@ func (k *Kernel) dialFlow(h *host, dst ID, latency time.Duration) *flow {
 func (k *Kernel) establish(h *host, f *flow, remote uint32) {
 	f.remote = remote
 	f.state = flowing
-	h.open = append(h.open, f)
-	h.addClass(k.classOf(f))
+	if !f.quiet {
+		h.open = append(h.open, f)
+		h.addClass(k.classOf(f))
+	}
 }
 
 // windowOf returns how many blocks fill the slower of the two links over a
@@ -133,7 +139,7 @@ const maxBlocks = math.MaxUint16
 // dropped.
 func (k *Kernel) closeFlow(h *host, f *flow) {
 	h.flows[f.number] = nil
-	if f.state == flowing {
+	if f.state == flowing && !f.quiet {
 		i := slices.Index(h.open, f)
 		h.open = slices.Delete(h.open, i, i+1)
 		h.dropClass(k.classOf(f))
@@ -195,7 +201,8 @@ func (f *flow) takeUnacked() (n uint16) {
 const ackWanted = 1
 
 // wantsAck says what Sub of a block is that leaves now: while less than half of
-// the window is in flight, acknowledgements can wait for a message that goes the same way.
+// the window is in flight, acknowledgements can wait for a message that goes
+// the same way.
 func (f *flow) wantsAck() uint8 {
 	if 2*f.inFlight >= f.window {
 		return ackWanted

@@ -228,10 +228,11 @@ func tooMany(at time.Duration) string {
 
 // next is the time of the next event, if there is one.
 func (k *Kernel) next() (at time.Duration, ok bool) {
-	if len(k.queue) == 0 {
+	first := k.queue.first()
+	if first == nil {
 		return 0, false
 	}
-	return k.queue[0].at, true
+	return first.at, true
 }
 
 // step delivers the next event.

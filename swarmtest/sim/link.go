@@ -172,9 +172,10 @@ func (k *Kernel) throughUplink(h *host, ev *Event) {
 	}
 }
 
-// arrive handles a block whose last byte reached the receiver's downlink. The downlink could work on the block from
-// its first byte on, in the time that the blocks before it left: those of several senders come at the same time, and while
-// they do not exceed the rate together, none has to wait.
+// arrive handles a block whose last byte reached the receiver's downlink. The
+// downlink could work on the block from its first byte on, in the time that the
+// blocks before it left: those of several senders come at the same time, and
+// while they do not exceed the rate together, none has to wait.
 func (k *Kernel) arrive(h *host, ev *Event) {
 	down := &h.down
 	ev.Kind = KindBlock
@@ -232,7 +233,7 @@ func (k *Kernel) deliverMessage(h *host, ev *Event) {
 	if f == nil {
 		return
 	}
-	if !f.heard {
+	if !f.heard && !f.quiet {
 		f.heard = true
 		k.listen(h, f)
 	}
@@ -257,10 +258,11 @@ func (k *Kernel) watchBlock(h *host, up bool, from, to time.Duration, numBytes i
 type Traffic struct {
 	BlocksUp, MessagesUp     int64
 	BlocksDown, MessagesDown int64
-	// BlocksCut is the part of BlocksUp that was not sent to its end, because the flow was
-	// closed meanwhile.
+	// BlocksCut is the part of BlocksUp that was not sent to its end, because
+	// the flow was closed meanwhile.
 	BlocksCut int64
-	// Occupied is how long the uplink carried blocks, and the messages in front of them.
+	// Occupied is how long the uplink carried blocks, and the messages in front
+	// of them.
 	Occupied time.Duration
 }
 

@@ -145,7 +145,8 @@ func TestASlowReceiverDoesNotHoldUpTheOthers(t *testing.T) {
 	}
 }
 
-// TestADownlinkThatIsNotFullDelaysNothing: blocks of two senders that come at the same time share it.
+// TestADownlinkThatIsNotFullDelaysNothing: blocks of two senders that come at
+// the same time share it.
 func TestADownlinkThatIsNotFullDelaysNothing(t *testing.T) {
 	for _, c := range []struct {
 		down int
@@ -239,8 +240,8 @@ func TestWhatIsUnderWayAtTheCloseIsLost(t *testing.T) {
 	}
 }
 
-// TestTheWindowIsAcknowledged: with or without messages that go back, and whatever they carry, a
-// flow goes on as fast as its link allows.
+// TestTheWindowIsAcknowledged: with or without messages that go back, and
+// whatever they carry, a flow goes on as fast as its link allows.
 func TestTheWindowIsAcknowledged(t *testing.T) {
 	for _, answers := range []bool{false, true} {
 		k := New(1)

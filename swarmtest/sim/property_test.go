@@ -53,8 +53,9 @@ func (c linkCheck) report(t *testing.T, seed uint64) {
 	}
 }
 
-// TestLinksNeverExceedTheirRate sends anything between anybody, and closes flows in the middle of it: links keep to
-// their rates, and every byte sent is received, lost or cut off.
+// TestLinksNeverExceedTheirRate sends anything between anybody, and closes
+// flows in the middle of it: links keep to their rates, and every byte sent is
+// received, lost or cut off.
 func TestLinksNeverExceedTheirRate(t *testing.T) {
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -114,8 +115,9 @@ func drive(t *testing.T, k *Kernel, r *rand.Rand) {
 	k.At(0, Event{To: driver, Kind: KindUser})
 }
 
-// TestASwarmKeepsToItsLinks runs swarms of all kinds of links and lives on several kernels: links keep to
-// their rates, every byte that is sent is received or lost, and the run says why it ended.
+// TestASwarmKeepsToItsLinks runs swarms of all kinds of links and lives on
+// several kernels: links keep to their rates, every byte that is sent is
+// received or lost, and the run says why it ended.
 func TestASwarmKeepsToItsLinks(t *testing.T) {
 	anyLost := false
 	for seed := range uint64(8) {
@@ -130,6 +132,9 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 		links := []Link{{}} // the tracker's
 		for _, p := range s.Peers {
 			links = append(links, p.Link)
+		}
+		for _, server := range s.WebSeeds {
+			links = append(links, server.Link)
 		}
 		check := newLinkCheck(links)
 		for _, k := range w.shards.kernels {
@@ -148,6 +153,9 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 			sent += p.sent
 			arrived += p.received
 			lost += p.lost
+		}
+		for _, server := range w.webSeedResults() {
+			sent += server.Up
 		}
 		if arrived == 0 || sent != arrived+lost {
 			t.Errorf("seed %d: %d bytes sent, %d received, %d lost", seed, sent, arrived, lost)
@@ -172,8 +180,10 @@ func motley(t *testing.T, seed uint64) Swarm {
 			Link: Link{Up: 1 + r.IntN(200*kB), Down: r.IntN(2) * (20*kB + r.IntN(MiB))},
 			Join: time.Duration(r.IntN(60)) * time.Second, SeedFor: time.Duration(r.IntN(60)-20) * time.Second,
 			Leave: lastLeaves - time.Duration(r.IntN(100))*time.Second, Unreachable: r.IntN(5) == 0,
+			WebSeeds: []int{0}[:r.IntN(2)],
 		})
 	}
+	s.WebSeeds = []WebSeed{{Link: Link{Up: 150 * KiB}}}
 	s.Between = func(a, b int) time.Duration { return time.Duration(a^b) * 3 * time.Millisecond }
 	return s
 }

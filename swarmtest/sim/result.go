@@ -13,11 +13,14 @@ type Result struct {
 	Completed bool
 	// End is the virtual time of the end.
 	End time.Duration
-	// Events is the number of events delivered; Hash stands for them all, see Kernel.Hash.
+	// Events is the number of events delivered; Hash stands for them all, see
+	// Kernel.Hash.
 	Events uint64
 	Hash   [32]byte
 	// Peers are in the order of Swarm.Peers.
 	Peers []PeerResult
+	// WebSeeds are in the order of Swarm.WebSeeds.
+	WebSeeds []WebSeedResult
 }
 
 // PeerResult is what one peer did. Times are since the start of the run,
@@ -27,9 +30,9 @@ type PeerResult struct {
 	Seed                              bool
 	Join, FirstPiece, Complete, Leave time.Duration
 	// Up is what its uplink sent, Down what reached it; of that Wasted counts
-	// what the engine had no use for, and FromSeeds what came from peers that were
-	// seeds at the start. Lost came, too, but on connections that it had closed.
-	Up, Down, Wasted, FromSeeds, Lost int64
+	// what the engine had no use for, FromSeeds what came from peers that were
+	// seeds at the start, and FromWebSeeds what came from web seeds. Lost came, too, but on connections that it had closed.
+	Up, Down, Wasted, FromSeeds, FromWebSeeds, Lost int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
 	// Occupied is how long its uplink carried blocks.
@@ -41,14 +44,14 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 	r := &Result{
 		Reason: reason, Completed: w.tally().toComplete == 0,
 		End: end, Events: w.shards.events(), Hash: world.Hash(),
-		Peers: make([]PeerResult, len(w.peers)),
+		Peers: make([]PeerResult, len(w.peers)), WebSeeds: w.webSeedResults(),
 	}
 	for i, p := range w.peers {
 		traffic := world.Traffic(p.id)
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, Lost: p.lost,
+			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
 		if p.joined {

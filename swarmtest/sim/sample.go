@@ -12,8 +12,8 @@ type Sample struct {
 	// who ever completed in the run, Gone who left.
 	Seeds, Leechers, Completed, Gone int
 	// BytesFromSeeds arrived from the peers that were described as seeds,
-	// BytesFromPeers from all others.
-	BytesFromSeeds, BytesFromPeers int64
+	// BytesFromWebSeeds from web seeds, BytesFromPeers from all others.
+	BytesFromSeeds, BytesFromWebSeeds, BytesFromPeers int64
 	// UplinkUse is the part, from 0 to 1, of the limited uplinks of those who are there that
 	// carried blocks since the sample before; -1 if there is no limited uplink.
 	UplinkUse float64
@@ -21,9 +21,9 @@ type Sample struct {
 	MinCopies  int
 	MeanCopies float64
 	// Entropy is the mean, over ordered pairs of leechers that are there, of
-	// whether the second has a piece that the first lacks, as Legout et al. ("Rarest
-	// First and Choke Algorithms Are Enough", 2006) count it; -1 for fewer than two leechers. Of
-	// many leechers it is that of maxEntropyPeers.
+	// whether the second has a piece that the first lacks, as Legout et al.
+	// ("Rarest First and Choke Algorithms Are Enough", 2006) count it; -1 for
+	// fewer than two leechers. Of many leechers it is that of maxEntropyPeers.
 	Entropy float64
 }
 
@@ -82,7 +82,8 @@ func (s *sampler) take(now time.Duration) *Sample {
 // count adds what a peer did until now, wherever it is.
 func (s *Sample) count(p *peer) {
 	s.BytesFromSeeds += p.fromSeeds
-	s.BytesFromPeers += p.received - p.fromSeeds
+	s.BytesFromWebSeeds += p.fromWebSeeds
+	s.BytesFromPeers += p.received - p.fromSeeds - p.fromWebSeeds
 	if p.completedAt > 0 {
 		s.Completed++
 	}
@@ -91,7 +92,8 @@ func (s *Sample) count(p *peer) {
 	}
 }
 
-// countCopies takes the copies that leechers have of each piece; every seed has one more.
+// countCopies takes the copies that leechers have of each piece; every seed has
+// one more.
 func (s *Sample) countCopies(copies []int32) {
 	least, sum := copies[0], int64(0)
 	for _, n := range copies {

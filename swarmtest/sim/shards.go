@@ -6,9 +6,9 @@ import (
 )
 
 // shards are kernels that run side by side. Nothing that a host does reaches
-// another in less than a latency, so in a window of virtual time as long as the least
-// latency the hosts of one kernel are independent of those of the others. Between two windows
-// the kernels exchange what they have for each other.
+// another in less than a latency, so in a window of virtual time as long as the
+// least latency the hosts of one kernel are independent of those of the others.
+// Between two windows the kernels exchange what they have for each other.
 //
 // Windows are the same whoever runs them, and events are ordered in the same way, so
 // nothing depends on the number of kernels.
@@ -21,8 +21,9 @@ type shards struct {
 	lively  bool // the last window was worth the workers' while
 }
 
-// minParallelEvents is the number of events in a window below which one goroutine handles it
-// alone: waking the others takes about as long as ten events.
+// minParallelEvents is the number of events in a window below which one
+// goroutine handles it alone: waking the others takes about as long as ten
+// events.
 const minParallelEvents = 32
 
 // exchange is what a kernel has for others, and how far it may go alone.
@@ -35,7 +36,8 @@ type exchange struct {
 	ahead   [touchAhead]Event
 }
 
-// outbox holds events for another kernel. Their payloads, if they have one, are in order.
+// outbox holds events for another kernel. Their payloads, if they have one, are
+// in order.
 type outbox struct {
 	events   []Event
 	payloads [][]byte
@@ -92,21 +94,22 @@ func (k *Kernel) collect() {
 func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 	k.parity, k.horizon, k.outMin = parity, horizon, never
 	k.collect()
-	for len(k.queue) > 0 && k.queue[0].at < end && k.thisInstant <= maxEventsPerInstant {
+	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant; at, ok = k.next() {
 		k.runAhead(end)
 	}
 }
 
-// runAhead takes the next few events before end out of the queue, looks at what they need, and delivers them,
-// with those before end that they schedule in between.
+// runAhead takes the next few events before end out of the queue, looks at what
+// they need, and delivers them, with those before end that they schedule in
+// between.
 func (k *Kernel) runAhead(end time.Duration) {
 	ahead := k.ahead[:0]
-	for len(ahead) < touchAhead && len(k.queue) > 0 && k.queue[0].at < end {
+	for at, ok := k.next(); ok && at < end && len(ahead) < touchAhead; at, ok = k.next() {
 		ahead = append(ahead, k.queue.pop())
 	}
 	k.touchEvents(ahead)
 	for i := range ahead {
-		for len(k.queue) > 0 && k.queue[0].before(&ahead[i]) {
+		for first := k.queue.first(); first != nil && first.before(&ahead[i]); first = k.queue.first() {
 			k.step()
 		}
 		k.handle(&ahead[i])
@@ -134,7 +137,10 @@ func (s *shards) run(next, until time.Duration) {
 		}
 		s.horizon = next.Truncate(s.window) + s.window
 	}
-	end := min(s.horizon, until+1)
+	end := s.horizon
+	if until < end {
+		end = until + 1
+	}
 	s.parity = 1 - s.parity
 	before := s.events()
 	s.each(func(k *Kernel) { k.runWindow(s.parity, end, s.horizon) })
@@ -162,7 +168,8 @@ func (s *shards) events() (n uint64) {
 	return n
 }
 
-// now is the time of the last event, and lastProgress that of the last that was progress.
+// now is the time of the last event, and lastProgress that of the last that was
+// progress.
 func (s *shards) now() (at, lastProgress time.Duration) {
 	for _, k := range s.kernels {
 		at, lastProgress = max(at, k.now), max(lastProgress, k.lastProgress)

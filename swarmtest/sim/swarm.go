@@ -39,10 +39,12 @@ type Swarm struct {
 	// Peers are all that will ever join. Appending one leaves the random
 	// streams of the others as they are.
 	Peers []Peer
+	// WebSeeds are servers that peers may use; see Peer.WebSeeds. They have no part in the randomness.
+	WebSeeds []WebSeed
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers; it must be symmetric. The fewer
+	// peers, given by their positions in Peers, and behind them those in WebSeeds; it must be symmetric. The fewer
 	// different latencies there are, the faster is the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
@@ -61,33 +63,33 @@ type Swarm struct {
 	// KeepRunning goes on when every peer that was to complete has done so, until
 	// all have left or the Limit.
 	KeepRunning bool
-	// Configure changes the engine's configuration of the peer at a position
-	// in Peers: an ablation, for example. The workers of a Pool call it and Between side by side,
-	// so they change nothing else.
+	// Configure changes the engine's configuration of the peer at a position in
+	// Peers: an ablation, for example. The workers of a Pool call it and
+	// Between side by side, so they change nothing else.
 	Configure func(peer int, cfg *engine.Config)
 
 	// OnSample is called with how the swarm stands each time that SampleEvery
 	// of virtual time has passed (0: never), and once at the end.
 	SampleEvery time.Duration
 	OnSample    func(*Sample)
-	// Progress is called every few thousand events: done of total peers that are to
-	// complete have done so or left. Interrupted is asked as often; true ends the run with
-	// that Reason. These functions are called on the caller's goroutine, and do not change what
-	// happens.
+	// Progress is called every few thousand events: done of total peers that
+	// are to complete have done so or left. Interrupted is asked as often; true
+	// ends the run with that Reason. These functions are called on the caller's
+	// goroutine, and do not change what happens.
 	Progress    func(now time.Duration, done, total int)
 	Interrupted func() bool
-	// Pool runs the hosts side by side, on several processors; nil is one. What happens does
-	// not depend on it.
+	// Pool runs the hosts side by side, on several processors; nil is one. What
+	// happens does not depend on it.
 	Pool Pool
 }
 
-// Pool runs a function on several goroutines: swarmtest/sim/pool has one. The simulator itself starts
-// none.
+// Pool runs a function on several goroutines: swarmtest/sim/pool has one. The
+// simulator itself starts none.
 type Pool interface {
 	// Size is the number of workers.
 	Size() int
-	// Do calls work with each number from 0 to Size()-1, all at the same time, and waits for
-	// them to return.
+	// Do calls work with each number from 0 to Size()-1, all at the same time,
+	// and waits for them to return.
 	Do(work func(worker int))
 }
 
@@ -108,6 +110,8 @@ type Peer struct {
 	SeedFor, Leave time.Duration
 	// GiveUp, if not 0, is when it leaves unless it has completed.
 	GiveUp time.Duration
+	// WebSeeds are the positions in Swarm.WebSeeds of the servers that it uses.
+	WebSeeds []int
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
 	Unreachable bool
 	// Quota is what its process shares out, Limits what the torrent may have.
@@ -161,6 +165,9 @@ func (s *Swarm) validate() error {
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:
 		return errors.New("swarm: a run needs a limit, a patience and an announce interval")
 	}
+	if err := s.validateWebSeeds(); err != nil {
+		return err
+	}
 	for i, p := range s.Peers {
 		switch {
 		case p.Link.Up < 0 || p.Link.Down < 0:
@@ -174,8 +181,8 @@ func (s *Swarm) validate() error {
 	return nil
 }
 
-// swarm is a running Swarm: the peers and the tracker. While it runs, a peer touches nothing
-// of another, because they may be simulated side by side.
+// swarm is a running Swarm: the peers and the tracker. While it runs, a peer
+// touches nothing of another, because they may be simulated side by side.
 type swarm struct {
 	cfg      Swarm
 	shards   shards
@@ -183,6 +190,7 @@ type swarm struct {
 	infoHash metainfo.InfoHash
 	tracker  *trackerEntity
 	peers    []*peer
+	servers  []*webServer // the web seeds
 	samples  *sampler
 
 	total    int    // peers that are to complete, at the start
@@ -230,6 +238,9 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.Peers {
 		w.addPeer(i)
 	}
+	for i := range cfg.WebSeeds {
+		w.addWebSeed(i)
+	}
 	w.total = w.tally().toComplete
 	w.samples = newSampler(w)
 	return w, nil
@@ -264,8 +275,8 @@ func (w *swarm) run() *Result {
 	return w.result(reason, end)
 }
 
-// runOn runs one window, or up to the next sample, which it takes. The reason is why the run ends, "" if
-// it goes on.
+// runOn runs one window, or up to the next sample, which it takes. The reason
+// is why the run ends, "" if it goes on.
 func (w *swarm) runOn() (reason string) {
 	next, ok := w.shards.next()
 	done := w.done()
@@ -299,8 +310,8 @@ func (w *swarm) done() (reason string) {
 	return ""
 }
 
-// end is the time at which a run ended. A swarm that is done has ended with the peer that came to its end
-// last, though its last window may have gone on.
+// end is the time at which a run ended. A swarm that is done has ended with the
+// peer that came to its end last, though its last window may have gone on.
 func (w *swarm) end(reason string) (at time.Duration) {
 	if reason != w.done() {
 		if next, ok := w.shards.next(); ok && next > w.cfg.Limit {
@@ -350,8 +361,8 @@ const (
 // cannot be simulated side by side.
 const minLatency = 100 * time.Microsecond
 
-// maxLatency keeps a latency within the 32 bits that an event of a broadcast has for its
-// microseconds. The moon is at 1.3 s.
+// maxLatency keeps a latency within the 32 bits that an event of a broadcast
+// has for its microseconds. The moon is at 1.3 s.
 const maxLatency = time.Hour
 
 func atLeastMinLatency(latency time.Duration) time.Duration {
@@ -366,7 +377,8 @@ func (w *swarm) latency(a, b ID) time.Duration {
 	return atLeastMinLatency(w.cfg.Between(w.indexOf(a), w.indexOf(b)))
 }
 
-// indexOf is the position in Peers of the host with an ID: the tracker has the first.
+// indexOf is the position in Peers of the host with an ID: the tracker has the first. Web seeds come
+// behind the peers.
 func (w *swarm) indexOf(id ID) int { return int(id) - 1 }
 
 func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
@@ -375,8 +387,9 @@ func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
 const listenPort = 6881
 
 // addrOf is the address of the peer at a position in Peers. Neighbours are in
-// different /24 networks, as the peers of a real swarm are: the allowed-fast set of
-// BEP 6 is the same for all of one network, and they would all begin with the same pieces.
+// different /24 networks, as the peers of a real swarm are: the allowed-fast
+// set of BEP 6 is the same for all of one network, and they would all begin
+// with the same pieces.
 func addrOf(index int, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(index >> 8), byte(index), byte(index >> 16)}), port)
 }

@@ -14,8 +14,8 @@ import (
 func flowOf(c *engine.Conn) *flow { return c.Owner.(*flow) }
 
 // dial sends a dial on its way. The connection is up at the other peer after
-// the two halves of TCP's handshake, a round trip, and the dialler's BitTorrent handshake,
-// half of one; and at the dialler when the answer is back.
+// the two halves of TCP's handshake, a round trip, and the dialler's BitTorrent
+// handshake, half of one; and at the dialler when the answer is back.
 func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 	to := p.swarm.peerAt(addr)
 	if to == nil || to == p || to.cfg.Unreachable {
@@ -27,8 +27,8 @@ func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 	p.kernel.At(now+3*f.latency, Event{To: to.id, Kind: eventDial, A: f.number})
 }
 
-// dialFailed is the event that tells a dialler that nobody answered. Flow is that of the dial,
-// 0 for none.
+// dialFailed is the event that tells a dialler that nobody answered. Flow is
+// that of the dial, 0 for none.
 func dialFailed(dialler ID, addr netip.AddrPort, flow uint32) Event {
 	ip, port := packAddr(addr)
 	return Event{To: dialler, Kind: eventDialFailed, Flow: flow, A: ip, B: port}
@@ -65,12 +65,17 @@ func (p *peer) notThere(now time.Duration, dialler ID, number uint32) {
 	p.kernel.At(now+dialTimeout, dialFailed(dialler, addrOf(p.index, listenPort), number))
 }
 
-// connected takes a connection up at the dialler. A dialler that left meanwhile ends it.
+// connected takes a connection up at the dialler. A dialler that left meanwhile
+// ends it.
 func (p *peer) connected(now time.Duration, number, remote uint32) {
 	f := p.flow(number)
 	if !p.present() {
 		p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: remote})
 		p.kernel.closeFlow(&p.host, f)
+		return
+	}
+	if f.web != nil {
+		p.webSeedUp(now, f, remote)
 		return
 	}
 	p.comeUp(now, f, remote, false)
@@ -95,8 +100,8 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 	}
 }
 
-// close closes a peer's end of a connection. The other learns of it as fast as a message
-// travels.
+// close closes a peer's end of a connection. The other learns of it as fast as
+// a message travels.
 func (p *peer) close(now time.Duration, f *flow) {
 	p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: f.remote})
 	p.goDown(now, f)

@@ -71,6 +71,9 @@ type peer struct {
 	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 
+	webSeeds     []*flow // closed ones as well
+	fromWebSeeds int64   // of received
+
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
 
@@ -224,6 +227,7 @@ func (p *peer) join(now time.Duration) {
 	p.joined = true
 	p.kernel.Progress()
 	p.announce(now, tracker.Started)
+	p.dialWebSeeds(now)
 	p.drive(now)
 }
 
@@ -258,6 +262,11 @@ func (p *peer) leave(now time.Duration) {
 	for len(p.open) > 0 {
 		p.close(now, p.open[len(p.open)-1])
 	}
+	for _, f := range p.webSeeds {
+		if f.state == flowing {
+			p.close(now, f)
+		}
+	}
 	p.announce(now, tracker.Stopped)
 	p.gone, p.leftAt = true, now
 	p.kernel.Progress()
@@ -280,6 +289,7 @@ func (p *peer) drive(now time.Duration) {
 			return
 		}
 	}
+	p.askForRanges()
 	at, ok := p.engine.NextTimeout()
 	if ok && (p.timerAt == 0 || at < p.timerAt) {
 		p.timerAt = max(at, now)
@@ -302,7 +312,11 @@ func (p *peer) timer(now time.Duration) {
 func (p *peer) do(now time.Duration, out *engine.Output) {
 	switch out.Kind {
 	case engine.OutMessage:
-		p.send(flowOf(out.Conn), &out.Message) // free of credit: there is no metadata to pay for
+		if f := flowOf(out.Conn); f.web != nil {
+			p.askWebSeed(now, f, out.Message)
+		} else {
+			p.send(f, &out.Message) // free of credit: there is no metadata to pay for
+		}
 	case engine.OutBlock:
 		p.sendBlock(flowOf(out.Conn), out)
 	case engine.OutHave:
@@ -439,6 +453,9 @@ func (p *peer) block(now time.Duration, ev Event) {
 	f := p.kernel.through
 	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
+	}
+	if f.web != nil {
+		p.gotFromWebSeed(f.web, ev.C)
 	}
 	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),

@@ -1,16 +1,19 @@
 package sim
 
-// The state of a large swarm does not fit into the processor's caches: the first look at a host, at
-// its engine and at a flow is a wait for memory each, and these waits are most of what an
-// event costs. But waits for what does not depend on each other run at the same time. So the kernel
-// looks at the hosts of the next few events, then at what these point to, before it handles the first of them.
+// The state of a large swarm does not fit into the processor's caches: the
+// first look at a host, at its engine and at a flow is a wait for memory each,
+// and these waits are most of what an event costs. But waits for what does not
+// depend on each other run at the same time. So the kernel looks at the hosts
+// of the next few events, then at what these point to, before it handles the
+// first of them.
 
 // touchAhead is the number of events that are looked at together: about as many
 // waits as a processor core can have at a time.
 const touchAhead = 16
 
-// toucher is an entity that can look at what an event will need that has to do with a flow,
-// which may be nil. It returns something of it, so that the look is not in vain for the compiler.
+// toucher is an entity that can look at what an event will need that has to do
+// with a flow, which may be nil. It returns something of it, so that the look
+// is not in vain for the compiler.
 type toucher interface{ touch(f *flow) uint64 }
 
 // touchEvents looks at what the next events will need.

@@ -1,7 +1,7 @@
 // Package validate holds the simulator against what is known: closed forms
-// against textbook figures, abstract models against the theory that assumes them, and
-// swarms of the real engine against bounds and published measurements. The three kinds are
-// never mixed up.
+// against textbook figures, abstract models against the theory that assumes them,
+// servers and CDNs against what can be counted, and swarms of the real engine against bounds and published
+// measurements. The kinds are never mixed up.
 //
 // An experiment is run with several seeds and gives a number for each of its
 // checks; a check holds if the 95 % interval of the mean lies inside what is expected.

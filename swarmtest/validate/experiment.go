@@ -1,6 +1,10 @@
 package validate
 
-import "math"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // Kind is what an experiment compares with what is known.
 type Kind string
@@ -9,6 +13,7 @@ type Kind string
 const (
 	ClosedForm Kind = "closed form" // a formula with its textbook figures
 	Abstract   Kind = "abstract"    // transfers as the theory assumes them, no engine
+	Servers    Kind = "servers"     // origins and CDNs as swarmtest/cdn models them
 	Engine     Kind = "engine"      // the client's engine in virtual time
 	Ablation   Kind = "ablation"    // the engine with one of its rules taken away, by the engine with it
 )
@@ -67,9 +72,15 @@ func reported(name string) Check {
 func Experiments(quick bool) []Experiment {
 	all := closedForms()
 	all = append(all, abstractModels()...)
+	all = append(all, serverRuns()...)
 	all = append(all, engineRuns()...)
 	if !quick {
 		all = append(all, largeRuns()...)
 	}
 	return append(all, ablations()...)
+}
+
+// Named returns the experiments whose names have text in them.
+func Named(experiments []Experiment, text string) []Experiment {
+	return slices.DeleteFunc(slices.Clone(experiments), func(e Experiment) bool { return !strings.Contains(e.Name, text) })
 }

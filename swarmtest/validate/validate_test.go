@@ -12,7 +12,7 @@ import (
 
 // What takes no engine holds, with every seed; so do the names.
 func TestClosedFormsAndModelsHold(t *testing.T) {
-	experiments := append(closedForms(), abstractModels()...)
+	experiments := slices.Concat(closedForms(), abstractModels(), []Experiment{originOfTheTextbook(), copiesOfTiers()})
 	var seen []string
 	rows, err := Run(t.Context(), experiments, Options{OnRow: func(r Row) {
 		seen = append(seen, r.Experiment.Name+r.Check.Name)
@@ -36,7 +36,7 @@ func TestClosedFormsAndModelsHold(t *testing.T) {
 
 // The quick engine runs hold with one seed; `shoal swarm validate` uses more.
 func TestTheEngineHolds(t *testing.T) {
-	quick := []Experiment{randomPopulations(), originAlone(), kumarRoss(10), bharambe(50, 16*mib), noEndgame()}
+	quick := []Experiment{randomPopulations(), originAlone(), kumarRoss(10), bharambe(50, 16*mib), noEndgame(), processorSharing(0.8, 1)}
 	rows, err := Run(t.Context(), quick, Options{Seeds: 1})
 	if err != nil {
 		t.Fatal(err)

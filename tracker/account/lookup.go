@@ -43,12 +43,12 @@ func (s *Service) TorrentByID(id ledger.TorrentID) (Torrent, bool) {
 // SitePromotion returns the promotion of all torrents.
 func (s *Service) SitePromotion() ledger.Promotion { return s.tables.Load().site }
 
-// AddKey adds a key for a single torrent. It is good at once, without reading
+// AddKey adds a key for a single torrent, see Store. It is good at once, without reading
 // the tables again: people may download many files in a row.
-func (s *Service) AddKey(ctx context.Context, key StoredKey) error {
+func (s *Service) AddKey(ctx context.Context, key StoredKey, by KeyHash) error {
 	s.writing.Lock() // so that no tables are read between the two
 	defer s.writing.Unlock()
-	if err := s.cfg.Store.AddKey(ctx, key); err != nil {
+	if err := s.cfg.Store.AddKey(ctx, key, by); err != nil {
 		return err
 	}
 	s.added.Store(key.Hash, key)

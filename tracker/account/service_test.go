@@ -59,7 +59,7 @@ func (f *fakeStore) Load(context.Context) (t *Tables, err error) {
 	return t, err
 }
 
-func (f *fakeStore) AddKey(context.Context, StoredKey) error { return nil }
+func (f *fakeStore) AddKey(context.Context, StoredKey, KeyHash) error { return nil }
 
 func (f *fakeStore) Revision(context.Context) (revision int64, err error) {
 	err = f.locked(func() error { revision = f.tables.Revision; return nil })
@@ -225,7 +225,7 @@ func TestAddKey(t *testing.T) {
 	s := newService(t, Config{Store: store})
 	key := annasKey.ForTorrent(metainfo.InfoHash{1})
 	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), ErrKey)
-	if err := s.AddKey(t.Context(), StoredKey{key.Hash(), 1, 1}); err != nil {
+	if err := s.AddKey(t.Context(), StoredKey{key.Hash(), 1, 1}, KeyHash{}); err != nil {
 		t.Fatal(err)
 	}
 	wantAnnounce(t, s, key, of(1, 0, 5, tracker.Started), nil)

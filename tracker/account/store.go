@@ -62,12 +62,15 @@ type Store interface {
 	// u's ID.
 	UpdateUser(ctx context.Context, u User) error
 	// RotateKey removes all keys of a user, those for single torrents too,
-	// and gives him one.
-	RotateKey(ctx context.Context, id ledger.UserID, key KeyHash) error
-	// AddKey adds a key for a single torrent. TorrentKeys returns up to limit of
+	// and gives him one. Who asks for it himself does so by a key of his: if
+	// that is none any more, it fails with ErrNotFound. Whoever had a key
+	// must not keep the account by using it just when it is replaced. The
+	// zero by stands for staff.
+	RotateKey(ctx context.Context, id ledger.UserID, key, by KeyHash) error
+	// AddKey adds a key for a single torrent; of by holds the same. TorrentKeys returns up to limit of
 	// a torrent's keys, by user, and RemoveTorrentKeys removes those of one user
 	// and tells how many they were.
-	AddKey(ctx context.Context, key StoredKey) error
+	AddKey(ctx context.Context, key StoredKey, by KeyHash) error
 	TorrentKeys(ctx context.Context, id ledger.TorrentID, limit int) ([]StoredKey, error)
 	RemoveTorrentKeys(ctx context.Context, id ledger.TorrentID, user ledger.UserID) (int64, error)
 	// Pairs returns a user's record on each torrent, PairsAfter on those whose

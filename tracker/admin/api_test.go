@@ -57,6 +57,33 @@ func TestUsers(t *testing.T) {
 	s.want(403, "POST", "/api/me/rotate-key", s.token, "")
 }
 
+// Who had a key cannot keep the account, or a key for a torrent, by using it
+// just when another process replaces it, of which the tables do not know yet.
+func TestReplacedKeyIsOfNoUse(t *testing.T) {
+	s := newSite(t)
+	file := "/api/torrents/" + s.add("one") + "/file"
+	s.want(200, "GET", "/api/me", s.key["member"], "")
+	member, err := s.store.User(t.Context(), "member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := account.NewKey()
+	if err := s.store.RotateKey(t.Context(), member.ID, key.Hash(), account.KeyHash{}); err != nil {
+		t.Fatal(err)
+	}
+	s.want(401, "GET", file, s.key["member"], "")
+	s.want(401, "POST", "/api/me/rotate-key", s.key["member"], "")
+	tables, err := s.store.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range tables.Keys {
+		if k.User == member.ID && k.Hash != key.Hash() {
+			t.Errorf("a key of the old key's owner: %+v", k)
+		}
+	}
+}
+
 // Admins keep each other in check.
 func TestNobodyChangesHimself(t *testing.T) {
 	s := newSite(t)

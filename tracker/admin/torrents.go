@@ -181,9 +181,9 @@ func getTorrentFile(ctx context.Context, c *call) (any, error) {
 	if file, err = account.WithKey(file, base, key); err != nil {
 		return nil, err
 	}
-	err = c.cfg.Accounts.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: t.ID})
+	err = c.cfg.Accounts.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: t.ID}, c.key.Hash())
 	if err != nil && !errors.Is(err, account.ErrExists) { // then he has downloaded it before
-		return nil, err
+		return nil, keyIsGone(err)
 	}
 	return raw{torrentType, t.Name + ".torrent", file}, nil
 }
@@ -221,7 +221,7 @@ func addTorrentKey(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	return c.tellKey(ctx, u.Name, func(key account.Key) error {
-		return c.cfg.Store.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: t.ID})
+		return c.cfg.Store.AddKey(ctx, account.StoredKey{Hash: key.Hash(), User: u.ID, Torrent: t.ID}, account.KeyHash{})
 	})
 }
 

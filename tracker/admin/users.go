@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -237,11 +238,20 @@ func rotateKey(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.rotate(ctx, u.User)
+	return c.rotate(ctx, u.User, account.KeyHash{})
 }
 
-func (c *call) rotate(ctx context.Context, u account.User) (any, error) {
-	return c.tellKey(ctx, u.Name, func(key account.Key) error { return c.cfg.Store.RotateKey(ctx, u.ID, key.Hash()) })
+func (c *call) rotate(ctx context.Context, u account.User, by account.KeyHash) (any, error) {
+	return c.tellKey(ctx, u.Name, func(key account.Key) error { return c.cfg.Store.RotateKey(ctx, u.ID, key.Hash(), by) })
+}
+
+// keyIsGone makes of ErrNotFound what the caller of a moment ago would be told
+// now, because his key was replaced meanwhile.
+func keyIsGone(err error) error {
+	if errors.Is(err, account.ErrNotFound) {
+		return problemf(http.StatusUnauthorized, "this key was replaced just now; ask for the new one")
+	}
+	return err
 }
 
 func listRecords(ctx context.Context, c *call) (any, error) {
@@ -311,5 +321,6 @@ func rotateMyKey(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.rotate(ctx, u)
+	result, err := c.rotate(ctx, u, c.key.Hash())
+	return result, keyIsGone(err)
 }

@@ -70,8 +70,8 @@ func TestCountingAllocatesNothing(t *testing.T) {
 	sc := new(scratch)
 	query := strings.TrimPrefix(announceOf(idA, 7, "&event=started"), "/announce?")
 	allocs := testing.AllocsPerRun(100, func() {
-		s.answer(sc, "", false, query, netip.MustParseAddr("10.0.0.1"), nil)
-		s.answer(sc, "", false, "", netip.Addr{}, nil)
+		s.answer(s.now(), sc, "", false, query, netip.MustParseAddr("10.0.0.1"), nil)
+		s.answer(s.now(), sc, "", false, "", netip.Addr{}, nil)
 	})
 	if allocs > 0 {
 		t.Errorf("%v allocations", allocs)

@@ -24,7 +24,7 @@ func FuzzAnnounceQuery(f *testing.F) {
 	s := newServer(f, Config{KeepPeerIDs: true, TrustedIP: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}})
 	f.Fuzz(func(t *testing.T, raw string) {
 		var sc scratch
-		if err := s.announce(&sc, "", raw, netip.MustParseAddr("10.0.0.1")); err != nil {
+		if err := s.announce(0, &sc, "", raw, netip.MustParseAddr("10.0.0.1")); err != nil {
 			return
 		}
 		if _, err := bscan.Strict(sc.body, bscan.Limits{}); err != nil {
@@ -61,11 +61,11 @@ func BenchmarkAnnounce(b *testing.B) {
 	var sc scratch
 	query := announceOf(idA, 6881, "&numwant=30&event=started&compact=1")[len("/announce?"):]
 	for i := range 100 {
-		s.announce(&sc, "", query, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
+		s.announce(0, &sc, "", query, netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		sc.body = sc.body[:0]
-		s.announce(&sc, "", query, netip.AddrFrom4([4]byte{10, 0, 0, 1}))
+		s.announce(0, &sc, "", query, netip.AddrFrom4([4]byte{10, 0, 0, 1}))
 	}
 }

@@ -154,7 +154,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, isS
 	sc := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(sc)
 	from, err := s.clientAddr(r)
-	s.answer(sc, key, isScrape, r.URL.RawQuery, from, err)
+	s.answer(s.now(), sc, key, isScrape, r.URL.RawQuery, from, err)
 	h := w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(sc.body)))
@@ -163,7 +163,7 @@ func (s *Server) respond(w http.ResponseWriter, r *http.Request, key string, isS
 
 // answer makes sc.body the answer to an announce or a scrape or, if err is one
 // or there is an error, the failure reason that is its text.
-func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string, from netip.Addr, err error) {
+func (s *Server) answer(now time.Duration, sc *scratch, key string, isScrape bool, rawQuery string, from netip.Addr, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			s.note(fault)
@@ -177,7 +177,7 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 	case isScrape:
 		err = s.scrape(sc, key, rawQuery)
 	default:
-		err = s.announce(sc, key, rawQuery, from)
+		err = s.announce(now, sc, key, rawQuery, from)
 	}
 	if err != nil {
 		s.counter(sc).refused[reasonOf(err)].Add(1)
@@ -186,7 +186,7 @@ func (s *Server) answer(sc *scratch, key string, isScrape bool, rawQuery string,
 }
 
 // announce answers one announce into sc.body. It knows nothing of net/http.
-func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) error {
+func (s *Server) announce(now time.Duration, sc *scratch, key, rawQuery string, from netip.Addr) error {
 	q, cfg := &sc.query, s.cfg()
 	if err := q.parse(rawQuery); err != nil {
 		return err
@@ -206,7 +206,7 @@ func (s *Server) announce(sc *scratch, key, rawQuery string, from netip.Addr) er
 		}
 	}
 	sc.peers.Reset()
-	rep := s.store.announce(s.now(), &q.req, &sc.peers)
+	rep := s.store.announce(now, &q.req, &sc.peers)
 	sc.body = cfg.appendAnnounce(sc.body, &q.req, rep, &sc.peers)
 	s.counter(sc).announces[q.req.Event].Add(1)
 	return nil

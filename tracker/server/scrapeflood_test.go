@@ -41,11 +41,11 @@ func TestScrapeFloods(t *testing.T) {
 	// Refused ones leave nothing behind.
 	sc, addr := new(scratch), netip.MustParseAddr("192.0.2.1")
 	query := hashesOf(10_000)
-	s.answer(sc, "", true, query, addr, nil)
+	s.answer(s.now(), sc, "", true, query, addr, nil)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range 1000 {
-		s.answer(sc, "", true, query, addr, nil)
+		s.answer(s.now(), sc, "", true, query, addr, nil)
 	}
 	runtime.ReadMemStats(&after)
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 {

@@ -24,7 +24,16 @@ type simpleRequest struct {
 	hosts     int
 }
 
-const lineEnd = "\r\n"
+// cutLine cuts off the line at the front of s, without the two bytes that end
+// it. A line feed alone ends none: ok is false. A carriage return alone is found
+// where the line is read, as nothing that may stand there.
+func cutLine(s string) (line, rest string, ok bool) {
+	line, rest, ok = cutByte(s, '\n')
+	if !ok || line == "" || line[len(line)-1] != '\r' {
+		return "", "", false
+	}
+	return line[:len(line)-1], rest, true
+}
 
 // parse reads a simple request from the front of s and returns its length in
 // bytes, or 0 if there is none: a whole HTTP/1.1 GET of /announce or /scrape
@@ -34,12 +43,12 @@ const lineEnd = "\r\n"
 // (FuzzSimpleRequest).
 func (r *simpleRequest) parse(s string) int {
 	*r = simpleRequest{keyed: r.keyed, forwarded: forwarding{r.forwarded.xForwardedFor[:0], r.forwarded.forwarded[:0]}}
-	line, rest, ok := strings.Cut(s, lineEnd)
+	line, rest, ok := cutLine(s)
 	if !ok || !r.parseRequestLine(line) {
 		return 0
 	}
 	for {
-		if line, rest, ok = strings.Cut(rest, lineEnd); !ok {
+		if line, rest, ok = cutLine(rest); !ok {
 			return 0
 		}
 		if line == "" {
@@ -94,7 +103,7 @@ func cutSimpleKey(target string) (key, rest string) {
 // parseField reads a line of the header. Those that give the request a body,
 // or ask for another protocol, are odd.
 func (r *simpleRequest) parseField(line string) bool {
-	name, value, ok := strings.Cut(line, ":")
+	name, value, ok := cutByte(line, ':')
 	if !ok || !isSimpleName(name) || !isPrintable(value, ' ') {
 		return false
 	}
@@ -194,11 +203,12 @@ func asString(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 // it.
 func (s *Server) respondSimple(sc *scratch, r *simpleRequest, remote netip.Addr) {
 	from, err := s.cfg().asker(remote, r.forwarded)
-	s.answer(sc, r.key, r.scrape, r.query, from, err)
+	now := time.Now()
+	s.answer(now.Sub(s.begin), sc, r.key, r.scrape, r.query, from, err)
 	b := append(sc.response[:0], "HTTP/1.1 200 OK\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(sc.body)), 10)
 	b = append(b, "\r\nContent-Type: "+contentType+"\r\nDate: "...)
-	b = sc.appendDate(b, time.Now())
+	b = sc.appendDate(b, now)
 	if r.close {
 		b = append(b, "\r\nConnection: close"...)
 	}

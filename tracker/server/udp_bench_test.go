@@ -34,7 +34,7 @@ func BenchmarkUDPAnnounce(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if len(u.handle(0, packets[i%len(packets)], from, reply)) == 0 {
+		if len(u.answer(0, packets[i%len(packets)], from, reply)) == 0 {
 			b.Fatal("no answer")
 		}
 	}

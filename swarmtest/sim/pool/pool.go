@@ -1,8 +1,9 @@
 // Package pool has the goroutines of a simulation.
 //
-// A Pool has a fixed number of workers, to which sim.Swarm hands windows of virtual time. A worker waits for
-// the next window by looking again and again for a moment, because windows are often shorter than what it takes to wake
-// a goroutine, and sleeps after that. New starts them; Close ends them and waits.
+// A Pool has a fixed number of workers, to which sim.Swarm hands windows of
+// virtual time. A worker waits for the next window by looking again and again
+// for a moment, because windows are often shorter than what it takes to wake a
+// goroutine, and sleeps after that. New starts them; Close ends them and waits.
 package pool
 
 import (

@@ -150,17 +150,27 @@ func testKeys(t *testing.T, h *harness) {
 	anna, berta := h.user("anna", 1), h.user("berta", 2)
 	torrent := h.torrent("t", 1)
 	single := account.StoredKey{Hash: hash(3), User: anna.ID, Torrent: torrent.ID}
-	h.must(h.AddKey(t.Context(), single))
-	h.mustBe(h.AddKey(t.Context(), single), account.ErrExists)
+	h.must(h.AddKey(t.Context(), single, account.KeyHash{}))
+	h.mustBe(h.AddKey(t.Context(), single, account.KeyHash{}), account.ErrExists)
 	bertas := account.StoredKey{Hash: hash(2), User: berta.ID}
 	h.equal(h.load().Keys, []account.StoredKey{{Hash: hash(1), User: anna.ID}, bertas, single})
-	h.must(h.RotateKey(t.Context(), anna.ID, hash(4)))
+	h.must(h.RotateKey(t.Context(), anna.ID, hash(4), account.KeyHash{}))
 	h.equal(h.load().Keys, []account.StoredKey{bertas, {Hash: hash(4), User: anna.ID}})
-	h.mustBe(h.RotateKey(t.Context(), anna.ID, hash(2)), account.ErrExists) // and the old one stays
+	h.mustBe(h.RotateKey(t.Context(), anna.ID, hash(2), account.KeyHash{}), account.ErrExists) // and the old one stays
 	h.equal(h.load().Keys, []account.StoredKey{bertas, {Hash: hash(4), User: anna.ID}})
-	if err := h.RotateKey(t.Context(), 99, hash(5)); err == nil {
+	if err := h.RotateKey(t.Context(), 99, hash(5), account.KeyHash{}); err == nil {
 		t.Error("a key for nobody")
 	}
+	// Users ask for keys by their own, which is hash(4) and was hash(1).
+	for _, by := range []account.KeyHash{hash(1), hash(2), single.Hash} {
+		h.mustBe(h.RotateKey(t.Context(), anna.ID, hash(6), by), account.ErrNotFound)
+		h.mustBe(h.AddKey(t.Context(), single, by), account.ErrNotFound)
+	}
+	h.must(h.AddKey(t.Context(), single, hash(4)))
+	h.mustBe(h.RotateKey(t.Context(), anna.ID, hash(6), single.Hash), account.ErrNotFound) // which is for its torrent only
+	h.equal(h.load().Keys, []account.StoredKey{bertas, single, {Hash: hash(4), User: anna.ID}})
+	h.must(h.RotateKey(t.Context(), anna.ID, hash(6), hash(4)))
+	h.equal(h.load().Keys, []account.StoredKey{bertas, {Hash: hash(6), User: anna.ID}})
 }
 
 func testInvites(t *testing.T, h *harness) {
@@ -198,7 +208,7 @@ func testInvites(t *testing.T, h *harness) {
 func testTorrents(t *testing.T, h *harness) {
 	anna := h.user("anna", 1)
 	b, a := h.torrent("b", 1), h.torrent("a", 2)
-	h.must(h.AddKey(t.Context(), account.StoredKey{Hash: hash(9), User: anna.ID, Torrent: b.ID}))
+	h.must(h.AddKey(t.Context(), account.StoredKey{Hash: hash(9), User: anna.ID, Torrent: b.ID}, account.KeyHash{}))
 	_, err := h.AddTorrent(t.Context(), account.Torrent{InfoHash: infoHash(1)}, nil)
 	h.mustBe(err, account.ErrExists)
 	h.flush(account.RunID{1}, &ledger.Batch{Seq: 1, Deltas: []ledger.Delta{{User: anna.ID, Torrent: b.ID, RawUploaded: 5}}})
@@ -256,9 +266,11 @@ func testRevision(t *testing.T, h *harness) {
 	for i, change := range []func(){
 		func() { user = h.user("anna", 1) },
 		func() { h.must(h.UpdateUser(t.Context(), user)) },
-		func() { h.must(h.RotateKey(t.Context(), user.ID, hash(2))) },
+		func() { h.must(h.RotateKey(t.Context(), user.ID, hash(2), account.KeyHash{})) },
 		func() { h.torrent("t", 1) },
-		func() { h.must(h.AddKey(t.Context(), account.StoredKey{Hash: hash(3), User: user.ID, Torrent: 1})) },
+		func() {
+			h.must(h.AddKey(t.Context(), account.StoredKey{Hash: hash(3), User: user.ID, Torrent: 1}, account.KeyHash{}))
+		},
 		func() { h.must(h.PromoteTorrent(t.Context(), infoHash(1), ledger.Promotion{})) },
 		func() { h.must(h.PromoteSite(t.Context(), ledger.Promotion{})) },
 		func() { h.must(h.RemoveTorrent(t.Context(), infoHash(1))) },

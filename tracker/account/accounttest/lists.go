@@ -116,7 +116,7 @@ func testTorrentKeys(t *testing.T, h *harness) {
 		{Hash: hash(5), User: berta.ID, Torrent: torrent.ID},
 	}
 	for _, key := range append(slices.Clone(keys), account.StoredKey{Hash: hash(6), User: anna.ID, Torrent: other.ID}) {
-		h.must(h.AddKey(ctx, key))
+		h.must(h.AddKey(ctx, key, account.KeyHash{}))
 	}
 	got, err := h.TorrentKeys(ctx, torrent.ID, 9)
 	h.must(err)

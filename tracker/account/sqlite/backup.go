@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Backup writes a copy of this moment to path, which must not exist. The
@@ -23,19 +24,33 @@ func (st *Store) Backup(ctx context.Context, path string) error {
 	return nil
 }
 
-// copyTo copies a database into a temporary file beside path, and renames it.
+// copyTo copies a database into a temporary file beside path, and gives it that
+// name. Of several that copy to the same path at once, each writes a file of its
+// own and the first to be ready has the name.
 func copyTo(ctx context.Context, db *sql.DB, path string) error {
 	temp, err := emptyFile(path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp) // in vain after the rename
-	// The file is there and empty, so that only its owner can read it.
+	defer os.Remove(temp) // in vain after a rename
 	if _, err := db.ExecContext(ctx, "VACUUM INTO ?", temp); err != nil {
 		return err
 	}
 	if err := sync(temp); err != nil {
 		return err
+	}
+	return place(temp, path)
+}
+
+// place gives a file the name path, which nobody may have taken meanwhile: a
+// database that is open must not be replaced. A file system without hard links
+// can only rename, which looks at nothing.
+func place(temp, path string) error {
+	switch err := os.Link(temp, path); {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrExist):
+		return mustNotExist(path)
 	}
 	return os.Rename(temp, path)
 }
@@ -75,9 +90,11 @@ func mustNotExist(path string) error {
 	return nil
 }
 
-// emptyFile makes a temporary file beside path.
+// emptyFile makes a temporary file beside path, which only its owner can read.
+// Its name is new and cannot be guessed, so that nobody else's file, and none
+// that a link leads to, is written over.
 func emptyFile(path string) (name string, err error) {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
 	if err != nil {
 		return "", err
 	}

@@ -164,6 +164,60 @@ func TestBackupAndRestore(t *testing.T) {
 	wantError(t, Restore(t.Context(), filepath.Join(dir, "empty"), filepath.Join(dir, "third.db")), "it is empty")
 }
 
+// Backups to the same file at once do not write into each other's: one is made,
+// and whole, and the others say that it is there.
+func TestBackupsAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	st, err := Create(t.Context(), filepath.Join(dir, "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	path := filepath.Join(dir, "backup.db")
+	errs := make(chan error)
+	for range 8 {
+		go func() { errs <- st.Backup(t.Context(), path) }()
+	}
+	numMade := 0
+	for range 8 {
+		if err := <-errs; err == nil {
+			numMade++
+		} else {
+			wantError(t, err, "move it away")
+		}
+	}
+	if numMade != 1 {
+		t.Errorf("%d of 8 say that they made the backup", numMade)
+	}
+	if err := Restore(t.Context(), path, filepath.Join(dir, "again.db")); err != nil {
+		t.Error(err)
+	}
+}
+
+// A path is a file, whatever SQLite would take it for.
+func TestOddPaths(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for n, path := range []string{":memory:", "file:a", "a?mode=memory", "b#c", "d%20e", "./f"} {
+		st, err := Create(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.CreateUser(t.Context(), account.User{Name: "anna"}, account.KeyHash{byte(n)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := st.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if st, err = Open(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.User(t.Context(), "anna"); err != nil {
+			t.Errorf("%q: %v", path, err)
+		}
+		st.Close()
+	}
+}
+
 // A database that another process holds makes a flush fail, which can be tried
 // again; reading goes on meanwhile.
 func TestLockedDatabase(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -77,8 +78,13 @@ const (
 	forBackups = "mode=ro"
 )
 
-// connect prepares connections, which open the file when they are used.
+// connect prepares connections, which open the file when they are used. The path
+// becomes absolute: to SQLite ":memory:" is no file, and what follows two slashes
+// is a host.
 func connect(path, options string, most int) *sql.DB {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + options +
 		"&_pragma=busy_timeout(" + strconv.FormatInt(BusyTimeout.Milliseconds(), 10) + ")"
 	db, err := sql.Open("sqlite", dsn)

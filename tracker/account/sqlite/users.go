@@ -125,9 +125,26 @@ func (st *Store) UpdateUser(ctx context.Context, u account.User) error {
 		"UPDATE user SET role = ?, state = ?, slots = ?, up_percent = ?, down_percent = ?, promoted_from = ?, promoted_until = ? WHERE id = ?", append(args, int64(u.ID))...)
 }
 
+// checkOwn fails if by, unless it is zero, is no key of the user for all
+// torrents.
+func checkOwn(ctx context.Context, tx *sql.Tx, id ledger.UserID, by account.KeyHash) error {
+	if by == (account.KeyHash{}) {
+		return nil
+	}
+	var n int64
+	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM key WHERE hash = ? AND user = ? AND torrent IS NULL", by[:], int64(id)).Scan(&n)
+	if err != nil {
+		return explain(err, "keys")
+	}
+	return affected(n, "key")
+}
+
 // RotateKey replaces all keys of a user by one. See account.Store.
-func (st *Store) RotateKey(ctx context.Context, id ledger.UserID, key account.KeyHash) error {
+func (st *Store) RotateKey(ctx context.Context, id ledger.UserID, key, by account.KeyHash) error {
 	return st.change(ctx, func(tx *sql.Tx) error {
+		if err := checkOwn(ctx, tx, id, by); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM key WHERE user = ?", int64(id)); err != nil {
 			return explain(err, "keys")
 		}
@@ -139,8 +156,11 @@ func (st *Store) RotateKey(ctx context.Context, id ledger.UserID, key account.Ke
 }
 
 // AddKey adds a key. See account.Store.
-func (st *Store) AddKey(ctx context.Context, key account.StoredKey) error {
+func (st *Store) AddKey(ctx context.Context, key account.StoredKey, by account.KeyHash) error {
 	return st.change(ctx, func(tx *sql.Tx) error {
+		if err := checkOwn(ctx, tx, key.User, by); err != nil {
+			return err
+		}
 		if err := insertKey(ctx, tx, key); err != nil {
 			return err
 		}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestGetFromWebSeed downloads with no peer at all, from the server that the torrent names, and
+// from one that the user names.
+func TestGetFromWebSeed(t *testing.T) {
+	torrent, data := makeTorrent(t, "data", randomFiles(31, mixedFiles))
+	server := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(data))))
+	t.Cleanup(server.Close)
+	named := filepath.Join(t.TempDir(), "named.torrent")
+	if r := shoal(t, "create", "--web-seed", server.URL, "-o", named, data); r.code != 0 {
+		t.Fatalf("create: exit %d\n%s", r.code, r.stderr)
+	}
+	for _, args := range [][]string{{named}, {"--web-seed", server.URL + "/", torrent}} {
+		got := getJSONOf(t, append([]string{"--no-dht", "-o", t.TempDir()}, args...)...)
+		if got.Status != "complete" || got.WebSeeds != got.Downloaded || got.WebSeeds == 0 {
+			t.Errorf("get %v says %+v", args, got)
+		}
+	}
+	for args, want := range map[string]string{
+		"--web-seed ftp://example.org/ a.torrent":            `--web-seed "ftp://example.org/": the scheme "ftp" is not supported`,
+		"--web-seed http://example.org/ a.torrent b.torrent": "--web-seed is of one torrent, and 2 are named",
+	} {
+		r := shoal(t, append([]string{"get"}, strings.Fields(args)...)...)
+		if r.code != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: exit %d\n%s", args, r.code, r.stderr)
+		}
+	}
+}
