@@ -3,6 +3,7 @@ package real
 import (
 	"context"
 	"net"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -18,13 +19,20 @@ const (
 	sendBuffer = 4 * chunkLen
 )
 
-// newLimiter returns the limiter of a link in one direction. After a pause it gives what
-// the link carries in 20 ms at once, which is how late a busy machine may wake us.
+// catchUp is how long a busy machine may keep us from using a link before what it could have
+// carried is lost. It is that of the client's own limits (peer/quota).
+const catchUp = 250 * time.Millisecond
+
+// newLimiter returns the limiter of a link in one direction, which has carried nothing before: since
+// then it never carries more than its rate allows, though it catches up.
 func newLimiter(bytesPerSec int64) *rate.Limiter {
 	if bytesPerSec == scenario.Unlimited {
 		return rate.NewLimiter(rate.Inf, chunkLen)
 	}
-	return rate.NewLimiter(rate.Limit(bytesPerSec), int(max(chunkLen, bytesPerSec/50)))
+	late := int64(float64(bytesPerSec) * catchUp.Seconds())
+	l := rate.NewLimiter(rate.Limit(bytesPerSec), int(max(chunkLen, late)))
+	l.AllowN(time.Now(), l.Burst()) // it begins full
+	return l
 }
 
 // limited is a connection over links, which others may share. Waiting for them ends with ctx.
