@@ -37,7 +37,7 @@ func (j *swarmJob) work(numSystems float64) (bytes float64) {
 	s := j.scenario
 	for i := range s.Systems {
 		part := min(max(numSystems-float64(i), 0), 1)
-		if s.Systems[i].Kind != swarmresult.Swarm {
+		if kind := s.Systems[i].Kind; kind != swarmresult.Swarm && kind != swarmresult.Hybrid {
 			part *= serverWork
 		}
 		bytes += part * float64(s.NumPeers()) * float64(s.Content.Length)

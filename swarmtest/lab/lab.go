@@ -41,6 +41,10 @@ type run struct {
 	clients []demand.Client
 	options Options
 	at      Progress
+
+	// Of the swarm that is running.
+	numSeeds int
+	places   []demand.Place // of its hosts
 }
 
 // Run runs a scenario with a seed. If the error is ErrBeatsBound, there is a result as well.
@@ -74,7 +78,7 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 
 // serve runs one system.
 func (r *run) serve(sys *scenario.System) (*result.System, error) {
-	if sys.Kind == result.Swarm {
+	if sys.Kind == result.Swarm || sys.Kind == result.Hybrid {
 		return r.swarm(sys)
 	}
 	return r.servers(sys)

@@ -44,8 +44,9 @@ type Swarm struct {
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers, and behind them those in WebSeeds; it must be symmetric. The fewer
-	// different latencies there are, the faster is the run. None is less than 100 microseconds.
+	// peers, given by their positions in Peers, and behind them in WebSeeds; it
+	// must be symmetric. The fewer different latencies there are, the faster is
+	// the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
 	// SlowStart makes connections begin slowly, as TCP's do.
