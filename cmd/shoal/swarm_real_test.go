@@ -116,7 +116,7 @@ func TestSwarmRunRealIsTooLarge(t *testing.T) {
 }
 
 // TestTwentyReal is the bar of issue 5: with twenty processes, the median and the 95th percentile of the
-// download times are within 15 % of what is simulated. It takes two minutes, and a
+// download times are within 15 % of what is simulated. It takes three minutes, and a
 // machine that has time for it.
 func TestTwentyReal(t *testing.T) {
 	if os.Getenv("SHOAL_TEST_REAL") == "" {

@@ -27,12 +27,18 @@ const catchUp = 250 * time.Millisecond
 // then it never carries more than its rate allows, though it catches up.
 func newLimiter(bytesPerSec int64) *rate.Limiter {
 	if bytesPerSec == scenario.Unlimited {
-		return rate.NewLimiter(rate.Inf, chunkLen)
+		return rate.NewLimiter(rate.Inf, 0)
 	}
 	late := int64(float64(bytesPerSec) * catchUp.Seconds())
 	l := rate.NewLimiter(rate.Limit(bytesPerSec), int(max(chunkLen, late)))
-	l.AllowN(time.Now(), l.Burst()) // it begins full
+	forfeit(l)
 	return l
+}
+
+// forfeit leaves a link nothing to catch up.
+func forfeit(l *rate.Limiter) {
+	now := time.Now()
+	l.AllowN(now, int(min(l.TokensAt(now), float64(l.Burst()))))
 }
 
 // limited is a connection over links, which others may share. Waiting for them ends with ctx.

@@ -13,12 +13,14 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 )
 
 // originServer is the origin's server: what is at addr has the origin's links.
 type originServer struct {
 	class string // of its row
 	addr  netip.AddrPort
+	up    *rate.Limiter
 	stops []func() // in this order
 }
 
@@ -34,7 +36,7 @@ func (s *originServer) stop() {
 // behind a relay, which has the links of the origin. They talk over a Unix socket: its buffers are
 // small.
 func (w *watch) startOrigin(ctx context.Context, failed context.CancelCauseFunc) (*originServer, error) {
-	s := &originServer{class: "file server", addr: netip.AddrPortFrom(w.network.host(originHost), originPort)}
+	s := &originServer{class: "file server", addr: netip.AddrPortFrom(w.network.host(originHost), originPort), up: newLimiter(w.s.OriginUp())}
 	serve := w.serveFiles
 	if w.options.Nginx != "" {
 		s.class = "nginx"
@@ -51,7 +53,7 @@ func (w *watch) startOrigin(ctx context.Context, failed context.CancelCauseFunc)
 		s.stop()
 		return nil, err
 	}
-	stop := serve(ctx, &limitedListener{Listener: l, ctx: ctx, up: newLimiter(w.s.OriginUp()), down: newLimiter(w.s.Origin.Down * int64(w.s.Origin.Count))})
+	stop := serve(ctx, &limitedListener{Listener: l, ctx: ctx, up: s.up, down: newLimiter(w.s.Origin.Down * int64(w.s.Origin.Count))})
 	s.stops = append([]func(){stop}, s.stops...)
 	return s, nil
 }
