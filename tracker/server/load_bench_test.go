@@ -1,3 +1,5 @@
+//go:build unix
+
 package server
 
 import (
@@ -5,17 +7,23 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -65,10 +73,109 @@ func newLoaded(b *testing.B) *Server {
 	return s
 }
 
-// load sends requests by several senders.
+// load is what a generator of requests is to do. It is a process of its own:
+// its processor time, and the pauses of its collector, are not the tracker's.
 type load struct {
-	numSenders int
-	bytes      atomic.Int64 // of the answers
+	Over       string // udp or http
+	To         netip.AddrPort
+	NumSenders int
+	Rate       float64 // requests a second of all senders; 0 is the largest rate
+	Length     time.Duration
+	Report     string // the file to write a loadReport to
+}
+
+// loadReport is what came of it.
+type loadReport struct {
+	NumAnswers, NumBytes int
+	P50, P99, P999       time.Duration // from when a request was due to its answer
+	LateP99              time.Duration // of what the generator itself was late by
+}
+
+// sender is what one sender found.
+type sender struct {
+	latencies []time.Duration
+	late      []time.Duration // how late requests were sent, for no fault of the tracker's
+	numBytes  int             // of the answers
+}
+
+// loadEnv has a load, as JSON, in the environment of a generator.
+const loadEnv = "SHOAL_TRACKER_LOAD"
+
+// TestLoadGenerator is not a test but the generator, if it is told what to do.
+func TestLoadGenerator(t *testing.T) {
+	plan := os.Getenv(loadEnv)
+	if plan == "" {
+		t.Skip("this is the other process of the Load benchmarks")
+	}
+	debug.SetGCPercent(-1) // for a few seconds there is memory enough
+	var l load
+	if err := json.Unmarshal([]byte(plan), &l); err != nil {
+		t.Fatal(err)
+	}
+	report, err := json.Marshal(l.generate(t))
+	if err == nil {
+		err = os.WriteFile(l.Report, report, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *load) generate(t *testing.T) (r loadReport) {
+	begin := time.Now()
+	plan := schedule{begin: begin, end: begin.Add(l.Length), rate: l.Rate / float64(l.NumSenders)}
+	senders := make([]sender, l.NumSenders)
+	var sending sync.WaitGroup
+	for i := range senders {
+		sending.Go(func() {
+			if l.Over == "udp" {
+				senders[i].sendUDP(t, l.To.String(), plan)
+			} else {
+				senders[i].sendHTTP(t, l.To.String(), plan)
+			}
+		})
+	}
+	sending.Wait()
+	var latencies, late []time.Duration
+	for _, s := range senders {
+		latencies, late = append(latencies, s.latencies...), append(late, s.late...)
+		r.NumBytes += s.numBytes
+	}
+	r.NumAnswers = len(latencies)
+	r.P50, r.P99, r.P999 = quantile(latencies, 0.5), quantile(latencies, 0.99), quantile(latencies, 0.999)
+	r.LateP99 = quantile(late, 0.99)
+	return r
+}
+
+// quantile sorts d.
+func quantile(d []time.Duration, q float64) time.Duration {
+	if len(d) == 0 {
+		return 0
+	}
+	slices.Sort(d)
+	return d[min(int(q*float64(len(d))), len(d)-1)]
+}
+
+// run has a generator do its work in a process of its own.
+func (l load) run(b *testing.B) (r loadReport) {
+	l.Report = filepath.Join(b.TempDir(), "report")
+	plan, err := json.Marshal(l)
+	if err != nil {
+		b.Fatal(err)
+	}
+	generator := exec.Command(os.Args[0], "-test.run=^TestLoadGenerator$")
+	generator.Env = append(os.Environ(), loadEnv+"="+string(plan))
+	if out, err := generator.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	report, err := os.ReadFile(l.Report)
+	if err == nil {
+		err = json.Unmarshal(report, &r)
+	}
+	if err != nil || r.NumAnswers == 0 {
+		b.Fatalf("%+v, %v", r, err)
+	}
+	return r
 }
 
 // schedule says when a sender is to send. Without rate it sends as soon as
@@ -88,43 +195,42 @@ func (s *schedule) at(n int) time.Time {
 	return s.begin.Add((at + loadTick - 1).Truncate(loadTick))
 }
 
-// measure runs senders at their largest rate and then at half of it, and reports
-// the rates, the latencies at half, and the longest pause for the collector,
-// which works all the time.
-func (l *load) measure(b *testing.B, send func(schedule) []time.Duration) {
+// measure has the largest rate found and then half of it sent, and reports the
+// rates, the latencies at half, and what it cost this process, the tracker: its
+// processor time, and the longest pause for the collector, which works all the
+// time.
+func (l load) measure(b *testing.B) {
 	defer collectAlways()()
-	before := gcPauses()
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1000 }
 	for b.Loop() {
-		most := l.run(0, loadSearch, send)
-		rate := float64(len(most)) / loadSearch.Seconds()
-		l.bytes.Store(0)
-		half := l.run(rate/2, loadRun, send)
-		if len(half) == 0 {
-			b.Fatal("no answers")
-		}
-		slices.Sort(half)
-		quantile := func(q float64) float64 { return half[min(int(q*float64(len(half))), len(half)-1)].Seconds() * 1000 }
+		before := gcPauses()
+		l.Rate, l.Length = 0, loadSearch
+		most := l.run(b)
+		b.ReportMetric(longestSince(before)*1000, "pause-at-max-ms")
+		rate := float64(most.NumAnswers) / loadSearch.Seconds()
+		l.Rate, l.Length = rate/2, loadRun
+		before, began := gcPauses(), processorTime(b)
+		half := l.run(b)
+		b.ReportMetric(float64((processorTime(b)-began).Microseconds())/float64(half.NumAnswers), "us-CPU/response")
+		b.ReportMetric(longestSince(before)*1000, "pause-ms")
 		b.ReportMetric(rate, "max/s")
-		b.ReportMetric(float64(len(half))/loadRun.Seconds(), "half/s")
-		b.ReportMetric(quantile(0.5), "p50-ms")
-		b.ReportMetric(quantile(0.99), "p99-ms")
-		b.ReportMetric(quantile(0.999), "p99.9-ms")
-		b.ReportMetric(float64(l.bytes.Load())/float64(len(half)), "B/response")
+		b.ReportMetric(float64(half.NumAnswers)/loadRun.Seconds(), "half/s")
+		b.ReportMetric(ms(half.P50), "p50-ms")
+		b.ReportMetric(ms(half.P99), "p99-ms")
+		b.ReportMetric(ms(half.P999), "p99.9-ms")
+		b.ReportMetric(ms(half.LateP99), "generator-late-p99-ms")
+		b.ReportMetric(float64(half.NumBytes)/float64(half.NumAnswers), "B/response")
 	}
-	b.ReportMetric(longestSince(before)*1000, "pause-ms")
 	b.ReportMetric(0, "ns/op")
 }
 
-func (l *load) run(rate float64, length time.Duration, send func(schedule) []time.Duration) (all []time.Duration) {
-	begin := time.Now()
-	s := schedule{begin: begin, end: begin.Add(length), rate: rate / float64(l.numSenders)}
-	latencies := make([][]time.Duration, l.numSenders)
-	var sending sync.WaitGroup
-	for i := range l.numSenders {
-		sending.Go(func() { latencies[i] = send(s) })
+// processorTime is what this process has used so far.
+func processorTime(b *testing.B) time.Duration {
+	var use syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		b.Fatal(err)
 	}
-	sending.Wait()
-	return slices.Concat(latencies...)
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
 
 // collectAlways has the memory collected again and again until the function that
@@ -180,8 +286,7 @@ func BenchmarkLoadUDP(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.RunUDP(ctx, l) }()
-	load := load{numSenders: 4}
-	load.measure(b, func(plan schedule) []time.Duration { return load.sendUDP(b, l.Addr(), plan) })
+	load{Over: "udp", To: l.Addr(), NumSenders: 4}.measure(b)
 	cancel()
 	if err := <-ended; err != nil {
 		b.Error(err)
@@ -196,6 +301,7 @@ const udpWindow = 64
 // rate, one goroutine sends and another receives; without, each answer has the
 // next request sent.
 type udpSender struct {
+	*sender
 	conn   net.Conn
 	id     uint64
 	rand   *rand.Rand
@@ -204,11 +310,11 @@ type udpSender struct {
 	plan   schedule
 }
 
-func (l *load) sendUDP(b *testing.B, to netip.AddrPort, plan schedule) (latencies []time.Duration) {
-	conn, err := net.Dial("udp", to.String())
+func (s *sender) sendUDP(t *testing.T, to string, plan schedule) {
+	conn, err := net.Dial("udp", to)
 	if err != nil {
-		b.Error(err)
-		return nil
+		t.Error(err)
+		return
 	}
 	defer conn.Close()
 	conn.Write(udp.AppendRequestHeader(nil, udp.RequestHeader{ConnectionID: udp.ProtocolID}))
@@ -216,10 +322,10 @@ func (l *load) sendUDP(b *testing.B, to netip.AddrPort, plan schedule) (latencie
 	// The last answers come within a second, or are lost.
 	conn.SetReadDeadline(plan.end.Add(time.Second))
 	if n, err := conn.Read(reply); err != nil || n != udp.ConnectResponseLen {
-		b.Errorf("connect: %x, %v", reply[:n], err)
-		return nil
+		t.Errorf("connect: %x, %v", reply[:n], err)
+		return
 	}
-	u := &udpSender{conn: conn, id: binary.BigEndian.Uint64(reply[8:]), rand: rand.New(rand.NewPCG(rand.Uint64(), 0)),
+	u := &udpSender{sender: s, conn: conn, id: binary.BigEndian.Uint64(reply[8:]), rand: rand.New(rand.NewPCG(rand.Uint64(), 0)),
 		sentAt: make([]atomic.Int64, 1<<16), plan: plan}
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -233,11 +339,11 @@ func (l *load) sendUDP(b *testing.B, to netip.AddrPort, plan schedule) (latencie
 		n, err := conn.Read(reply)
 		now := time.Now()
 		if err != nil || plan.rate == 0 && now.After(plan.end) {
-			return latencies
+			return
 		}
 		sent := u.sentAt[binary.BigEndian.Uint32(reply[4:])%uint32(len(u.sentAt))].Load()
-		latencies = append(latencies, now.Sub(plan.begin)-time.Duration(sent))
-		l.bytes.Add(int64(n))
+		s.latencies = append(s.latencies, now.Sub(plan.begin)-time.Duration(sent))
+		s.numBytes += n
 		if plan.rate == 0 {
 			u.sendUpTo(numSent, numSent+1)
 			numSent++
@@ -255,6 +361,9 @@ func (u *udpSender) sendAtRate() {
 			return
 		}
 		due := max(n, u.plan.due(now))
+		if n < due {
+			u.late = append(u.late, now.Sub(u.plan.at(n)))
+		}
 		u.sendUpTo(n, due)
 		n = due
 	}
@@ -286,35 +395,37 @@ func BenchmarkLoadHTTP(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, ln) }()
-	load := load{numSenders: 32}
-	load.measure(b, func(plan schedule) []time.Duration { return load.sendHTTP(b, ln.Addr().String(), plan) })
+	load{Over: "http", To: ln.Addr().(*net.TCPAddr).AddrPort(), NumSenders: 32}.measure(b)
 	cancel()
 	if err := <-ended; err != nil {
 		b.Error(err)
 	}
 }
 
-func (l *load) sendHTTP(b *testing.B, to string, plan schedule) (latencies []time.Duration) {
+func (s *sender) sendHTTP(t *testing.T, to string, plan schedule) {
 	conn, err := net.Dial("tcp", to)
 	if err != nil {
-		b.Error(err)
-		return nil
+		t.Error(err)
+		return
 	}
 	defer conn.Close()
 	r := rand.New(rand.NewPCG(rand.Uint64(), 0))
 	answers := bufio.NewReader(conn)
-	timer := time.NewTimer(0)
+	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var request []byte
 	for n := 0; ; n++ {
 		at := time.Now()
 		if plan.rate > 0 {
 			at = plan.at(n)
-			timer.Reset(time.Until(at))
-			<-timer.C
+			if early := time.Until(at); early > 0 {
+				timer.Reset(early)
+				<-timer.C
+				s.late = append(s.late, time.Since(at))
+			}
 		}
 		if at.After(plan.end) {
-			return latencies
+			return
 		}
 		h, port := loadHash(r.IntN(loadTorrents)), r.IntN(loadPeers)
 		request = append(request[:0], "GET /announce?info_hash="...)
@@ -323,16 +434,16 @@ func (l *load) sendHTTP(b *testing.B, to string, plan schedule) (latencies []tim
 		}
 		request = fmt.Appendf(request, "&peer_id=-SH0000-aaaaaaaaaaaa&port=%d&left=%d&numwant=%d&compact=1 HTTP/1.1\r\nHost: tracker\r\n\r\n", port+1, port%5, loadNumWant)
 		if _, err := conn.Write(request); err != nil {
-			b.Error(err)
-			return latencies
+			t.Error(err)
+			return
 		}
 		numBytes, err := skipResponse(answers)
 		if err != nil {
-			b.Error(err)
-			return latencies
+			t.Error(err)
+			return
 		}
-		latencies = append(latencies, time.Since(at))
-		l.bytes.Add(int64(numBytes))
+		s.latencies = append(s.latencies, time.Since(at))
+		s.numBytes += numBytes
 	}
 }
 
