@@ -22,6 +22,7 @@ type swarmJob struct {
 	scenario *scenario.Scenario
 	seed     uint64
 	// real has it run with real processes as well, by these programs, if it is not nil.
+	wire bool
 	real *real.Options
 	// done gets the result. It may be called by several goroutines at a time.
 	done func(*swarmresult.Run) error
@@ -37,7 +38,7 @@ func (j *swarmJob) work(numSystems float64) (bytes float64) {
 	s := j.scenario
 	for i := range s.Systems {
 		part := min(max(numSystems-float64(i), 0), 1)
-		if s.Systems[i].Kind != swarmresult.Swarm {
+		if kind := s.Systems[i].Kind; kind != swarmresult.Swarm && kind != swarmresult.Hybrid {
 			part *= serverWork
 		}
 		bytes += part * float64(s.NumPeers()) * float64(s.Content.Length)
@@ -89,6 +90,7 @@ func (j *swarmJobs) run(ctx context.Context, i, workers int) error {
 	job := &j.jobs[i]
 	run, err := lab.Run(ctx, job.scenario, job.seed, lab.Options{
 		Workers:  workers,
+		Wire:     job.wire,
 		Progress: func(p lab.Progress) { j.heard(i, p) },
 	})
 	if err == nil && job.real != nil {

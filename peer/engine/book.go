@@ -12,7 +12,10 @@ type book struct {
 	entries []*known // in the order in which they came, for a stable choice
 	cursor  int      // where the next choice begins
 	dialing int
-	numOf   [SourcePEX + 1]int // entries by source
+	// seedDials is how many addresses may be dialled by who lacks nothing. Most
+	// lead to other seeds, and to nothing, when a swarm is old.
+	seedDials int
+	numOf     [SourcePEX + 1]int // entries by source
 }
 
 // known is one address.
@@ -23,6 +26,7 @@ type known struct {
 	fails  int
 	tried  time.Duration // when the last try ended
 	tryAt  time.Duration // when it is polite to try again
+	seed   bool          // it had everything when its connection ended
 }
 
 type knownState uint8
@@ -34,7 +38,13 @@ const (
 	knownItself // it is us
 )
 
-func (b *book) init() { b.byAddr = make(map[netip.AddrPort]*known) }
+func (b *book) init() {
+	b.byAddr = make(map[netip.AddrPort]*known)
+	b.seedDials = maxSeedDials
+}
+
+// tick is called every ten seconds.
+func (b *book) tick() { b.seedDials = min(maxSeedDials, b.seedDials+seedDialsPerTick) }
 
 // add takes an address in unless it is known or the book is full. A user's
 // word is always taken. Who cannot be held to account fills half of the book at
@@ -107,15 +117,17 @@ func (b *book) remove(i int) {
 	}
 }
 
-// next returns an address to dial at now, or nil. It goes round, so that a
+// nextToDial returns an address to dial at now, or nil. It goes round, so that a
 // fresh address is not passed over for one that failed. Who is hungry does not
 // wait out the longest pauses: a peer that was full half an hour ago may be
-// the only one left.
-func (b *book) next(now time.Duration, hungry bool) *known {
+// the only one left. Who lacks nothing leaves seeds alone: both would hang up at once,
+// and in a swarm of many seeds they would do little else.
+func (e *Engine) nextToDial(now time.Duration) *known {
+	b, hungry, lacking := &e.book, e.hungry(), e.lacking()
 	n := len(b.entries)
 	for i := range n {
 		k := b.entries[(b.cursor+i)%n]
-		if k.state == knownIdle && (k.tryAt <= now || hungry && now-k.tried >= redialHungry) {
+		if k.state == knownIdle && (lacking || !k.seed) && (k.tryAt <= now || hungry && now-k.tried >= redialHungry) {
 			b.cursor = (b.cursor + i + 1) % n
 			return k
 		}
@@ -146,7 +158,12 @@ func (b *book) disconnected(now time.Duration, c *Conn) {
 	if c.incoming && !c.booked {
 		return
 	}
-	if k := b.byAddr[c.contact()]; k != nil && k.state == knownConnected {
+	k := b.byAddr[c.contact()]
+	if k == nil {
+		return
+	}
+	k.seed = c.seed
+	if k.state == knownConnected {
 		k.state = knownIdle
 		k.tried = now
 		k.tryAt = now + 2*redialFirst
@@ -228,7 +245,7 @@ func (e *Engine) hungry() bool {
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if e.numPeers()+e.book.dialing >= needPeersBelow || e.book.next(now, e.hungry()) != nil {
+	if e.numPeers()+e.book.dialing >= needPeersBelow || e.nextToDial(now) != nil {
 		return
 	}
 	if e.lacking() || e.idles(now) {
@@ -251,7 +268,10 @@ func (e *Engine) idles(now time.Duration) bool {
 func (e *Engine) dial(now time.Duration) {
 	room := e.cfg.MaxPeers*dialShare/100 - e.numPeers() - e.book.dialing
 	for ; room > 0; room-- {
-		k := e.book.next(now, e.hungry())
+		if !e.lacking() && e.book.seedDials == 0 {
+			return
+		}
+		k := e.nextToDial(now)
 		if k == nil {
 			return
 		}
@@ -264,6 +284,7 @@ func (e *Engine) dial(now time.Duration) {
 		}
 		k.state = knownDialing
 		e.book.dialing++
+		e.book.seedDials = max(0, e.book.seedDials-1)
 		e.out.push(Output{Kind: OutDial, Addr: k.addr})
 	}
 }

@@ -227,6 +227,7 @@ func (e *Engine) tick(now time.Duration) {
 		e.tickConn(now, c)
 	}
 	e.rechoke(now)
+	e.book.tick()
 	e.dial(now)
 	e.callForPeers(now)
 	e.refill = true

@@ -24,6 +24,12 @@ const (
 	evictIdle  = time.Minute
 	evictEvery = time.Minute
 
+	// maxSeedDials is how many addresses a seed dials at once, seedDialsPerTick
+	// how many in ten seconds after that. Arbitrary: enough for a seed that starts to be found useful,
+	// too few for a hundred seeds that hang up on each other.
+	maxSeedDials     = 20
+	seedDialsPerTick = 2
+
 	// maxKnown bounds the addresses kept, maxKnownPerSource those that one
 	// InPeers may add: no single source fills the book.
 	maxKnown          = 2000

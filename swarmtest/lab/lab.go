@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// Workers is the number of processors that a swarm uses, 0 for one.
 	Workers int
+	// Wire puts every message of a swarm through the codec of the protocol.
+	Wire bool
 	// Progress is called now and then, on the goroutine of Run. It may be nil.
 	Progress func(Progress)
 }
@@ -41,6 +43,10 @@ type run struct {
 	clients []demand.Client
 	options Options
 	at      Progress
+
+	// Of the swarm that is running.
+	numSeeds int
+	places   []demand.Place // of its hosts
 }
 
 // Run runs a scenario with a seed. If the error is ErrBeatsBound, there is a result as well.
@@ -74,7 +80,7 @@ func Run(ctx context.Context, s *scenario.Scenario, seed uint64, options Options
 
 // serve runs one system.
 func (r *run) serve(sys *scenario.System) (*result.System, error) {
-	if sys.Kind == result.Swarm {
+	if sys.Kind == result.Swarm || sys.Kind == result.Hybrid {
 		return r.swarm(sys)
 	}
 	return r.servers(sys)

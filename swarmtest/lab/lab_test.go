@@ -67,6 +67,14 @@ kind = "cdn"
 edges = 3
 edge_up = "4Mbit/s"
 parents = 1
+[[system]]
+kind = "hybrid"
+[[system]]
+name = "hybrid on edges"
+kind = "hybrid"
+web_edges = 3
+web_edge_up = "4Mbit/s"
+web_seed_below = "1B/s"
 `
 
 const matrix = `
@@ -115,7 +123,7 @@ func TestEverySystemServesTheDemand(t *testing.T) {
 	for _, network := range []string{"", matrix, plane} {
 		s := parse(t, small+network+everySystem)
 		r := mustRun(t, s, Options{})
-		if r.Name != "small" || r.ScenarioHash != s.Hash() || r.Downloads != 12 || len(r.Systems) != 6 {
+		if r.Name != "small" || r.ScenarioHash != s.Hash() || r.Downloads != 12 || len(r.Systems) != 8 {
 			t.Fatalf("the run is %+v", r)
 		}
 		for i := range r.Systems {
@@ -147,6 +155,34 @@ func checkSystem(t *testing.T, s *scenario.Scenario, system *result.System) {
 		t.Errorf("%s: the samples have %d sources, the system %d", system.Name, len(system.Samples[1].Bytes), len(system.Sources))
 	case system.Cost <= 0 || system.Currency != "USD":
 		t.Errorf("%s costs %v %s", system.Name, system.Cost, system.Currency)
+	}
+}
+
+// TestHybridSources: the bytes of a hybrid come from its web seeds and its peers, who
+// send most; edges cost what was pushed to them, too.
+func TestHybridSources(t *testing.T) {
+	r := mustRun(t, parse(t, small+everySystem), Options{})
+	for i, want := range map[int][]string{
+		6: {result.FromWebSeeds, peersName}, 7: {result.FromEdges, peersName, result.FromOrigin},
+	} {
+		system := &r.Systems[i]
+		var names []string
+		for _, source := range system.Sources {
+			names = append(names, source.Name)
+		}
+		webSeeds, sent := system.Sources[0].Bytes, int64(0)
+		for _, p := range system.Peers[12:] {
+			sent += p.Up
+		}
+		if !slices.Equal(names, want) || webSeeds == 0 || webSeeds > sent || system.Sources[1].Bytes < webSeeds {
+			t.Errorf("%s: the sources are %+v, the web seeds sent %d", system.Name, system.Sources, sent)
+		}
+		if last := system.Samples[len(system.Samples)-1]; last.Bytes[0] != webSeeds {
+			t.Errorf("%s: the last sample has %d, the system %d", system.Name, last.Bytes, webSeeds)
+		}
+	}
+	if pushed := r.Systems[7].Sources[2].Bytes; pushed != 3*2<<20 {
+		t.Errorf("%d bytes were pushed to 3 edges", pushed)
 	}
 }
 

@@ -22,22 +22,30 @@ const (
 	peersName = "peers"
 )
 
-// swarm runs a system of the kind result.Swarm. Its peers are the origin's seeds, and then the clients.
+// swarm runs a system of the kind result.Swarm or result.Hybrid. Its peers are the origin's seeds,
+// and then the clients; a hybrid has web seeds instead of seeds.
 func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	s := r.s
 	geometry, err := metainfo.NewGeometry(s.Content.Length, s.Content.PieceLength)
 	if err != nil {
 		return nil, err
 	}
+	r.numSeeds = s.Origin.Count
+	if sys.Kind == result.Hybrid {
+		r.numSeeds = 0
+	}
+	r.places = r.placesOf(sys)
 	out := &result.System{Name: sys.Name, Kind: sys.Kind}
+	leechers := r.leechers()
+	r.assignWebSeeds(leechers)
 	swarm := sim.Swarm{
-		Seed: r.seed, Geometry: geometry, Peers: append(r.seeds(), r.leechers()...),
+		Seed: r.seed, Geometry: geometry, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
 		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
-		Faults: r.swarmFaults(), Foreign: sys.Foreign,
+		Faults: r.swarmFaults(), Foreign: sys.Foreign, Wire: r.options.Wire,
 		AnnounceInterval: s.Tracker.Interval,
 		Limit:            s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
-		Configure:   r.configure,
-		SampleEvery: s.Samples.Every, OnSample: func(sample *sim.Sample) { out.Samples = append(out.Samples, r.sample(sample)) },
+		Configure:   func(peer int, cfg *engine.Config) { r.configure(sys, peer, cfg) },
+		SampleEvery: s.Samples.Every, OnSample: func(sample *sim.Sample) { out.Samples = append(out.Samples, r.sample(sys, sample)) },
 		Progress:    r.report,
 		Interrupted: func() bool { return r.ctx.Err() != nil },
 	}
@@ -50,7 +58,7 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.describe(out, res)
+	r.describe(sys, out, res)
 	return out, nil
 }
 
@@ -72,7 +80,7 @@ func never(d time.Duration) time.Duration {
 
 func (r *run) seeds() []sim.Peer {
 	o := &r.s.Origin
-	return sim.Repeat(o.Count, sim.Peer{
+	return sim.Repeat(r.numSeeds, sim.Peer{
 		Class: seedName, Seed: true, Link: sim.Link{Up: int(o.Up), Down: int(o.Down)}, Leave: never(o.Leave),
 		LeaveAfter: int64(o.LeaveAfter * float64(r.s.Content.Length)), ISP: demand.Origin(r.s).ISP,
 	})
@@ -91,15 +99,21 @@ func (r *run) leechers() []sim.Peer {
 	return peers
 }
 
+// placesOf are where the seeds, the clients and the web seeds are, in the order in which sim has them.
+func (r *run) placesOf(sys *scenario.System) []demand.Place {
+	places := slices.Repeat([]demand.Place{demand.Origin(r.s)}, r.numSeeds)
+	for i := range r.clients {
+		places = append(places, r.clients[i].Place)
+	}
+	return append(places, r.webSeedPlaces(sys)...)
+}
+
 // between returns the latency of each pair of peers, nil if all are alike.
 func (r *run) between() func(a, b int) time.Duration {
 	if r.s.Network.Model == scenario.Constant {
 		return nil
 	}
-	places := slices.Repeat([]demand.Place{demand.Origin(r.s)}, r.s.Origin.Count)
-	for i := range r.clients {
-		places = append(places, r.clients[i].Place)
-	}
+	places := r.places
 	return func(a, b int) time.Duration { return demand.Latency(r.s, places[a], places[b]) }
 }
 
@@ -109,48 +123,55 @@ var orders = map[string]engine.Order{
 }
 
 // configure makes the engine of a peer follow the scenario.
-func (r *run) configure(peer int, cfg *engine.Config) {
+func (r *run) configure(sys *scenario.System, peer int, cfg *engine.Config) {
+	configureHybrid(sys, cfg)
 	e := &r.s.Engine
 	cfg.Order, cfg.NoChoking, cfg.NoEndgame = orders[e.Picker], !e.Choking, !e.Endgame
 	cfg.NoPEX, cfg.MaxPeers, cfg.UploadSlots = !e.PEX, e.MaxPeers, e.UploadSlots
-	if client := peer - r.s.Origin.Count; client >= 0 && r.clients[client].FreeRider {
+	if client := peer - r.numSeeds; client >= 0 && r.clients[client].FreeRider {
 		cfg.UploadSlots = -1
 	}
 }
 
-func (r *run) sample(s *sim.Sample) result.Sample {
-	r.at.Part = float64(s.BytesFromSeeds+s.BytesFromPeers) / (float64(len(r.clients)) * float64(r.s.Content.Length))
+func (r *run) sample(sys *scenario.System, s *sim.Sample) result.Sample {
+	r.at.Part = float64(s.BytesFromSeeds+s.BytesFromWebSeeds+s.BytesFromPeers) / (float64(len(r.clients)) * float64(r.s.Content.Length))
+	var bytes []int64
+	for _, source := range r.sources(sys, s.BytesFromSeeds, s.BytesFromWebSeeds, s.BytesFromPeers) {
+		bytes = append(bytes, source.Bytes)
+	}
 	return result.Sample{
 		At: s.At, Seeds: s.Seeds, Leechers: s.Leechers, Completed: s.Completed, Gone: s.Gone,
-		Bytes:     []int64{s.BytesFromSeeds, s.BytesFromPeers},
+		Bytes:     bytes,
 		UplinkUse: s.UplinkUse, MinCopies: s.MinCopies, MeanCopies: s.MeanCopies, Entropy: s.Entropy,
 	}
 }
 
 // describe fills in what happened.
-func (r *run) describe(out *result.System, res *sim.Result) {
+func (r *run) describe(sys *scenario.System, out *result.System, res *sim.Result) {
 	out.Reason, out.Completed, out.End = res.Reason, res.Completed, res.End
 	out.Events, out.EventLog = res.Events, hex.EncodeToString(res.Hash[:])
-	fromSeeds, all := int64(0), int64(0)
+	fromSeeds, fromWebSeeds, all := int64(0), int64(0), int64(0)
 	for i := range res.Peers {
 		p := &res.Peers[i]
 		fromSeeds += p.FromSeeds
+		fromWebSeeds += p.FromWebSeeds
 		all += p.Down
 		out.CrossISP += p.CrossISP
 		out.Peers = append(out.Peers, r.row(i, p))
 	}
-	out.Sources = []result.Source{{Name: seedName, Bytes: fromSeeds}, {Name: peersName, Bytes: all - fromSeeds}}
+	out.Peers = append(out.Peers, r.webSeedRows(sys, res)...)
+	out.Sources = r.sources(sys, fromSeeds, fromWebSeeds, all-fromSeeds-fromWebSeeds)
 	if p := &r.s.Prices; !p.Free() {
-		out.Cost, out.Currency = float64(fromSeeds)/1e9*p.Origin, p.Currency
+		out.Cost, out.Currency = r.cost(out.Sources), p.Currency
 	}
 	if _, all := lastCompletion(out); all {
-		out.Bound, out.BoundName = r.swarmBound(), "Kumar and Ross"
+		out.Bound, out.BoundName = r.swarmBound(sys), "Kumar and Ross"
 	}
 }
 
 func (r *run) row(i int, p *sim.PeerResult) result.Peer {
 	place, up, down := demand.Origin(r.s), r.s.Origin.Up, r.s.Origin.Down
-	if client := i - r.s.Origin.Count; client >= 0 {
+	if client := i - r.numSeeds; client >= 0 {
 		c := &r.clients[client]
 		place, up, down = c.Place, c.Up, c.Down
 	}
@@ -181,7 +202,7 @@ func (r *run) isp(p demand.Place) string {
 // Kumar and Ross have all clients there from the start, to the end: who comes later
 // or leaves earlier can only send less. Nobody completes sooner than his
 // downlink allows after he came.
-func (r *run) swarmBound() time.Duration {
+func (r *run) swarmBound(sys *scenario.System) time.Duration {
 	fileLen := float64(r.s.Content.Length)
 	peers := make([]theory.Peer, len(r.clients))
 	demands := make([]theory.Demand, len(r.clients))
@@ -190,7 +211,7 @@ func (r *run) swarmBound() time.Duration {
 		peers[i] = theory.Peer{Up: uplink(c), Down: float64(c.Down)}
 		demands[i] = theory.Demand{At: c.Join.Seconds(), Len: fileLen, Down: float64(c.Down)}
 	}
-	least := max(theory.Swarm(fileLen, float64(r.s.OriginUp()), peers), theory.Served(0, demands))
+	least := max(theory.Swarm(fileLen, r.serverUp(sys), peers), theory.Served(0, demands))
 	// Rounded down: the last digit of a float must not beat it.
 	return max(0, time.Duration(least*float64(time.Second))-time.Microsecond)
 }

@@ -204,8 +204,8 @@ func (d *decoder) checkSystems(s *Scenario) {
 		d.checkSystem(s, i)
 	}
 	d.unique("system", len(s.Systems), func(i int) string { return s.Systems[i].Name })
-	if i := s.systemOf(result.Swarm); i >= 0 && s.Content.Count > 1 {
-		d.failf("content.count", "a system of the kind %q distributes one content so far; write other systems, or one content", result.Swarm)
+	if i := s.firstSwarm(); i >= 0 && s.Content.Count > 1 {
+		d.failf("content.count", "a system of the kind %q distributes one content so far; write other systems, or one content", s.Systems[i].Kind)
 	}
 }
 
@@ -267,7 +267,7 @@ func (d *decoder) checkServerFault(s *Scenario, i int) {
 }
 
 func (d *decoder) needsSwarm(s *Scenario, i int) {
-	if s.systemOf(result.Swarm) < 0 {
+	if s.firstSwarm() < 0 {
 		d.failf(item("fault", i, "kind"), "a fault of the kind %q is for a swarm, and no [[system]] is one", s.Faults[i].Kind)
 	}
 }
@@ -293,7 +293,7 @@ func (d *decoder) checkSizes(s *Scenario) {
 	case peers > maxPeers:
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
-	case s.systemOf(result.Swarm) < 0:
+	case s.firstSwarm() < 0:
 		return
 	}
 	blocks := (s.Content.Length-1)/metainfo.BlockLen + 1
@@ -329,9 +329,11 @@ func (s *Scenario) ISP(called string) int {
 	return slices.IndexFunc(s.ISPs, func(i ISP) bool { return i.Name == called })
 }
 
-// systemOf returns the first system of a kind, -1 if there is none.
-func (s *Scenario) systemOf(kind string) int {
-	return slices.IndexFunc(s.Systems, func(sys System) bool { return sys.Kind == kind })
+// firstSwarm returns the first system whose clients are peers, -1 if there is none.
+func (s *Scenario) firstSwarm() int {
+	return slices.IndexFunc(s.Systems, func(sys System) bool {
+		return sys.Kind == result.Swarm || sys.Kind == result.Hybrid
+	})
 }
 
 // OriginUp is the uplink of all servers of the origin together, Unlimited for

@@ -35,6 +35,11 @@ type System struct {
 	ParentDisk int64 `toml:"parent_disk"`
 	Push       bool  `toml:"push"`
 
+	// Of a hybrid.
+	WebEdges     int   `toml:"web_edges"`
+	WebEdgeUp    int64 `toml:"web_edge_up"`
+	WebSeedBelow int64 `toml:"web_seed_below"`
+
 	Routing      string        `toml:"routing"`
 	DNSTTL       time.Duration `toml:"dns_ttl"`
 	Resolvers    int           `toml:"resolvers"`
@@ -119,11 +124,11 @@ var several = only("kind", result.Replicas, result.Mirrors)
 var cached = only("kind", result.Cache, result.CDN)
 
 var system = table{doc: "One way of serving the demand. All systems of a scenario serve the same clients. Servers are put into the regions in turn. Default: a `swarm` and an `origin`.", keys: []key{
-	{name: "kind", kind: word, words: []string{result.Swarm, result.Origin, result.Replicas, result.Mirrors, result.Cache, result.CDN},
-		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between."},
+	{name: "kind", kind: word, words: []string{result.Swarm, result.Origin, result.Replicas, result.Mirrors, result.Cache, result.CDN, result.Hybrid},
+		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between. `hybrid`: a swarm without a seed, whose clients have the origin or edges as web seeds (BEP 19)."},
 	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
 
-	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
+	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm, result.Hybrid), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
 
 	{name: "servers", kind: integer, min: 1, max: maxServers, when: several, doc: "How many servers there are; they have all contents."},
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: several, doc: "The uplink of each."},
@@ -142,6 +147,10 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 	{name: "parent_down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.CDN), doc: "What it is filled with."},
 	{name: "parent_disk", kind: size, def: "unlimited", min: 1, max: maxLength, special: "unlimited", when: only("kind", result.CDN), doc: "What each of them keeps; the least recently used goes first."},
 	{name: "push", kind: boolean, def: false, when: only("kind", result.CDN), doc: "The edges have the contents before the start, as far as their disks go. Otherwise they fetch what is asked for."},
+
+	{name: "web_edges", kind: integer, def: int64(0), max: maxServers, when: only("kind", result.Hybrid), doc: "How many edges are web seeds, each with the whole content from the start, which the origin sent to it. A client has the nearest. 0: the origin is the web seed."},
+	{name: "web_edge_up", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "The uplink of each edge."},
+	{name: "web_seed_below", kind: rate, def: "8Mbit/s", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "A client asks its web seed for anything as long as peers bring less than this; above, only for what no peer has. `unlimited` is always; `1B/s` spares it most."},
 
 	{name: "routing", kind: word, def: DNS, words: []string{DNS, Anycast}, when: only("kind", result.CDN), doc: "How clients come to an edge. `dns`: by an answer for the place of their resolver. `anycast`: by the nearest path, whatever the load."},
 	{name: "dns_ttl", kind: duration, def: "1m", min: 0.001, max: 7 * 24 * 3600, when: only("routing", DNS), doc: "How long a resolver keeps an answer."},

@@ -14,8 +14,9 @@ type Sample struct {
 	// BytesFromSeeds arrived from the peers that were described as seeds,
 	// BytesFromWebSeeds from web seeds, BytesFromPeers from all others.
 	BytesFromSeeds, BytesFromWebSeeds, BytesFromPeers int64
-	// UplinkUse is the part, from 0 to 1, of the limited uplinks of those who are there that
-	// carried blocks since the sample before; -1 if there is no limited uplink.
+	// UplinkUse is the part, from 0 to 1, of the limited uplinks of those who
+	// are there that carried blocks since the sample before; -1 if there is no
+	// limited uplink.
 	UplinkUse float64
 	// MinCopies and MeanCopies say how many of those who are there have a piece.
 	MinCopies  int

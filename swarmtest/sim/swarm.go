@@ -44,8 +44,9 @@ type Swarm struct {
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers, and behind them those in WebSeeds; it must be symmetric. The fewer
-	// different latencies there are, the faster is the run. None is less than 100 microseconds.
+	// peers, given by their positions in Peers, and behind them in WebSeeds; it
+	// must be symmetric. The fewer different latencies there are, the faster is
+	// the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
 	// SlowStart makes connections begin slowly, as TCP's do.
@@ -63,6 +64,10 @@ type Swarm struct {
 	// neighbour selection of Bindal et al. ("Improving Traffic Locality in BitTorrent via Biased Neighbor
 	// Selection", 2006).
 	Foreign int
+
+	// Wire puts each handshake and message through peer/wire, which changes nothing unless the simulator or the
+	// codec is wrong; then the run panics. The codec takes about as long as all else.
+	Wire bool
 
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
@@ -226,6 +231,7 @@ type shardState struct {
 	tally
 	changed time.Duration // when the tally last did
 	addrs   []netip.AddrPort
+	encoded []byte // the last message, with Swarm.Wire
 }
 
 // tally counts peers.

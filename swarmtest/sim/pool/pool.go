@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 )
 
-// A worker that waits looks maxLooks times, some tens of microseconds, yields the
-// processor maxYields times, and then sleeps. Both are arbitrary.
+// A worker that waits looks maxLooks times, some tens of microseconds, yields
+// the processor maxYields times, and then sleeps. Both are arbitrary.
 const (
 	maxLooks  = 20_000
 	maxYields = 100
@@ -22,6 +22,7 @@ const (
 // Pool is a sim.Pool. It is for one simulation at a time.
 type Pool struct {
 	workers []*worker // but the caller of Do
+	looks   int       // how often they look before they yield
 	work    func(worker int)
 	round   atomic.Uint64 // a new one begins with each Do
 	busy    atomic.Int64  // workers that have not finished the round
@@ -38,7 +39,10 @@ type worker struct {
 
 // New starts a pool of size workers, at least 1; the caller of Do is one of them.
 func New(size int) *Pool {
-	p := new(Pool)
+	p := &Pool{looks: maxLooks}
+	if size > runtime.GOMAXPROCS(0) {
+		p.looks = 0 // to look would keep the others from their work
+	}
 	for i := 1; i < size; i++ {
 		w := &worker{index: i, wake: make(chan struct{}, 1)}
 		p.workers = append(p.workers, w)
@@ -57,7 +61,7 @@ func (p *Pool) Do(work func(worker int)) {
 	p.begin()
 	work(0)
 	for looks := 0; p.busy.Load() > 0; looks++ {
-		if looks > maxLooks {
+		if looks >= p.looks {
 			runtime.Gosched()
 		}
 	}
@@ -97,8 +101,8 @@ func (p *Pool) run(w *worker) {
 func (p *Pool) await(w *worker, round uint64) {
 	for looks := 0; p.round.Load() < round; looks++ {
 		switch {
-		case looks < maxLooks:
-		case looks < maxLooks+maxYields:
+		case looks < p.looks:
+		case looks < p.looks+maxYields:
 			runtime.Gosched()
 		default:
 			p.sleep(w, round)
