@@ -22,6 +22,7 @@ type swarmJob struct {
 	scenario *scenario.Scenario
 	seed     uint64
 	// real has it run with real processes as well, by these programs, if it is not nil.
+	wire bool
 	real *real.Options
 	// done gets the result. It may be called by several goroutines at a time.
 	done func(*swarmresult.Run) error
@@ -89,6 +90,7 @@ func (j *swarmJobs) run(ctx context.Context, i, workers int) error {
 	job := &j.jobs[i]
 	run, err := lab.Run(ctx, job.scenario, job.seed, lab.Options{
 		Workers:  workers,
+		Wire:     job.wire,
 		Progress: func(p lab.Progress) { j.heard(i, p) },
 	})
 	if err == nil && job.real != nil {

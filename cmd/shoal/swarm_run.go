@@ -40,6 +40,7 @@ type swarmRunRun struct {
 	out     string
 	set     []string
 	workers int
+	wire    bool
 	real    bool
 	json    bool
 }
@@ -49,6 +50,7 @@ func (r *swarmRunRun) flags(fs *pflag.FlagSet) {
 	fs.StringVar(&r.out, "out", "", "write the results into this `DIR` (default: one with the scenario's name)")
 	setFlag(fs, &r.set)
 	workersFlag(fs, &r.workers)
+	fs.BoolVar(&r.wire, "wire", false, "put every message of simulated peers through the codec; the results are the same")
 	fs.BoolVar(&r.real, "real", false, "run it with real processes, too, on loopback")
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each seed")
 }
@@ -73,7 +75,7 @@ func (r *swarmRunRun) run(ctx context.Context, e *env, args []string) error {
 	if out == "" {
 		out = s.Name
 	}
-	w := &runWriter{e: e, out: out, seeds: r.of(s, 1)}
+	w := &runWriter{e: e, out: out, seeds: r.of(s, 1), wire: r.wire}
 	if r.real {
 		if w.real, err = realOptions(s); err != nil {
 			return err
@@ -110,6 +112,7 @@ type runWriter struct {
 	e     *env
 	out   string
 	seeds []uint64
+	wire  bool
 	real  *real.Options // nil: only simulated
 
 	mu   sync.Mutex
@@ -120,7 +123,7 @@ func (w *runWriter) run(ctx context.Context, s *scenario.Scenario, workers int, 
 	w.runs = make([]*swarmreport.Digest, len(w.seeds))
 	jobs := make([]swarmJob, len(w.seeds))
 	for i, seed := range w.seeds {
-		jobs[i] = swarmJob{scenario: s, seed: seed, real: w.real, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
+		jobs[i] = swarmJob{scenario: s, seed: seed, wire: w.wire, real: w.real, done: func(run *swarmresult.Run) error { return w.write(i, run) }}
 	}
 	err := runJobs(ctx, w.e, s.Name, workers, jobs)
 	if err != nil {

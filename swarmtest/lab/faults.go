@@ -32,12 +32,12 @@ func (r *run) struck(fault int) (peers []int) {
 		return nil
 	}
 	if demand.StrikesOrigin(r.s, fault) {
-		for i := range r.s.Origin.Count {
+		for i := range r.numSeeds {
 			peers = append(peers, i)
 		}
 	}
 	for _, client := range demand.Struck(r.s, r.seed, fault, r.clients) {
-		peers = append(peers, r.s.Origin.Count+client)
+		peers = append(peers, r.numSeeds+client)
 	}
 	return peers
 }

@@ -16,6 +16,8 @@ import (
 type Options struct {
 	// Workers is the number of processors that a swarm uses, 0 for one.
 	Workers int
+	// Wire puts every message of a swarm through the codec of the protocol.
+	Wire bool
 	// Progress is called now and then, on the goroutine of Run. It may be nil.
 	Progress func(Progress)
 }

@@ -41,7 +41,7 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	swarm := sim.Swarm{
 		Seed: r.seed, Geometry: geometry, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
 		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
-		Faults: r.swarmFaults(), Foreign: sys.Foreign,
+		Faults: r.swarmFaults(), Foreign: sys.Foreign, Wire: r.options.Wire,
 		AnnounceInterval: s.Tracker.Interval,
 		Limit:            s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
 		Configure:   func(peer int, cfg *engine.Config) { r.configure(sys, peer, cfg) },

@@ -3,6 +3,7 @@ package real
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -50,6 +51,9 @@ func Check(s *scenario.Scenario) error {
 		{!s.Engine.Choking, "no Shoal can be told not to choke; use --set engine.choking=true"},
 		{!s.Engine.Endgame, "no Shoal can be told to have no endgame; use --set engine.endgame=true"},
 		{s.Engine.UploadSlots > 0, "no Shoal can be told its upload slots; leave out engine.upload_slots"},
+		{s.Network.Loss > 0, "nothing is lost on loopback; leave out network.loss"},
+		{s.Origin.LeaveAfter > 0, "no Shoal can be told to leave after some copies; leave out origin.leave_after"},
+		{strikesSwarm(s), "faults of swarms are simulated only; leave out each [[fault]] of a kind other than \"server\""},
 		{s.Origin.MaxRequests > 0, "the origin cannot limit its requests; leave out origin.max_requests"},
 	}, checkClasses(s)...))
 }
@@ -59,9 +63,15 @@ func checkClasses(s *scenario.Scenario) (checks []check) {
 		c := &s.Classes[i]
 		checks = append(checks,
 			check{c.NAT > 0, fmt.Sprintf("there is no NAT on loopback; use --set class.%s.nat=0", c.Name)},
+			check{c.Corrupt || c.Loss > 0, fmt.Sprintf("nothing is false or lost on loopback; leave out corrupt and loss of the class %q", c.Name)},
 			check{c.FreeRider, fmt.Sprintf("no Shoal can be told to upload nothing; use --set class.%s.free_rider=false", c.Name)})
 	}
 	return checks
+}
+
+// strikesSwarm reports whether there is a fault of other things than servers.
+func strikesSwarm(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Kind != scenario.ServerFails })
 }
 
 // canRun reports whether a system can be run for real.

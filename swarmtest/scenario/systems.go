@@ -128,7 +128,7 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between. `hybrid`: a swarm without a seed, whose clients have the origin or edges as web seeds (BEP 19)."},
 	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
 
-	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
+	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm, result.Hybrid), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
 
 	{name: "servers", kind: integer, min: 1, max: maxServers, when: several, doc: "How many servers there are; they have all contents."},
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: several, doc: "The uplink of each."},

@@ -65,6 +65,10 @@ type Swarm struct {
 	// Selection", 2006).
 	Foreign int
 
+	// Wire puts each handshake and message through peer/wire, which changes nothing unless the simulator or the
+	// codec is wrong; then the run panics. The codec takes about as long as all else.
+	Wire bool
+
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
 
@@ -227,6 +231,7 @@ type shardState struct {
 	tally
 	changed time.Duration // when the tally last did
 	addrs   []netip.AddrPort
+	encoded []byte // the last message, with Swarm.Wire
 }
 
 // tally counts peers.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/peer/engine"
+	"github.com/shoal-bt/shoal/peer/wire"
 )
 
 // A connection is a flow at each of its two ends.
@@ -119,9 +120,13 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+remote%16384))
 	}
 	f.conn.Owner = f
+	hello := wire.NewHandshake(p.swarm.infoHash, other.peerID)
+	if p.swarm.cfg.Wire {
+		hello = handshakeOverWire(hello)
+	}
 	p.engine.Receive(now, &engine.Input{
-		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: other.peerID,
-		Fast: true, Extended: true, Incoming: incoming,
+		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: hello.PeerID,
+		Fast: hello.Fast(), Extended: hello.Extended(), Incoming: incoming,
 	})
 	if f.state == flowing {
 		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})

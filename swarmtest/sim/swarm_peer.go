@@ -363,6 +363,9 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutBlock:
 		p.sendBlock(flowOf(out.Conn), out)
 	case engine.OutHave:
+		if p.swarm.cfg.Wire {
+			p.overWire(&wire.Message{Type: wire.Have, Index: uint32(out.Piece)})
+		}
 		p.kernel.broadcast(&p.host, message{len: haveLen, sub: uint8(wire.Have), a: uint32(out.Piece)})
 	case engine.OutOpen:
 		p.assembly.open(out.Piece)
@@ -424,6 +427,9 @@ func (p *peer) completed(now time.Duration) {
 
 // send sends a message.
 func (p *peer) send(f *flow, m *wire.Message) {
+	if p.swarm.cfg.Wire {
+		m = p.overWire(m)
+	}
 	a, payload := m.Index, []byte(nil)
 	if m.Payload != nil {
 		a = uint32(m.ExtID)
@@ -447,6 +453,8 @@ func messageLen(m *wire.Message) int {
 		return 7
 	case wire.Extended:
 		return 6 + len(m.Payload)
+	case wire.Piece:
+		return wire.PieceHeaderLen + len(m.Payload)
 	}
 	return 5 + len(m.Payload)
 }
@@ -462,6 +470,9 @@ func (p *peer) message(now time.Duration, ev Event) {
 
 // sendBlock hands a block to the uplink.
 func (p *peer) sendBlock(f *flow, out *engine.Output) {
+	if p.swarm.cfg.Wire {
+		p.blockOverWire(out)
+	}
 	p.kernel.send(&p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
 }
 
