@@ -119,6 +119,9 @@ func (s *Stats) count(c *Conn) {
 	}
 }
 
+// Bans reports whether an address is banned, for having sent false data.
+func (e *Engine) Bans(ip netip.Addr) bool { return e.bans.hasIP(ip) }
+
 // Have returns a copy of the set of verified and stored pieces, or nil while
 // the geometry is not known.
 func (e *Engine) Have() *bitfield.Set {

@@ -22,6 +22,7 @@ const (
 	drawContent
 	drawGiveUp
 	drawSeedFor
+	drawFault // and one more for each fault
 )
 
 // stream returns the beginning of the stream for one draw.

@@ -147,7 +147,7 @@ var tiers = map[string]cdn.Tier{scenario.Edge: cdn.Edge, scenario.Parent: cdn.Pa
 // addFaults adds the faults of servers that the system has.
 func (r *run) addFaults(cfg *cdn.Config, sys *scenario.System) {
 	for _, f := range r.s.Faults {
-		if f.Server < r.s.NumServers(sys, f.Tier) {
+		if f.Kind == scenario.ServerFails && f.Server < r.s.NumServers(sys, f.Tier) {
 			cfg.Faults = append(cfg.Faults, cdn.Fault{Tier: tiers[f.Tier], Server: f.Server, At: f.At, For: never(f.For)})
 		}
 	}

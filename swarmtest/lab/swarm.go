@@ -40,9 +40,10 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	r.assignWebSeeds(leechers)
 	swarm := sim.Swarm{
 		Seed: r.seed, Geometry: geometry, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
-		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart,
+		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
+		Faults: r.swarmFaults(), Foreign: sys.Foreign,
 		AnnounceInterval: s.Tracker.Interval,
-		Limit:            s.Limits.Time, Patience: r.patience(),
+		Limit:            s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
 		Configure:   func(peer int, cfg *engine.Config) { r.configure(sys, peer, cfg) },
 		SampleEvery: s.Samples.Every, OnSample: func(sample *sim.Sample) { out.Samples = append(out.Samples, r.sample(sys, sample)) },
 		Progress:    r.report,
@@ -81,6 +82,7 @@ func (r *run) seeds() []sim.Peer {
 	o := &r.s.Origin
 	return sim.Repeat(r.numSeeds, sim.Peer{
 		Class: seedName, Seed: true, Link: sim.Link{Up: int(o.Up), Down: int(o.Down)}, Leave: never(o.Leave),
+		LeaveAfter: int64(o.LeaveAfter * float64(r.s.Content.Length)), ISP: demand.Origin(r.s).ISP,
 	})
 }
 
@@ -91,6 +93,7 @@ func (r *run) leechers() []sim.Peer {
 		peers[i] = sim.Peer{
 			Class: r.s.Classes[c.Class].Name, Link: sim.Link{Up: int(c.Up), Down: int(c.Down)},
 			Join: c.Join, GiveUp: never(c.GiveUp), SeedFor: never(orNone(c.SeedFor)), Unreachable: c.Unreachable,
+			Corrupt: r.s.Classes[c.Class].Corrupt, Loss: r.s.Classes[c.Class].Loss, ISP: c.ISP,
 		}
 	}
 	return peers
@@ -153,6 +156,7 @@ func (r *run) describe(sys *scenario.System, out *result.System, res *sim.Result
 		fromSeeds += p.FromSeeds
 		fromWebSeeds += p.FromWebSeeds
 		all += p.Down
+		out.CrossISP += p.CrossISP
 		out.Peers = append(out.Peers, r.row(i, p))
 	}
 	out.Peers = append(out.Peers, r.webSeedRows(sys, res)...)
@@ -176,6 +180,7 @@ func (r *run) row(i int, p *sim.PeerResult) result.Peer {
 		Join: p.Join, FirstPiece: p.FirstPiece, Complete: p.Complete, Leave: p.Leave,
 		Up: p.Up, Down: p.Down, Wasted: p.Wasted, MessagesUp: p.MessagesUp, MessagesDown: p.MessagesDown,
 		Occupied: p.Occupied, UpRate: up, DownRate: down,
+		HashFails: p.HashFails, BannedBy: p.BannedBy, CrossISP: p.CrossISP,
 	}
 }
 

@@ -54,6 +54,8 @@ type SystemSummary struct {
 	Delivered int64 `json:"deliveredBytes"`
 	Wasted    int64 `json:"wastedBytes"`
 	Messages  int64 `json:"messageBytes"`
+	// CrossISP is what went from one ISP's network to another, in a swarm.
+	CrossISP int64 `json:"crossISPBytes"`
 	// OriginBytes is what the publisher's machines sent, OriginCopies the same in
 	// copies of the content, Offload the part of Delivered that they did not send.
 	OriginBytes  int64  `json:"originBytes"`
@@ -145,7 +147,7 @@ func eventLog(run *result.Run) string {
 
 func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s := SystemSummary{
-		Name: system.Name, Kind: system.Kind, Reason: system.Reason, Completed: system.Completed,
+		Name: system.Name, Kind: system.Kind, CrossISP: system.CrossISP, Reason: system.Reason, Completed: system.Completed,
 		End: seconds(system.End), Bound: unlessZero(system.Bound), BoundName: system.BoundName,
 		Events: system.Events, EventLog: system.EventLog,
 		Downloads: summarizeDownloads(downloaders(system)),

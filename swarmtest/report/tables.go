@@ -10,12 +10,13 @@ import (
 )
 
 // peerColumns are those of peers.csv. Times are seconds, empty for what did not
-// happen; the last two are computed from the others.
+// happen; duration and share are computed from the others.
 var peerColumns = []string{
 	"system", "index", "class", "region", "isp", "content", "server",
 	"join_s", "first_piece_s", "complete_s", "leave_s",
 	"up_bytes", "down_bytes", "wasted_bytes", "messages_up_bytes", "messages_down_bytes",
 	"occupied_s", "up_rate", "down_rate", "duration_s", "share_ratio",
+	"cross_isp_bytes", "hash_fails", "banned_by",
 }
 
 func peersCSV(run *result.Run) []byte {
@@ -41,6 +42,7 @@ func peerRow(system string, p *result.Peer) []string {
 		decimalSeconds(p.Join), happened(p.FirstPiece), happened(p.Complete), happened(p.Leave),
 		integer(p.Up), integer(p.Down), integer(p.Wasted), integer(p.MessagesUp), integer(p.MessagesDown),
 		decimalSeconds(p.Occupied), integer(p.UpRate), integer(p.DownRate), duration, share,
+		integer(p.CrossISP), strconv.Itoa(p.HashFails), strconv.Itoa(p.BannedBy),
 	}
 }
 

@@ -64,6 +64,9 @@ type System struct {
 	Peers   []Peer
 	Samples []Sample
 
+	// CrossISP is how many bytes went from one ISP's network to another, of a swarm.
+	CrossISP int64
+
 	// Sources are the bytes by where they came from, in a fixed order that
 	// is the same in every Sample.
 	Sources []Source
@@ -110,6 +113,11 @@ type Peer struct {
 	MessagesUp, MessagesDown int64 // bytes of all that is no data
 	// Occupied is how long its uplink carried data.
 	Occupied time.Duration
+	// CrossISP is the part of Down that came from another ISP's network, of the peers of a swarm.
+	CrossISP int64
+	// HashFails counts the pieces that it got and that did not match, BannedBy the peers that banned it
+	// because it sent false data.
+	HashFails, BannedBy int
 	// UpRate and DownRate are its access link's, bytes/s, 0 for unlimited.
 	UpRate, DownRate int64
 }

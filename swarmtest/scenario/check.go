@@ -242,14 +242,45 @@ func (s *Scenario) NumServers(sys *System, tier string) int {
 }
 
 func (d *decoder) checkFaults(s *Scenario) {
-	for i, f := range s.Faults {
-		most := 0
-		for j := range s.Systems {
-			most = max(most, s.NumServers(&s.Systems[j], f.Tier))
+	for i := range s.Faults {
+		switch f := &s.Faults[i]; f.Kind {
+		case ServerFails:
+			d.checkServerFault(s, i)
+		case Crash, Partition:
+			d.checkStruck(s, i)
+			d.needsSwarm(s, i)
+		case TrackerDown:
+			d.needsSwarm(s, i)
 		}
-		if f.Server >= most {
-			d.failf(item("fault", i, "server"), "no system has a server %d of the tier %q; the numbers begin with 0", f.Server, f.Tier)
-		}
+	}
+}
+
+// checkServerFault holds the fault of a server to the systems.
+func (d *decoder) checkServerFault(s *Scenario, i int) {
+	f, most := &s.Faults[i], 0
+	for j := range s.Systems {
+		most = max(most, s.NumServers(&s.Systems[j], f.Tier))
+	}
+	if f.Server >= most {
+		d.failf(item("fault", i, "server"), "no system has a server %d of the tier %q; the numbers begin with 0", f.Server, f.Tier)
+	}
+}
+
+func (d *decoder) needsSwarm(s *Scenario, i int) {
+	if s.firstSwarm() < 0 {
+		d.failf(item("fault", i, "kind"), "a fault of the kind %q is for a swarm, and no [[system]] is one", s.Faults[i].Kind)
+	}
+}
+
+// checkStruck holds those whom a fault strikes to the names there are.
+func (d *decoder) checkStruck(s *Scenario, i int) {
+	f := &s.Faults[i]
+	f.Region = d.placeOf(s, f.Region, f.ISP, func(key string) string { return item("fault", i, key) })
+	if f.Class != "" && f.Class != OfOrigin && !slices.ContainsFunc(s.Classes, func(c Class) bool { return c.Name == f.Class }) {
+		d.failf(item("fault", i, "class"), "there is no [[class]] with the name %q", f.Class)
+	}
+	if f.Kind == Partition && f.Class == "" && f.Region == "" && f.ISP == "" && f.Part == 1 {
+		d.failf(item("fault", i, "kind"), "a partition has two sides; write a class, region, isp or part for one of them")
 	}
 }
 
@@ -263,6 +294,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
 	case s.firstSwarm() < 0:
+		return
+	case peers > maxSwarmPeers:
+		d.failf("demand", "that are %d peers; a swarm takes at most %d of them, which need some 10 GB: write fewer, or systems other than a swarm", peers, maxSwarmPeers)
 		return
 	}
 	blocks := (s.Content.Length-1)/metainfo.BlockLen + 1

@@ -26,10 +26,14 @@ const (
 	maxTextLen   = 4000
 	maxShare     = 1e6
 	maxFrequency = 1e6 // a second
+	maxLoss      = 0.5
 
 	// maxBlocks is what all peers of a swarm may download together, in blocks of 16 KiB: 100,000 times
 	// 640 MiB. A run handles some 200,000 a second.
 	maxBlocks = 1 << 32
+	// maxSwarmPeers bounds the peers of a swarm, each of which runs an engine with connections, whatever
+	// it downloads: 100,000 need some 10 GB.
+	maxSwarmPeers = 100_000
 	// maxBitfields bounds the memory of a swarm: peers times pieces, in bits.
 	maxBitfields = 1 << 34
 )
@@ -73,6 +77,7 @@ var origin = table{doc: "The publisher: the first seeds of a swarm, and the serv
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", doc: "The uplink of each."},
 	{name: "down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", doc: "The downlink of each."},
 	{name: "leave", kind: duration, def: "never", min: 0.001, max: maxSeconds, special: "never", doc: "When the seeds leave the swarm, since the start."},
+	{name: "leave_after", kind: number, optional: true, min: 0.01, max: 1e6, doc: "The seeds leave the swarm when each has sent so many copies of the content. Default: never."},
 	{name: "region", kind: name, optional: true, doc: "Where it is. Default: in the first region, if there are any."},
 	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in the first."},
 	{name: "max_requests", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many requests the server of the other systems serves at a time. Default: any number."},
@@ -98,6 +103,7 @@ var network = table{doc: "What lies between the access links.", keys: []key{
 		doc: "Where latencies come from. `constant`: all are `latency`. `matrix`: from the `latency` of the regions. `coordinates`: `latency`, and the distance of two points, which lie around the `at` of their regions."},
 	{name: "latency", kind: duration, def: "25ms", max: 60, when: only("model", Constant, Coordinates), doc: "One way, between any two hosts."},
 	{name: "slow_start", kind: boolean, def: false, doc: "Connections of a swarm begin slowly, as TCP's do."},
+	{name: "loss", kind: number, optional: true, max: maxLoss, doc: "The part of the packets between any two peers of a swarm that is lost. It caps the rate of each connection as it would TCP's (RFC 5348); nothing is sent twice. Default: none."},
 }}
 
 var engine = table{doc: "What the clients of a swarm do. The defaults are those of `shoal get`; other values take a rule away, to see what it is good for.", keys: []key{
@@ -130,6 +136,8 @@ var class = table{doc: "A kind of client; there is at least one.", keys: []key{
 	{name: "down", kind: rate, min: 1, max: maxRate, special: "unlimited", doc: "The downlink."},
 	{name: "nat", kind: number, def: 0.0, max: 1, doc: "The part of them, from 0 to 1, that cannot be dialled."},
 	{name: "free_rider", kind: boolean, def: false, doc: "They upload nothing."},
+	{name: "corrupt", kind: boolean, optional: true, doc: "What they upload in a swarm is false: pieces with it fail their hash. Default: it is not."},
+	{name: "loss", kind: number, optional: true, max: maxLoss, doc: "The part of the packets that is lost on their access links; see `network.loss`. Default: none."},
 	{name: "seed_for", kind: duration, def: "forever", max: maxSeconds, special: "forever", doc: "How long they stay when they have completed; `0s` is not at all."},
 	{name: "seed_times", kind: word, def: Fixed, words: []string{Fixed, Exponential}, doc: "`fixed`: all stay for `seed_for`. `exponential`: that is the mean."},
 	{name: "give_up", kind: duration, def: "never", min: 0.001, max: maxSeconds, special: "never", doc: "After a time they leave though they have not completed. It is exponential, and this is its mean."},

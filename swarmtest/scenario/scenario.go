@@ -53,12 +53,15 @@ type Content struct {
 // Origin is the publisher: the first seeds of a swarm, the servers behind all
 // other systems.
 type Origin struct {
-	Count  int           `toml:"count"`
-	Up     int64         `toml:"up"`
-	Down   int64         `toml:"down"`
-	Leave  time.Duration `toml:"leave"`
-	Region string        `toml:"region"`
-	ISP    string        `toml:"isp"`
+	Count int           `toml:"count"`
+	Up    int64         `toml:"up"`
+	Down  int64         `toml:"down"`
+	Leave time.Duration `toml:"leave"`
+	// LeaveAfter is in copies of the content that each seed sent, 0 for never.
+	LeaveAfter float64 `toml:"leave_after"`
+
+	Region string `toml:"region"`
+	ISP    string `toml:"isp"`
 
 	MaxRequests int `toml:"max_requests"`
 	Queue       int `toml:"queue"`
@@ -93,6 +96,7 @@ type Network struct {
 	Model     string        `toml:"model"`
 	Latency   time.Duration `toml:"latency"`
 	SlowStart bool          `toml:"slow_start"`
+	Loss      float64       `toml:"loss"` // a part of all packets
 }
 
 // The values of Network.Model.
@@ -144,6 +148,8 @@ type Class struct {
 	Down      int64         `toml:"down"`
 	NAT       float64       `toml:"nat"`
 	FreeRider bool          `toml:"free_rider"`
+	Corrupt   bool          `toml:"corrupt"`
+	Loss      float64       `toml:"loss"`
 	SeedFor   time.Duration `toml:"seed_for"`
 	SeedTimes string        `toml:"seed_times"`
 	GiveUp    time.Duration `toml:"give_up"`

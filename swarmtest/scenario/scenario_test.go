@@ -385,8 +385,9 @@ func TestHostileFiles(t *testing.T) {
 		"unclosed":      `title = """` + strings.Repeat(`"\`, 50_000),
 		"nul":           strings.Repeat("\x00", 1000),
 		"peers":         strings.Replace(minimal, "10", "1000000", 1) + "[system]",
-		"blocks":        strings.NewReplacer("10\n", "1000000\n", "1MiB", "1GiB").Replace(minimal),
-		"bitfields":     strings.NewReplacer("10\n", "1000000\n", `"1MiB"`, "\"4GiB\"\npiece_length = \"16KiB\"").Replace(minimal),
+		"engines":       strings.NewReplacer("10\n", "1000000\n", "1MiB", "1KiB").Replace(minimal),
+		"blocks":        strings.NewReplacer("10\n", "100000\n", "1MiB", "16GiB").Replace(minimal),
+		"bitfields":     strings.NewReplacer("10\n", "100000\n", `"1MiB"`, "\"4GiB\"\npiece_length = \"16KiB\"").Replace(minimal),
 	} {
 		start := time.Now()
 		_, err := parse(text)
@@ -419,6 +420,17 @@ func FuzzParse(f *testing.F) {
 		}
 		if twice := again.TOML(); !bytes.Equal(once, twice) {
 			t.Errorf("the canonical form changed from\n%s\nto\n%s", once, twice)
+		}
+	})
+}
+
+func FuzzSet(f *testing.F) {
+	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1"} {
+		f.Add(set)
+	}
+	f.Fuzz(func(t *testing.T, set string) {
+		if s, err := parse(minimal, set); err == nil {
+			mustParse(t, string(s.TOML()))
 		}
 	})
 }

@@ -12,6 +12,9 @@ type System struct {
 	Kind string `toml:"kind"`
 	Name string `toml:"name"`
 
+	// Of a swarm.
+	Foreign int `toml:"foreign"` // 0: ISPs do not matter
+
 	// Of replicas and mirrors.
 	Servers int    `toml:"servers"`
 	Up      int64  `toml:"up"`
@@ -60,13 +63,33 @@ const (
 	Anycast   = "anycast"
 )
 
-// Fault takes a server away at a time.
+// Fault is something that goes wrong for a time.
 type Fault struct {
-	Tier   string        `toml:"tier"`
-	Server int           `toml:"server"`
-	At     time.Duration `toml:"at"`
-	For    time.Duration `toml:"for"`
+	Kind string        `toml:"kind"`
+	At   time.Duration `toml:"at"`
+	For  time.Duration `toml:"for"`
+
+	// Of a server.
+	Tier   string `toml:"tier"`
+	Server int    `toml:"server"`
+
+	// Whom a crash or a partition strikes.
+	Class  string  `toml:"class"`
+	Region string  `toml:"region"`
+	ISP    string  `toml:"isp"`
+	Part   float64 `toml:"part"`
 }
+
+// The values of Fault.Kind.
+const (
+	ServerFails = "server"
+	Crash       = "crash"
+	TrackerDown = "tracker"
+	Partition   = "partition"
+)
+
+// OfOrigin is the Fault.Class of the seeds of the origin.
+const OfOrigin = "origin"
 
 // The values of Fault.Tier.
 const (
@@ -105,6 +128,8 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between. `hybrid`: a swarm without a seed, whose clients have the origin or edges as web seeds (BEP 19)."},
 	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
 
+	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
+
 	{name: "servers", kind: integer, min: 1, max: maxServers, when: several, doc: "How many servers there are; they have all contents."},
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: several, doc: "The uplink of each."},
 	{name: "balance", kind: word, optional: true, words: []string{"round-robin", "least-connections", "random-two", "random", "nearest"}, when: several,
@@ -141,11 +166,19 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 	{name: "slice", kind: size, def: "1MiB", min: 16 << 10, max: maxLength, when: cached, doc: "How much is asked for, and fetched, at a time."},
 }}
 
-var fault = table{doc: "A server that fails, in all systems that have it.", keys: []key{
-	{name: "tier", kind: word, words: []string{Edge, Parent, Proxy}, doc: "What it is."},
-	{name: "server", kind: integer, def: int64(0), max: maxServers - 1, doc: "Its number in its tier, from 0."},
-	{name: "at", kind: duration, max: maxSeconds, doc: "When it fails, since the start."},
-	{name: "for", kind: duration, def: "forever", min: 0.001, max: maxSeconds, special: "forever", doc: "How long it is away. It comes back with what it had."},
+var strikesPeers = only("kind", Crash, Partition)
+
+var fault = table{doc: "Something that goes wrong. A server that fails does so in all systems that have it; all else is for swarms.", keys: []key{
+	{name: "kind", kind: word, def: ServerFails, words: []string{ServerFails, Crash, TrackerDown, Partition},
+		doc: "`server`: a server fails. `crash`: peers vanish without a goodbye; their neighbours notice by their time-outs. They come back with the pieces they had. `tracker`: the tracker fails; announces are tried again. `partition`: nothing passes between these peers and all others, but the tracker is reached by all."},
+	{name: "at", kind: duration, max: maxSeconds, doc: "When it begins, since the start."},
+	{name: "for", kind: duration, def: "forever", min: 0.001, max: maxSeconds, special: "forever", doc: "How long it lasts. A server comes back with what it had."},
+	{name: "tier", kind: word, words: []string{Edge, Parent, Proxy}, when: only("kind", ServerFails), doc: "What it is."},
+	{name: "server", kind: integer, def: int64(0), max: maxServers - 1, when: only("kind", ServerFails), doc: "Its number in its tier, from 0."},
+	{name: "class", kind: name, optional: true, when: strikesPeers, doc: "The class of the peers; `origin` for the seeds of the origin. Default: all of them, and the seeds."},
+	{name: "region", kind: name, optional: true, when: strikesPeers, doc: "Where they are. Default: everywhere."},
+	{name: "isp", kind: name, optional: true, when: strikesPeers, doc: "In whose network they are. Default: in everybody's."},
+	{name: "part", kind: number, def: 1.0, min: 0.0001, max: 1, when: strikesPeers, doc: "The part of them that it strikes, drawn for each."},
 }}
 
 var prices = table{doc: "What it costs to send 1 GB, 1,000,000,000 bytes. Peers cost nothing.", keys: []key{

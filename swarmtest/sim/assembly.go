@@ -13,6 +13,7 @@ type assembly struct {
 	blocksPerPiece int
 	isOpen         *bitfield.Set // of pieces
 	isFilled       *bitfield.Set // of blocks
+	isFalse        *bitfield.Set // of filled blocks; nil until there is one
 }
 
 func (a *assembly) init(g metainfo.Geometry) {
@@ -36,7 +37,7 @@ func (a *assembly) open(piece int) {
 func (a *assembly) drop(piece int) {
 	a.isOpen.Remove(piece)
 	for i := range a.geometry.NumBlocks(piece) {
-		a.isFilled.Remove(piece*a.blocksPerPiece + i)
+		a.free(piece*a.blocksPerPiece + i)
 	}
 }
 
@@ -46,4 +47,11 @@ func (a *assembly) claim(piece, begin int) bool {
 }
 
 // discard frees a block again.
-func (a *assembly) discard(piece, begin int) { a.isFilled.Remove(a.block(piece, begin)) }
+func (a *assembly) discard(piece, begin int) { a.free(a.block(piece, begin)) }
+
+func (a *assembly) free(block int) {
+	a.isFilled.Remove(block)
+	if a.isFalse != nil {
+		a.isFalse.Remove(block)
+	}
+}

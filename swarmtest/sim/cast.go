@@ -60,6 +60,14 @@ func (k *Kernel) broadcast(h *host, m message) {
 	}
 }
 
+// hearFrom is listen, if it was not called yet.
+func (k *Kernel) hearFrom(h *host, f *flow) {
+	if !f.heard && !f.quiet {
+		f.heard = true
+		k.listen(h, f)
+	}
+}
+
 // listen makes h hear the broadcasts of the other end of f. It does from the other's
 // first message on: what was broadcast before the other end came up is in that message.
 func (k *Kernel) listen(h *host, f *flow) {
@@ -113,5 +121,7 @@ func (k *Kernel) hear(l *listener, cast *Event) {
 		Kind: KindMessage, Sub: cast.Sub, size: cast.size, A: cast.A,
 	}
 	k.begin(h, &ev)
-	k.handMessage(h, f, &ev)
+	if !k.held(h, &ev) {
+		k.handMessage(h, f, &ev)
+	}
 }

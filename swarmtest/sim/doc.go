@@ -34,6 +34,11 @@
 //
 // Messages go in front of blocks at the full rate of the link, also in front
 // of blocks of their own flow that wait or are being sent; their bytes delay
-// the block behind them. There is no loss, no jitter and no congestion between
-// the access links.
+// the block behind them. There is no jitter and no congestion between
+// the access links. Loss is a cap on the rate of a flow.
+//
+// # Faults
+//
+// A Fault acts on a peer by an event of its own, or is a span of time that everybody can look up: nothing
+// depends on who simulates whom. What a partition holds back is held where it would leave the network.
 package sim

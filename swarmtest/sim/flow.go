@@ -34,6 +34,8 @@ type flow struct {
 	listed         bool // in the list of the uplink, or paced
 	heard          bool // a message came from the other end
 	toSeed         bool // the swarm's: the other was a seed from the start
+	toCorrupt      bool // and what it sends is false
+	foreign        bool // and it is in another ISP's network
 	quiet          bool // it carries no broadcasts: one end is no peer
 
 	unacked  uint16
@@ -43,8 +45,9 @@ type flow struct {
 	next     *flow // in the list of the uplink
 	peerRate int64 // of the other host's uplink
 
-	cwnd int64 // of slow start, in bytes; 0 once it no longer binds
-	pace time.Duration
+	cwnd     int64   // of slow start, in bytes; 0 once it no longer binds
+	lossRate float64 // that packet loss allows, in bytes/s; 0 for no limit
+	pace     time.Duration
 
 	web  *webQueue   // of a peer's connection to a web seed
 	conn engine.Conn // what the engine of a swarm's peer knows of it
@@ -216,13 +219,16 @@ func (f *flow) wantsAck() uint8 {
 const growth = math.Ln2
 
 // grow is slow start: the flow sends its congestion window in each round trip,
-// evenly, until the window is as large as the flow's own.
+// evenly, until the window is as large as the flow's own. Losses slow it down as well.
 func (f *flow) grow(now time.Duration, numBytes int64) {
-	if f.cwnd == 0 {
-		return
+	gap := f.lossGap(numBytes)
+	if f.cwnd > 0 {
+		gap = max(gap, time.Duration(float64(2*f.latency)*float64(numBytes)/float64(f.cwnd)))
+		if f.cwnd += int64(growth * float64(numBytes)); f.cwnd >= int64(f.window)*metainfo.BlockLen {
+			f.cwnd = 0
+		}
 	}
-	f.pace = max(now, f.pace) + time.Duration(float64(2*f.latency)*float64(numBytes)/float64(f.cwnd))
-	if f.cwnd += int64(growth * float64(numBytes)); f.cwnd >= int64(f.window)*metainfo.BlockLen {
-		f.cwnd = 0
+	if gap > 0 {
+		f.pace = max(now, f.pace) + gap
 	}
 }

@@ -55,6 +55,7 @@ type world struct {
 	hosts     []*host
 	kernels   []*Kernel
 	slowStart bool
+	cuts      []cut
 	outside   host // schedules what nobody's event did
 }
 
@@ -262,6 +263,9 @@ func (k *Kernel) handle(ev *Event) {
 // deliver handles an event of one host.
 func (k *Kernel) deliver(h *host, ev *Event) {
 	k.begin(h, ev)
+	if k.held(h, ev) {
+		return
+	}
 	switch ev.Kind {
 	case kindUplink:
 		k.throughUplink(h, ev)

@@ -79,7 +79,7 @@ func (k *Kernel) list(h *host, f *flow) {
 		return // takeAcks lists it when the window opens
 	}
 	f.listed = true
-	if f.cwnd > 0 && f.pace > k.now {
+	if (f.cwnd > 0 || f.lossRate > 0) && f.pace > k.now {
 		h.up.paced = append(h.up.paced, f)
 		k.push(h, f.pace, Event{To: h.id, Kind: kindPace}, nil)
 		return
@@ -233,10 +233,7 @@ func (k *Kernel) deliverMessage(h *host, ev *Event) {
 	if f == nil {
 		return
 	}
-	if !f.heard && !f.quiet {
-		f.heard = true
-		k.listen(h, f)
-	}
+	k.hearFrom(h, f)
 	k.takeAcks(h, f, ev.acks)
 	k.handMessage(h, f, ev)
 }

@@ -120,8 +120,11 @@ func drive(t *testing.T, k *Kernel, r *rand.Rand) {
 // received or lost, and the run says why it ended.
 func TestASwarmKeepsToItsLinks(t *testing.T) {
 	anyLost := false
-	for seed := range uint64(8) {
+	for seed := range uint64(12) {
 		s := motley(t, seed)
+		if seed >= 8 {
+			addFaults(&s, seed)
+		}
 		workers := pool.New(int(seed % 4))
 		s.Pool = workers
 		s.setDefaults()
@@ -169,6 +172,29 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 
 // lastLeaves is when everybody has left a motley swarm.
 const lastLeaves = 200 * time.Second
+
+// addFaults adds faults of all kinds that are over in time.
+func addFaults(s *Swarm, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	s.Loss = 0.01
+	for i := range s.Peers {
+		s.Peers[i].Corrupt, s.Peers[i].Loss = i > 0 && r.IntN(6) == 0, 0.1*r.Float64()
+	}
+	for range 12 {
+		f := Fault{
+			Kind: []FaultKind{Crash, Partition, TrackerDown}[r.IntN(3)],
+			At:   time.Duration(r.IntN(100)) * time.Second, For: time.Duration(1+r.IntN(60)) * time.Second,
+		}
+		for range r.IntN(5) + 1 {
+			if f.Kind != TrackerDown {
+				f.Peers = append(f.Peers, r.IntN(len(s.Peers)))
+			}
+		}
+		s.Faults = append(s.Faults, f)
+	}
+	s.Faults = append(s.Faults, Fault{Kind: Crash, At: time.Minute, Peers: []int{1}},
+		Fault{Kind: Partition, At: 100 * time.Second, Peers: []int{2, 3, 4}})
+}
 
 // motley is a swarm of peers that come and go.
 func motley(t *testing.T, seed uint64) Swarm {

@@ -33,8 +33,13 @@ type PeerResult struct {
 	// what the engine had no use for, FromSeeds what came from peers that were
 	// seeds at the start, and FromWebSeeds what came from web seeds. Lost came, too, but on connections that it had closed.
 	Up, Down, Wasted, FromSeeds, FromWebSeeds, Lost int64
+	// CrossISP is the part of Down that came from peers with another ISP.
+	CrossISP int64
 	// MessagesUp and MessagesDown are the bytes of all else.
 	MessagesUp, MessagesDown int64
+	// HashFails counts pieces that did not match, and Bans the peers that it banned for it. BannedBy
+	// is how many have banned it, if it is Corrupt.
+	HashFails, Bans, BannedBy int
 	// Occupied is how long its uplink carried blocks.
 	Occupied time.Duration
 }
@@ -51,14 +56,28 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost,
+			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost, CrossISP: p.crossISP,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 		}
-		if p.joined {
-			r.Peers[i].Wasted = p.engine.Stats(r.End).Wasted
+		counted := p.before
+		counted.add(p.engine, r.End)
+		r.Peers[i].Wasted, r.Peers[i].HashFails, r.Peers[i].Bans = counted.wasted, counted.hashFails, counted.bans
+		if p.cfg.Corrupt {
+			r.Peers[i].BannedBy = w.bannedBy(p)
 		}
 	}
 	return r
+}
+
+// bannedBy counts those that let a peer in no more.
+func (w *swarm) bannedBy(p *peer) (n int) {
+	addr := addrOf(p.index, listenPort).Addr()
+	for _, other := range w.peers {
+		if other.engine != nil && other.engine.Bans(addr) {
+			n++
+		}
+	}
+	return n
 }
 
 // LastCompletion is when the last peer completed.

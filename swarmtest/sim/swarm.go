@@ -55,6 +55,16 @@ type Swarm struct {
 	// verified and stored. The default is none.
 	HashDelay time.Duration
 
+	// Loss is the part of the packets, from 0 to less than 1, that is lost between any two peers. It caps
+	// the rate of their connections, by what TCP makes of such a loss; nothing is sent twice.
+	Loss float64
+	// Faults are what goes wrong, and when.
+	Faults []Fault
+	// Foreign, if not 0, makes the tracker name peers of the same ISP, and this many of any: the biased
+	// neighbour selection of Bindal et al. ("Improving Traffic Locality in BitTorrent via Biased Neighbor
+	// Selection", 2006).
+	Foreign int
+
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
 
@@ -111,6 +121,14 @@ type Peer struct {
 	SeedFor, Leave time.Duration
 	// GiveUp, if not 0, is when it leaves unless it has completed.
 	GiveUp time.Duration
+	// LeaveAfter, if not 0, is after how many bytes of blocks that it sent it leaves.
+	LeaveAfter int64
+	// Corrupt peers send blocks that are false: no piece with one of them matches its hash.
+	Corrupt bool
+	// Loss is as Swarm.Loss, on this peer's access link.
+	Loss float64
+	// ISP is a number for whose network it is in.
+	ISP int
 	// WebSeeds are the positions in Swarm.WebSeeds of the servers that it uses.
 	WebSeeds []int
 	// Unreachable peers (behind a NAT) dial, but cannot be dialled.
@@ -163,6 +181,10 @@ func (s *Swarm) validate() error {
 		return errors.New("swarm: the geometry is not set")
 	case len(s.Peers) == 0 || len(s.Peers) > maxPeers:
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
+	case s.Foreign < 0:
+		return errors.New("swarm: a negative number of foreign peers")
+	case !validLoss(s.Loss):
+		return fmt.Errorf("swarm: a loss of %g, expected 0 to less than 1", s.Loss)
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:
 		return errors.New("swarm: a run needs a limit, a patience and an announce interval")
 	}
@@ -173,13 +195,15 @@ func (s *Swarm) validate() error {
 		switch {
 		case p.Link.Up < 0 || p.Link.Down < 0:
 			return fmt.Errorf("swarm: peer %d: a link has a negative rate; 0 is unlimited", i)
-		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0:
+		case !validLoss(p.Loss):
+			return fmt.Errorf("swarm: peer %d: a loss of %g, expected 0 to less than 1", i, p.Loss)
+		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0 || p.LeaveAfter < 0:
 			return fmt.Errorf("swarm: peer %d: joins or leaves before the beginning", i)
 		case p.Have != nil && p.Have.Len() != s.Geometry.NumPieces():
 			return fmt.Errorf("swarm: peer %d: has %d pieces of %d", i, p.Have.Len(), s.Geometry.NumPieces())
 		}
 	}
-	return nil
+	return s.validateFaults()
 }
 
 // swarm is a running Swarm: the peers and the tracker. While it runs, a peer
@@ -242,6 +266,7 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.WebSeeds {
 		w.addWebSeed(i)
 	}
+	w.addFaults()
 	w.total = w.tally().toComplete
 	w.samples = newSampler(w)
 	return w, nil

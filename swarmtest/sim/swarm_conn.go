@@ -19,16 +19,24 @@ func flowOf(c *engine.Conn) *flow { return c.Owner.(*flow) }
 func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 	to := p.swarm.peerAt(addr)
 	if to == nil || to == p || to.cfg.Unreachable {
-		p.kernel.At(now+dialTimeout, dialFailed(p.id, addr, 0))
+		failed := dialFailed(p.id, addr, 0)
+		failed.Sub = p.life
+		p.kernel.At(now+dialTimeout, failed)
 		return
 	}
 	f := p.kernel.dialFlow(&p.host, to.id, p.swarm.latency(p.id, to.id))
-	f.toSeed = to.cfg.Seed
+	p.knowOther(f, to.cfg)
 	p.kernel.At(now+3*f.latency, Event{To: to.id, Kind: eventDial, A: f.number})
 }
 
-// dialFailed is the event that tells a dialler that nobody answered. Flow is
-// that of the dial, 0 for none.
+// knowOther notes what it means to be connected with a peer.
+func (p *peer) knowOther(f *flow, other *Peer) {
+	f.toSeed, f.toCorrupt, f.foreign = other.Seed, other.Corrupt, other.ISP != p.cfg.ISP
+	f.lossRate = lossRate(p.swarm.loss(p.cfg, other), f.latency)
+}
+
+// dialFailed is the event that tells a dialler that nobody answered. Flow is that of the dial,
+// 0 for none.
 func dialFailed(dialler ID, addr netip.AddrPort, flow uint32) Event {
 	ip, port := packAddr(addr)
 	return Event{To: dialler, Kind: eventDialFailed, Flow: flow, A: ip, B: port}
@@ -48,7 +56,7 @@ func unpackAddr(ip, port uint32) netip.AddrPort {
 // accept takes a connection up at the peer that was dialled.
 func (p *peer) accept(now time.Duration, dialler ID, number uint32) {
 	f := p.kernel.dialFlow(&p.host, dialler, p.swarm.latency(p.id, dialler))
-	f.toSeed = p.swarm.peer(dialler).cfg.Seed
+	p.knowOther(f, p.swarm.peer(dialler).cfg)
 	p.kernel.At(now+f.latency, Event{To: dialler, Kind: eventConnected, Flow: number, A: f.number})
 	p.comeUp(now, f, number, true)
 }
@@ -65,10 +73,30 @@ func (p *peer) notThere(now time.Duration, dialler ID, number uint32) {
 	p.kernel.At(now+dialTimeout, dialFailed(dialler, addrOf(p.index, listenPort), number))
 }
 
-// connected takes a connection up at the dialler. A dialler that left meanwhile
-// ends it.
-func (p *peer) connected(now time.Duration, number, remote uint32) {
-	f := p.flow(number)
+// dialFailed tells the engine, unless it was another life's dial.
+func (p *peer) dialFailed(now time.Duration, ev Event) {
+	if ev.Flow == 0 && ev.Sub != p.life || ev.Flow != 0 && p.flow(ev.Flow) == nil {
+		return
+	}
+	p.dropDial(ev.Flow)
+	p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
+}
+
+// connected takes a connection up at the dialler. A dialler that left meanwhile ends it, and so does one
+// that crashed and is back; as long as it is away nobody answers.
+func (p *peer) connected(now time.Duration, ev Event) {
+	f, remote := p.flow(ev.Flow), ev.A
+	switch {
+	case p.crashed() || f == nil && p.gone:
+		p.severed = append(p.severed, severed{ev.from(), remote, p.swarm.latency(p.id, ev.from())})
+		return
+	case f == nil:
+		p.reset(now, severed{ev.from(), remote, p.swarm.latency(p.id, ev.from())})
+		return
+	case p.present() && p.partedFrom(now, f.dst):
+		p.noAnswer(now, f, ev)
+		return
+	}
 	if !p.present() {
 		p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: remote})
 		p.kernel.closeFlow(&p.host, f)
@@ -108,8 +136,15 @@ func (p *peer) close(now time.Duration, f *flow) {
 }
 
 // closedByOther ends a connection that the other peer has closed.
-func (p *peer) closedByOther(now time.Duration, number uint32) {
-	if f := p.flow(number); f != nil {
+func (p *peer) closedByOther(now time.Duration, ev Event) {
+	f := p.flow(ev.Flow)
+	switch {
+	case f == nil:
+	case p.partedFrom(now, f.dst):
+		if at := p.kernel.whole(f.dst, p.id, now); at < never {
+			p.kernel.At(at, ev)
+		}
+	default:
 		p.goDown(now, f)
 	}
 }

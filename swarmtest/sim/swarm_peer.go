@@ -17,14 +17,17 @@ const (
 	eventJoin     = KindUser + iota // a peer starts
 	eventLeave                      // and ends; Sub: unfinished, or 0
 	eventTimer                      // the engine's deadline, or the tracker's sweep
-	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left
+	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left; C: the life of the peer
 	eventPeers                      // its reply; the payload is a compact list (BEP 23)
 	eventReannounce
 	eventDial       // to the peer that is dialled; A: the dialler's number of the flow
 	eventDialFailed // to the dialler; Flow, or 0; A: IPv4 address, B: port
 	eventConnected  // to the dialler; Flow; A: the number at the other end
 	eventClosed     // the other side closed; Flow
-	eventVerified   // A: piece
+	eventVerified   // Sub: the life of the peer, A: piece, B: wantsDigests or 0
+	eventCrash      // A: the position in Swarm.Faults
+	eventNoTracker  // the tracker does not answer; Sub: the life, A: tracker.Event
+	eventRetry      // announce again; Sub: the life
 )
 
 // unfinished is the Sub of an eventLeave that is for a peer which has not
@@ -63,6 +66,13 @@ type peer struct {
 	gone      bool
 	joined    bool
 
+	life     uint8 // how often it crashed
+	severed  []severed
+	before   account       // of its earlier lives
+	failures int           // of announces, since the last that came through
+	owed     tracker.Event // what the tracker has yet to hear
+	retryAt  time.Duration
+
 	firstPiece  time.Duration
 	completedAt time.Duration
 	leftAt      time.Duration
@@ -70,6 +80,7 @@ type peer struct {
 	received    int64
 	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
+	crossISP    int64 // of received, from other ISPs' networks
 
 	webSeeds     []*flow // closed ones as well
 	fromWebSeeds int64   // of received
@@ -126,7 +137,9 @@ func (p *peer) port() uint16 {
 func (p *peer) Handle(now time.Duration, ev Event) {
 	switch {
 	case ev.Kind == eventJoin:
-		p.join(now)
+		if !p.gone {
+			p.join(now)
+		}
 		return
 	case ev.Kind == KindLost:
 		p.lost += int64(ev.C)
@@ -145,7 +158,9 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 	case eventTimer:
 		p.timer(now)
 	case eventVerified:
-		p.verified(now, int(ev.A))
+		if ev.Sub == p.life {
+			p.verified(now, int(ev.A), ev.B == wantsDigests)
+		}
 	default:
 		p.handleControl(now, ev)
 	}
@@ -170,17 +185,30 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 		p.gotPeers(now, p.kernel.payloadOf(&ev))
 	case eventReannounce:
 		if now-p.announced >= p.swarm.cfg.AnnounceInterval {
-			p.announce(now, tracker.None)
+			p.tell(now, tracker.None)
 		}
 	case eventDial:
-		p.accept(now, ev.from(), ev.A)
+		if p.partedFrom(now, ev.from()) {
+			p.notThere(now, ev.from(), ev.A)
+		} else {
+			p.accept(now, ev.from(), ev.A)
+		}
 	case eventDialFailed:
-		p.dropDial(ev.Flow)
-		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
+		p.dialFailed(now, ev)
 	case eventConnected:
-		p.connected(now, ev.Flow, ev.A)
+		p.connected(now, ev)
 	case eventClosed:
-		p.closedByOther(now, ev.Flow)
+		p.closedByOther(now, ev)
+	case eventCrash:
+		p.crash(now, &p.swarm.cfg.Faults[ev.A])
+	case eventNoTracker:
+		if ev.Sub == p.life {
+			p.announceFailed(now, tracker.Event(ev.A))
+		}
+	case eventRetry:
+		if ev.Sub == p.life {
+			p.retry(now)
+		}
 	case eventLeave:
 		if ev.Sub != unfinished || !p.complete {
 			p.leave(now)
@@ -196,18 +224,23 @@ func (p *peer) missed(now time.Duration, ev Event) {
 	case eventDialFailed:
 		p.dropDial(ev.Flow)
 	case eventConnected:
-		p.connected(now, ev.Flow, ev.A)
+		p.connected(now, ev)
+	case eventLeave:
+		if p.crashed() && (ev.Sub != unfinished || !p.complete) {
+			p.end(now)
+		}
 	}
 }
 
-// join starts the engine.
+// join starts the engine, also of a peer that comes back.
 func (p *peer) join(now time.Duration) {
 	w := p.swarm
+	p.comeBack(now)
 	processQuota := p.cfg.Quota
 	processQuota.Strict = true
 	p.share = quota.New(processQuota).Join(p.cfg.Limits)
 	cfg := engine.Config{
-		InfoHash: w.infoHash, PeerID: p.peerID, Rand: p.kernel.Rand(p.id, streamEngine),
+		InfoHash: w.infoHash, PeerID: p.peerID, Rand: p.kernel.Rand(p.id, streamEngine+uint32(p.life)<<8),
 		Grants: p.share, Geometry: w.cfg.Geometry, Have: p.have(), Port: p.port(),
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
 		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
@@ -221,7 +254,10 @@ func (p *peer) join(now time.Duration) {
 	}
 	p.engine = e
 	p.assembly.init(w.cfg.Geometry)
-	if p.has = p.have(); p.has == nil {
+	if p.has == nil {
+		p.has = p.have()
+	}
+	if p.has == nil {
 		p.has = bitfield.New(w.cfg.Geometry.NumPieces())
 	}
 	p.joined = true
@@ -234,6 +270,8 @@ func (p *peer) join(now time.Duration) {
 // have is what the peer begins with, for the engine to keep.
 func (p *peer) have() *bitfield.Set {
 	switch {
+	case p.has != nil:
+		return p.has.Clone()
 	case p.cfg.Seed:
 		return bitfield.NewFull(p.swarm.cfg.Geometry.NumPieces())
 	case p.cfg.Have != nil:
@@ -268,6 +306,11 @@ func (p *peer) leave(now time.Duration) {
 		}
 	}
 	p.announce(now, tracker.Stopped)
+	p.end(now)
+}
+
+// end takes the peer out of the run.
+func (p *peer) end(now time.Duration) {
 	p.gone, p.leftAt = true, now
 	p.kernel.Progress()
 	state := p.state()
@@ -280,12 +323,12 @@ func (p *peer) leave(now time.Duration) {
 
 // drive does what the engine wants done, and keeps its deadline.
 func (p *peer) drive(now time.Duration) {
-	if p.gone {
+	if !p.present() {
 		return
 	}
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
 		p.do(now, out)
-		if p.gone {
+		if !p.present() {
 			return
 		}
 	}
@@ -328,7 +371,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDrop:
 		p.assembly.drop(out.Piece)
 	case engine.OutVerify:
-		p.verify(now, out.Piece)
+		p.verify(now, out)
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
@@ -339,7 +382,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 		p.completed(now)
 	case engine.OutNeedPeers:
 		if now-p.announced >= minAnnounce {
-			p.announce(now, tracker.None)
+			p.tell(now, tracker.None)
 		}
 	}
 }
@@ -353,7 +396,7 @@ func (p *peer) announce(now time.Duration, event tracker.Event) {
 		left = uint64(p.engine.Stats(now).Left)
 	}
 	p.kernel.At(now+atLeastMinLatency(w.cfg.Latency), Event{
-		To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(left >> 32), B: uint32(left),
+		To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(left >> 32), B: uint32(left), C: uint32(p.life),
 	})
 	if event != tracker.Stopped {
 		p.kernel.At(now+w.cfg.AnnounceInterval, Event{To: p.id, Kind: eventReannounce})
@@ -370,32 +413,13 @@ func (p *peer) completed(now time.Duration) {
 		return
 	}
 	p.complete, p.completedAt = true, now
-	p.announce(now, tracker.Completed)
+	p.tell(now, tracker.Completed)
 	if p.cfg.SeedFor != 0 {
 		p.kernel.At(now+max(p.cfg.SeedFor, 0), Event{To: p.id, Kind: eventLeave})
 	}
 	state := p.state()
 	state.changed = now
 	state.toComplete--
-}
-
-// verify hashes a piece: it always matches.
-func (p *peer) verify(now time.Duration, piece int) {
-	if delay := p.swarm.cfg.HashDelay; delay > 0 {
-		p.kernel.At(now+delay, Event{To: p.id, Kind: eventVerified, A: uint32(piece)})
-		return
-	}
-	p.verified(now, piece)
-}
-
-func (p *peer) verified(now time.Duration, piece int) {
-	if p.firstPiece == 0 {
-		p.firstPiece = now
-	}
-	p.assembly.drop(piece)
-	p.has.Add(piece)
-	p.kernel.Progress()
-	p.engine.Receive(now, &engine.Input{Kind: engine.InVerified, Piece: piece, OK: true})
 }
 
 // send sends a message.
@@ -444,6 +468,9 @@ func (p *peer) sendBlock(f *flow, out *engine.Output) {
 // sentBlock gives the engine credit for what the uplink has sent.
 func (p *peer) sentBlock(now time.Duration, ev Event) {
 	p.sent += int64(ev.C)
+	if p.sentEnough(now) {
+		return
+	}
 	p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &p.kernel.through.conn, Length: int(ev.C)})
 }
 
@@ -454,11 +481,17 @@ func (p *peer) block(now time.Duration, ev Event) {
 	if f.toSeed {
 		p.fromSeeds += int64(ev.C)
 	}
+	if f.foreign {
+		p.crossISP += int64(ev.C)
+	}
 	if f.web != nil {
 		p.gotFromWebSeed(f.web, ev.C)
 	}
+	claimed := p.assembly.claim(int(ev.A), int(ev.B))
+	if claimed && f.toCorrupt {
+		p.assembly.spoil(int(ev.A), int(ev.B))
+	}
 	p.engine.Receive(now, &engine.Input{
-		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C),
-		Claimed: p.assembly.claim(int(ev.A), int(ev.B)),
+		Kind: engine.InBlock, Conn: &f.conn, Piece: int(ev.A), Begin: int(ev.B), Length: int(ev.C), Claimed: claimed,
 	})
 }

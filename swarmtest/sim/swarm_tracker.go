@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"time"
 
 	"github.com/shoal-bt/shoal/tracker"
@@ -50,6 +51,10 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 		t.core.Expire(now)
 		t.kernel.At(now+expireEvery, Event{To: t.id, Kind: eventTimer})
 	case eventAnnounce:
+		if t.swarm.trackerDown(now) {
+			t.refuse(now, ev)
+			return
+		}
 		t.answer(now, t.swarm.peer(ev.from()), tracker.Event(ev.Sub), int64(uint64(ev.A)<<32|uint64(ev.B)))
 	}
 }
@@ -57,11 +62,15 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 // answer answers an announce. Of the peer it reads only what never changes.
 func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, left int64) {
 	w := t.swarm
+	t.peers.Reset()
 	req := tracker.Request{
 		InfoHash: w.infoHash, PeerID: p.peerID, Addr: addrOf(p.index, p.port()),
 		Left: left, Event: event, NumWant: tracker.NumWantDefault,
 	}
-	t.peers.Reset()
+	if w.cfg.Foreign > 0 {
+		t.nameNeighbours(now, p, req)
+		req.NumWant = w.cfg.Foreign
+	}
 	t.core.Announce(now, &req, &t.peers)
 	if event == tracker.Stopped {
 		return
@@ -69,8 +78,24 @@ func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, 
 	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers}, append([]byte{}, t.peers.V4...))
 }
 
+// nameNeighbours names peers of the announcer's ISP: to the core they are a swarm of their own.
+func (t *trackerEntity) nameNeighbours(now time.Duration, p *peer, req tracker.Request) {
+	binary.BigEndian.PutUint64(req.InfoHash[:], uint64(p.cfg.ISP))
+	req.NumWant = max(trackerswarm.DefaultNumWant-t.swarm.cfg.Foreign, 0)
+	t.core.Announce(now, &req, &t.peers)
+}
+
+// refuse is what a machine answers on which no tracker runs. A goodbye is lost, as it would be.
+func (t *trackerEntity) refuse(now time.Duration, ev Event) {
+	p := t.swarm.peer(ev.from())
+	if tracker.Event(ev.Sub) != tracker.Stopped {
+		t.kernel.At(now+atLeastMinLatency(t.swarm.cfg.Latency), Event{To: p.id, Kind: eventNoTracker, Sub: uint8(ev.C), A: uint32(ev.Sub)})
+	}
+}
+
 // gotPeers hands a tracker's reply to the engine.
 func (p *peer) gotPeers(now time.Duration, compact []byte) {
+	p.trackerAnswered()
 	state := p.state()
 	state.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(state.addrs[:0])
 	p.foundPeers(now, state.addrs)
