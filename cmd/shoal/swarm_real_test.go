@@ -116,8 +116,8 @@ func TestSwarmRunRealIsTooLarge(t *testing.T) {
 }
 
 // TestTwentyReal is the bar of issue 5: with twenty processes, the median and the 95th percentile of the
-// download times are within 15 % of what is simulated. It takes three minutes, and a
-// machine that has time for it.
+// download times are within 15 % of what is simulated. The origin has no such
+// bar, and its figures are told only. It takes three minutes, and a machine that has time for it.
 func TestTwentyReal(t *testing.T) {
 	if os.Getenv("SHOAL_TEST_REAL") == "" {
 		t.Skip("SHOAL_TEST_REAL is not set")
@@ -141,7 +141,7 @@ func TestTwentyReal(t *testing.T) {
 		} {
 			ratio := c.got / c.want
 			t.Logf("%s, %s: simulated %.2f s, measured %.2f s (%+.1f %%)", simulated.Name, c.name, c.want, c.got, 100*(ratio-1))
-			if !(ratio > 0.85 && ratio < 1.15) {
+			if i == 0 && !(ratio > 0.85 && ratio < 1.15) {
 				t.Errorf("%s: the %s is more than 15 %% off", simulated.Name, c.name)
 			}
 		}
