@@ -166,7 +166,7 @@ func (c *webConn) takeRun() []askedBlock {
 	}
 	c.current = slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
-	return c.current
+	return slices.Clone(c.current) // a cancel may mark what is in the other
 }
 
 // offset is where a block begins, in bytes from the start of the torrent.

@@ -3,6 +3,7 @@ package real
 import (
 	"context"
 	"net"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -13,18 +14,31 @@ const (
 	// chunkLen is how much a connection sends or takes at a time: those that share
 	// a link take turns of it, as they do with blocks in the simulator.
 	chunkLen = 16 << 10
-	// socketBuffer keeps what was sent and not taken small. The kernel would grow it to
+	// sendBuffer keeps what was sent and not taken small. The kernel would grow it to
 	// megabytes, and a sender would be ahead of its receivers by that.
-	socketBuffer = 4 * chunkLen
+	sendBuffer = 4 * chunkLen
 )
 
-// newLimiter returns the limiter of a link in one direction. After a pause it gives what
-// the link carries in 20 ms at once, which is how late a busy machine may wake us.
+// catchUp is how long a busy machine may keep us from using a link before what it could have
+// carried is lost. It is that of the client's own limits (peer/quota).
+const catchUp = 250 * time.Millisecond
+
+// newLimiter returns the limiter of a link in one direction, which has carried nothing before: since
+// then it never carries more than its rate allows, though it catches up.
 func newLimiter(bytesPerSec int64) *rate.Limiter {
 	if bytesPerSec == scenario.Unlimited {
-		return rate.NewLimiter(rate.Inf, chunkLen)
+		return rate.NewLimiter(rate.Inf, 0)
 	}
-	return rate.NewLimiter(rate.Limit(bytesPerSec), int(max(chunkLen, bytesPerSec/50)))
+	late := int64(float64(bytesPerSec) * catchUp.Seconds())
+	l := rate.NewLimiter(rate.Limit(bytesPerSec), int(max(chunkLen, late)))
+	forfeit(l)
+	return l
+}
+
+// forfeit leaves a link nothing to catch up.
+func forfeit(l *rate.Limiter) {
+	now := time.Now()
+	l.AllowN(now, int(min(l.TokensAt(now), float64(l.Burst()))))
 }
 
 // limited is a connection over links, which others may share. Waiting for them ends with ctx.
@@ -36,8 +50,7 @@ type limited struct {
 
 func newLimited(ctx context.Context, conn net.Conn, up, down *rate.Limiter) *limited {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		tcp.SetReadBuffer(socketBuffer)
-		tcp.SetWriteBuffer(socketBuffer)
+		tcp.SetWriteBuffer(sendBuffer)
 	}
 	return &limited{conn, ctx, up, down}
 }

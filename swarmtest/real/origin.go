@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"github.com/shoal-bt/shoal/swarmtest/demand"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
@@ -32,6 +31,7 @@ func (w *watch) origin(ctx context.Context) error {
 		w.addClient(&w.clients[i])
 	}
 	w.begin()
+	forfeit(server.up) // since it was made
 	group, groupCtx := errgroup.WithContext(ctx)
 	for i := range w.clients {
 		group.Go(func() error { return w.download(groupCtx, 1+i, &w.clients[i], server) })
@@ -123,7 +123,7 @@ func (w *watch) transport(ctx context.Context, from netip.Addr, down int64) *htt
 			if err != nil {
 				return nil, err
 			}
-			return newLimited(ctx, conn, rate.NewLimiter(rate.Inf, 0), newLimiter(down)), nil
+			return newLimited(ctx, conn, newLimiter(scenario.Unlimited), newLimiter(down)), nil
 		},
 	}
 }

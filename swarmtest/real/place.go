@@ -36,7 +36,6 @@ func newNetwork() (network, error) {
 const (
 	trackerHost = iota
 	originHost
-	nginxHost
 	firstPeer
 )
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
@@ -110,7 +109,7 @@ const listenTimeout = 20 * time.Second
 
 // serve starts a process and waits until somebody listens at addr. If it ends before it is
 // to, failed is called.
-func (p *process) serve(ctx context.Context, addr netip.AddrPort, failed context.CancelCauseFunc) (*service, error) {
+func (p *process) serve(ctx context.Context, addr net.Addr, failed context.CancelCauseFunc) (*service, error) {
 	// It lives on when ctx ends, for those that say goodbye to it.
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &service{end: end, ended: make(chan struct{})}
@@ -132,14 +131,14 @@ func (p *process) serve(ctx context.Context, addr netip.AddrPort, failed context
 }
 
 // await knocks until the service is at home.
-func (s *service) await(ctx context.Context, addr netip.AddrPort) error {
+func (s *service) await(ctx context.Context, addr net.Addr) error {
 	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for {
 		var dialer net.Dialer
-		if conn, err := dialer.DialContext(ctx, "tcp", addr.String()); err == nil {
+		if conn, err := dialer.DialContext(ctx, addr.Network(), addr.String()); err == nil {
 			return conn.Close()
 		}
 		select {

@@ -288,7 +288,8 @@ func (w *watch) samples(now time.Duration) {
 	w.out.Samples = append(w.out.Samples, s)
 }
 
-// uplinkUse is what was sent since the last sample, in proportion to what those present could.
+// uplinkUse is what was sent since the last sample, in proportion to what those present could
+// who send.
 func (w *watch) uplinkUse(now time.Duration) float64 {
 	before := time.Duration(0)
 	if n := len(w.out.Samples); n > 0 {
@@ -297,7 +298,7 @@ func (w *watch) uplinkUse(now time.Duration) float64 {
 	sent, could := 0.0, 0.0
 	for i := range w.rows {
 		row := &w.rows[i]
-		if row.joined && !row.left {
+		if row.joined && !row.left && (row.Server || w.isSwarm()) {
 			could += float64(row.UpRate) * (now - before).Seconds()
 			sent += float64(row.Up - w.sent[i])
 		}

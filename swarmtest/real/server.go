@@ -13,12 +13,14 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 )
 
 // originServer is the origin's server: what is at addr has the origin's links.
 type originServer struct {
 	class string // of its row
 	addr  netip.AddrPort
+	up    *rate.Limiter
 	stops []func() // in this order
 }
 
@@ -31,13 +33,14 @@ func (s *originServer) stop() {
 // startOrigin starts nginx if there is one, else a file server. If it ends early, failed is called.
 //
 // nginx can limit the rate of a connection, and not that of all together. So it is
-// behind a relay, which has the links of the origin.
+// behind a relay, which has the links of the origin. They talk over a Unix socket: its buffers are
+// small.
 func (w *watch) startOrigin(ctx context.Context, failed context.CancelCauseFunc) (*originServer, error) {
-	s := &originServer{class: "file server", addr: netip.AddrPortFrom(w.network.host(originHost), originPort)}
+	s := &originServer{class: "file server", addr: netip.AddrPortFrom(w.network.host(originHost), originPort), up: newLimiter(w.s.OriginUp())}
 	serve := w.serveFiles
 	if w.options.Nginx != "" {
 		s.class = "nginx"
-		behind := netip.AddrPortFrom(w.network.host(nginxHost), originPort)
+		behind := &net.UnixAddr{Net: "unix", Name: filepath.Join(w.place.dir, "nginx.socket")}
 		nginx, err := w.startNginx(ctx, behind, failed)
 		if err != nil {
 			return nil, err
@@ -50,7 +53,7 @@ func (w *watch) startOrigin(ctx context.Context, failed context.CancelCauseFunc)
 		s.stop()
 		return nil, err
 	}
-	stop := serve(ctx, &limitedListener{Listener: l, ctx: ctx, up: newLimiter(w.s.OriginUp()), down: newLimiter(w.s.Origin.Down * int64(w.s.Origin.Count))})
+	stop := serve(ctx, &limitedListener{Listener: l, ctx: ctx, up: s.up, down: newLimiter(w.s.Origin.Down * int64(w.s.Origin.Count))})
 	s.stops = append([]func(){stop}, s.stops...)
 	return s, nil
 }
@@ -67,7 +70,7 @@ func (w *watch) serveFiles(_ context.Context, l net.Listener) (stop func()) {
 }
 
 // relay passes connections on.
-func relay(ctx context.Context, l net.Listener, to netip.AddrPort) (stop func()) {
+func relay(ctx context.Context, l net.Listener, to net.Addr) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var relaying sync.WaitGroup
 	relaying.Go(func() {
@@ -87,10 +90,10 @@ func relay(ctx context.Context, l net.Listener, to netip.AddrPort) (stop func())
 }
 
 // relayOne passes on what comes, either way, until one side closes.
-func relayOne(ctx context.Context, near net.Conn, to netip.AddrPort) {
+func relayOne(ctx context.Context, near net.Conn, to net.Addr) {
 	defer near.Close()
 	var dialer net.Dialer
-	far, err := dialer.DialContext(ctx, "tcp", to.String())
+	far, err := dialer.DialContext(ctx, to.Network(), to.String())
 	if err != nil {
 		return // the client is told by the end of its connection
 	}
@@ -110,7 +113,8 @@ func relayOne(ctx context.Context, near net.Conn, to netip.AddrPort) {
 	group.Wait()
 }
 
-// nginxConfig is for one server of files that needs nothing but its folder.
+// nginxConfig is for one server of files that needs nothing but its folder. It never gives up on
+// a connection because the link is slow.
 const nginxConfig = `daemon off;
 master_process off;
 pid %[1]q;
@@ -118,22 +122,23 @@ error_log stderr warn;
 events { worker_connections 256; }
 http {
 	access_log off;
+	send_timeout 1d;
 	client_body_temp_path %[2]q;
 	proxy_temp_path %[2]q;
 	fastcgi_temp_path %[2]q;
 	uwsgi_temp_path %[2]q;
 	scgi_temp_path %[2]q;
-	server { listen %[3]s; root %[4]q; }
+	server { listen %[3]q; root %[4]q; }
 }
 `
 
-func (w *watch) startNginx(ctx context.Context, addr netip.AddrPort, failed context.CancelCauseFunc) (*service, error) {
+func (w *watch) startNginx(ctx context.Context, addr *net.UnixAddr, failed context.CancelCauseFunc) (*service, error) {
 	dir := filepath.Join(w.place.dir, "nginx")
 	config := filepath.Join(dir, "nginx.conf")
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf(nginxConfig, filepath.Join(dir, "pid"), filepath.Join(dir, "temp"), addr, w.place.origin())
+	text := fmt.Sprintf(nginxConfig, filepath.Join(dir, "pid"), filepath.Join(dir, "temp"), "unix:"+addr.Name, w.place.origin())
 	if err := os.WriteFile(config, []byte(text), 0o666); err != nil {
 		return nil, err
 	}

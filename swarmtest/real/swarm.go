@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,7 @@ func (w *watch) swarm(ctx context.Context) error {
 	tracker := process{name: "the tracker", argv: []string{
 		w.options.Shoal, "tracker", "run", "--open", "--http", addr.String(), "--interval", w.s.Tracker.Interval.String(), "--json",
 	}}
-	service, err := tracker.serve(ctx, addr, end)
+	service, err := tracker.serve(ctx, net.TCPAddrFromAddrPort(addr), end)
 	if err != nil {
 		return err
 	}

@@ -87,8 +87,15 @@ func systemStyles(systems []SystemSummary) []int {
 	return styles
 }
 
-// isSwarm reports whether peers upload in a system.
-func isSwarm(system *result.System) bool { return isSwarmKind(system.Kind) }
+// isSwarm reports whether peers upload in a system. Of those with real processes
+// there are others, too.
+func isSwarm(system *result.System) bool {
+	return isSwarmKind(system.Kind) && (system.Kind != result.Real || hasPeers(system))
+}
+
+func hasPeers(system *result.System) bool {
+	return slices.ContainsFunc(system.Sources, func(s result.Source) bool { return s.Name == result.FromPeers })
+}
 
 func isSwarmKind(kind string) bool {
 	return kind == result.Swarm || kind == result.Hybrid || kind == result.Real

@@ -295,6 +295,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 		return
 	case s.firstSwarm() < 0:
 		return
+	case peers > maxSwarmPeers:
+		d.failf("demand", "that are %d peers; a swarm takes at most %d of them, which need some 10 GB: write fewer, or systems other than a swarm", peers, maxSwarmPeers)
+		return
 	}
 	blocks := (s.Content.Length-1)/metainfo.BlockLen + 1
 	if blocks > maxBlocks/int64(peers) {

@@ -31,6 +31,9 @@ const (
 	// maxBlocks is what all peers of a swarm may download together, in blocks of 16 KiB: 100,000 times
 	// 640 MiB. A run handles some 200,000 a second.
 	maxBlocks = 1 << 32
+	// maxSwarmPeers bounds the peers of a swarm, each of which runs an engine with connections, whatever
+	// it downloads: 100,000 need some 10 GB.
+	maxSwarmPeers = 100_000
 	// maxBitfields bounds the memory of a swarm: peers times pieces, in bits.
 	maxBitfields = 1 << 34
 )

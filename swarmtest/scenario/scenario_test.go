@@ -385,8 +385,9 @@ func TestHostileFiles(t *testing.T) {
 		"unclosed":      `title = """` + strings.Repeat(`"\`, 50_000),
 		"nul":           strings.Repeat("\x00", 1000),
 		"peers":         strings.Replace(minimal, "10", "1000000", 1) + "[system]",
-		"blocks":        strings.NewReplacer("10\n", "1000000\n", "1MiB", "1GiB").Replace(minimal),
-		"bitfields":     strings.NewReplacer("10\n", "1000000\n", `"1MiB"`, "\"4GiB\"\npiece_length = \"16KiB\"").Replace(minimal),
+		"engines":       strings.NewReplacer("10\n", "1000000\n", "1MiB", "1KiB").Replace(minimal),
+		"blocks":        strings.NewReplacer("10\n", "100000\n", "1MiB", "16GiB").Replace(minimal),
+		"bitfields":     strings.NewReplacer("10\n", "100000\n", `"1MiB"`, "\"4GiB\"\npiece_length = \"16KiB\"").Replace(minimal),
 	} {
 		start := time.Now()
 		_, err := parse(text)

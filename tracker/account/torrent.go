@@ -30,6 +30,11 @@ type Own struct {
 	Changes []string
 }
 
+// maxNameLen bounds the name of a torrent, in bytes: it stands in every list,
+// and a name as long as a .torrent file can be would make lists that nobody can
+// load. File systems take 255 characters, of up to four bytes.
+const maxNameLen = 1024
+
 // MakeOwn makes a torrent this tracker's own. The info dictionary becomes
 // private (BEP 27) and gets the source, if that is not empty: torrents of
 // several trackers then differ in their info-hash, as they must, because a
@@ -43,6 +48,9 @@ func MakeOwn(file []byte, source string) (*Own, error) {
 	}
 	if !utf8.ValidString(source) {
 		return nil, errors.New("the source is not UTF-8")
+	}
+	if len(m.Info.Name) > maxNameLen {
+		return nil, fmt.Errorf("torrent: its name has %d bytes, more than %d; give it a shorter one", len(m.Info.Name), maxNameLen)
 	}
 	own := &Own{From: m.InfoHash}
 	own.strip(m)

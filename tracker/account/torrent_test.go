@@ -35,6 +35,19 @@ func makeOwn(t *testing.T, file []byte, source string) *Own {
 	return own
 }
 
+func TestLongName(t *testing.T) {
+	for _, test := range []struct {
+		len int
+		ok  bool
+	}{{maxNameLen, true}, {maxNameLen + 1, false}} {
+		file := makeTorrent(t, metainfo.CreateOptions{Name: strings.Repeat("n", test.len)})
+		_, err := MakeOwn(file, "")
+		if (err == nil) != test.ok {
+			t.Errorf("a name of %d bytes: %v", test.len, err)
+		}
+	}
+}
+
 func TestMakeOwn(t *testing.T) {
 	date := time.Unix(1_700_000_000, 0)
 	public := makeTorrent(t, metainfo.CreateOptions{

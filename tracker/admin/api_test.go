@@ -57,6 +57,22 @@ func TestUsers(t *testing.T) {
 	s.want(403, "POST", "/api/me/rotate-key", s.token, "")
 }
 
+// A torrent's name is a stranger's: the file that clients save is none elsewhere,
+// and its header is not so long that they refuse it.
+func TestNameOfDownload(t *testing.T) {
+	s := newSite(t)
+	for name, want := range map[string]string{
+		"../../etc/passwd": ".._.._etc_passwd.torrent", "..": "_.torrent", "a\r\nX: y": "a__X:%20y.torrent", "a\u202eb": "ab.torrent",
+	} {
+		added := decode[addedJSON](s, s.want(201, "POST", "/api/torrents", s.token, aTorrent(name)))
+		a := s.want(200, "GET", "/api/torrents/"+added.InfoHash+"/file", s.key["member"], "")
+		if got := a.Header.Get("Content-Disposition"); got != "attachment; filename*=UTF-8''"+want {
+			t.Errorf("%q: %s", name, got)
+		}
+	}
+	s.want(400, "POST", "/api/torrents", s.token, aTorrent(strings.Repeat("n", 2000)))
+}
+
 // Who had a key cannot keep the account, or a key for a torrent, by using it
 // just when another process replaces it, of which the tables do not know yet.
 func TestReplacedKeyIsOfNoUse(t *testing.T) {

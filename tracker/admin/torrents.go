@@ -185,7 +185,7 @@ func getTorrentFile(ctx context.Context, c *call) (any, error) {
 	if err != nil && !errors.Is(err, account.ErrExists) { // then he has downloaded it before
 		return nil, keyIsGone(err)
 	}
-	return raw{torrentType, t.Name + ".torrent", file}, nil
+	return raw{torrentType, metainfo.SafeName(t.Name) + ".torrent", file}, nil
 }
 
 // listTorrentKeys says who has keys for a torrent. The keys themselves nobody

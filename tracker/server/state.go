@@ -108,8 +108,11 @@ func (s *Server) writeState(w io.Writer) error {
 	out.write(binary.BigEndian.AppendUint64([]byte(stateMagic), uint64(time.Now().Unix())))
 	var snapshot []byte
 	for i := range s.store.shards {
-		snapshot = s.store.shards[i].appendSnapshot(s.now(), snapshot[:0])
-		out.write(snapshot)
+		var at swarm.SnapshotCursor
+		for more := true; more; {
+			snapshot, more = s.store.shards[i].appendSnapshotPart(s.now(), &at, snapshot[:0])
+			out.write(snapshot)
+		}
 	}
 	buffered.Write(sum.Sum(nil))
 	return buffered.Flush() // it has the first error of all writes
@@ -126,12 +129,15 @@ func (w *summed) write(b []byte) {
 	w.sum.Write(b)
 }
 
-// appendSnapshot holds the lock for as long as it takes to copy a 32nd of the
-// peers.
-func (sh *shard) appendSnapshot(now time.Duration, b []byte) []byte {
+// snapshotPartLen is how many torrents and peers are copied while a shard's
+// announces wait: a tenth of a millisecond. All of a shard with 250,000 peers
+// took 15 ms.
+const snapshotPartLen = 4096
+
+func (sh *shard) appendSnapshotPart(now time.Duration, at *swarm.SnapshotCursor, b []byte) (_ []byte, more bool) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.swarms.AppendSnapshot(now, b)
+	return sh.swarms.AppendSnapshotPart(now, at, snapshotPartLen, b)
 }
 
 func (st *store) restoreTorrent(h metainfo.InfoHash, now, age time.Duration, b []byte) ([]byte, error) {

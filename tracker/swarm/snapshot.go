@@ -3,6 +3,7 @@ package swarm
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
@@ -20,30 +21,81 @@ const (
 // ErrSnapshot says that a snapshot is not one, or ends too early.
 var ErrSnapshot = errors.New("swarm: the snapshot is damaged")
 
+// SnapshotCursor says how far a snapshot has come that is taken in parts. Its
+// zero value is at the beginning. Like Expire it goes from the last torrent to
+// the first, and in each from the last peer to the first, so what a removal
+// moves into a gap was seen before.
+type SnapshotCursor struct {
+	begun        bool
+	torrent      int // the one to go on with; -1 at the end
+	rest4, rest6 int // its peers below these positions are still to do
+}
+
 // AppendSnapshot appends what is known of every torrent to b, one after the
 // other, each for RestoreTorrent. Times are relative to now.
 func (s *Swarms) AppendSnapshot(now time.Duration, b []byte) []byte {
-	for i := range s.torrents.num {
-		t := s.torrents.at(i)
-		b = append(b, t.infoHash[:]...)
-		b = binary.BigEndian.AppendUint32(b, t.downloaded)
-		b = binary.BigEndian.AppendUint32(b, seconds(now)-t.emptySince)
-		if s.cfg.KeepPeerIDs {
-			b = append(b, torrentHasIDs)
-		} else {
-			b = append(b, 0)
-		}
-		b = binary.BigEndian.AppendUint32(b, t.v4.num)
-		b = binary.BigEndian.AppendUint32(b, t.v6.num)
-		b = s.v4.appendSnapshot(&t.v4, seconds(now), b)
-		b = s.v6.appendSnapshot(&t.v6, seconds(now), b)
-	}
+	b, _ = s.AppendSnapshotPart(now, new(SnapshotCursor), math.MaxInt, b)
 	return b
 }
 
-func (f *family[A]) appendSnapshot(l *list, now uint32, b []byte) []byte {
+// AppendSnapshotPart appends the part of a snapshot that begins at a cursor, for
+// those who must not be kept from announcing for long: at most so many torrents
+// and peers together. more says that there are others. A torrent with many
+// peers comes several times, with some of them each.
+//
+// What changes between two parts may be missing or come twice: a peer who
+// becomes a seed changes places with another. RestoreTorrent takes each peer once.
+func (s *Swarms) AppendSnapshotPart(now time.Duration, at *SnapshotCursor, most int, b []byte) (_ []byte, more bool) {
+	if last := s.torrents.num - 1; !at.begun || at.torrent > last {
+		at.begun = true
+		at.enter(s, last)
+	}
+	for most > 0 && at.torrent >= 0 {
+		t := s.torrents.at(at.torrent)
+		at.rest4, at.rest6 = min(at.rest4, int(t.v4.num)), min(at.rest6, int(t.v6.num))
+		num4 := min(at.rest4, most)
+		num6 := min(at.rest6, most-num4)
+		b = s.appendHead(t, now, num4, num6, b)
+		b = s.v4.appendSnapshot(&t.v4, at.rest4-num4, at.rest4, seconds(now), b)
+		b = s.v6.appendSnapshot(&t.v6, at.rest6-num6, at.rest6, seconds(now), b)
+		at.rest4 -= num4
+		at.rest6 -= num6
+		most -= 1 + num4 + num6
+		if at.rest4 == 0 && at.rest6 == 0 {
+			at.enter(s, at.torrent-1)
+		}
+	}
+	return b, at.torrent >= 0
+}
+
+// enter begins with a torrent.
+func (at *SnapshotCursor) enter(s *Swarms, torrent int) {
+	if at.torrent = torrent; torrent >= 0 {
+		t := s.torrents.at(torrent)
+		at.rest4, at.rest6 = int(t.v4.num), int(t.v6.num)
+	}
+}
+
+// appendHead appends what stands before the peers of a torrent.
+func (s *Swarms) appendHead(t *torrent, now time.Duration, num4, num6 int, b []byte) []byte {
+	b = append(b, t.infoHash[:]...)
+	b = binary.BigEndian.AppendUint32(b, t.downloaded)
+	b = binary.BigEndian.AppendUint32(b, seconds(now)-t.emptySince)
+	if s.cfg.KeepPeerIDs {
+		b = append(b, torrentHasIDs)
+	} else {
+		b = append(b, 0)
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(num4))
+	return binary.BigEndian.AppendUint32(b, uint32(num6))
+}
+
+// appendSnapshot appends the peers of a list from one position to before
+// another.
+func (f *family[A]) appendSnapshot(l *list, from, to int, now uint32, b []byte) []byte {
 	p := f.peers(l)
-	for pos, m := range p.members {
+	for pos := from; pos < to; pos++ {
+		m := &p.members[pos]
 		for i := range len(m.addr) {
 			b = append(b, m.addr[i])
 		}

@@ -3,10 +3,13 @@ package swarm
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/shoal-bt/shoal/tracker"
 )
 
 // restore enters a whole snapshot.
@@ -47,8 +50,10 @@ func TestSnapshot(t *testing.T) {
 		if s.Stats() != later.Stats() || s.Stats().Peers6 == 0 {
 			t.Fatalf("%+v became %+v", s.Stats(), later.Stats())
 		}
-		if again := later.AppendSnapshot(0, nil); !bytes.Equal(again, snapshot) {
-			t.Error("a second snapshot differs")
+		last := newSwarms(t, Config{KeepPeerIDs: keepIDs})
+		restore(last, 0, 0, later.AppendSnapshot(0, nil)) // each restoring turns the torrents round
+		if again := last.AppendSnapshot(0, nil); !bytes.Equal(again, snapshot) {
+			t.Error("a third snapshot differs")
 		}
 		counts, _ := s.Scrape(ubuntu)
 		if got, ok := later.Scrape(ubuntu); !ok || got != counts || got.Downloaded == 0 {
@@ -61,6 +66,90 @@ func TestSnapshot(t *testing.T) {
 		if n := later.Expire(50 * time.Minute); n != gone || n == 0 {
 			t.Errorf("%d peers expired, want %d", n, gone)
 		}
+	}
+}
+
+// snapshotInParts takes a snapshot, and has something done between its parts.
+func snapshotInParts(t *testing.T, s *Swarms, now time.Duration, most int, between func()) (snapshot []byte) {
+	var at SnapshotCursor
+	for more := true; more; between() {
+		var part []byte
+		part, more = s.AppendSnapshotPart(now, &at, most, nil)
+		one := newSwarms(t, Config{KeepPeerIDs: s.cfg.KeepPeerIDs})
+		if err := restore(one, now, 0, part); err != nil {
+			t.Fatal(err)
+		}
+		if st := one.Stats(); st.Peers4+st.Peers6 > most || more && st.Peers4+st.Peers6+st.Torrents < most {
+			t.Fatalf("a part of at most %d has %+v", most, st)
+		}
+		snapshot = append(snapshot, part...)
+	}
+	return snapshot
+}
+
+// The parts of a snapshot are together all of it, wherever they end.
+func TestSnapshotInParts(t *testing.T) {
+	for most := 1; most < 40; most++ {
+		s, now := someSwarms(t, Config{KeepPeerIDs: most%2 == 0})
+		later := newSwarms(t, Config{KeepPeerIDs: most%2 == 0})
+		if err := restore(later, now, 0, snapshotInParts(t, s, now, most, func() {})); err != nil {
+			t.Fatal(err)
+		}
+		checkLists(t, later)
+		if s.Stats() != later.Stats() {
+			t.Errorf("in parts of %d, %+v became %+v", most, s.Stats(), later.Stats())
+		}
+	}
+	if b, more := newSwarms(t, Config{}).AppendSnapshotPart(0, new(SnapshotCursor), 1, nil); more || len(b) > 0 {
+		t.Errorf("of nothing: %x, %v", b, more)
+	}
+}
+
+// Who stays while others leave between the parts is in the snapshot.
+func TestSnapshotWhilePeersLeave(t *testing.T) {
+	s, now := newSwarms(t, Config{}), time.Hour
+	const numTorrents, numPeers = 40, 25
+	of := func(torrent, peer int) *tracker.Request {
+		req := from(fmt.Sprintf("10.0.%d.%d:1", torrent, peer), func(r *tracker.Request) { r.Left = int64(peer % 3) })
+		req.InfoHash[0] = byte(torrent)
+		return req
+	}
+	each := func(f func(torrent, peer int)) {
+		for torrent := range numTorrents {
+			for peer := range numPeers {
+				f(torrent, peer)
+			}
+		}
+	}
+	each(func(torrent, peer int) { announce(s, now, of(torrent, peer)) })
+	leaves := func(torrent, peer int) bool { return torrent%4 == 1 || peer%2 == 1 }
+	r := rand.New(rand.NewPCG(1, 9))
+	leave := func(torrent, peer int) {
+		req := of(torrent, peer)
+		req.Event = tracker.Stopped
+		announce(s, now, req)
+	}
+	snapshot := snapshotInParts(t, s, now, 7, func() {
+		torrent := r.IntN(numTorrents)
+		for peer := range numPeers {
+			if leaves(torrent, peer) {
+				leave(torrent, peer)
+			}
+		}
+		now += 10 * time.Second
+		s.Expire(now) // torrents that are empty go, and others move
+	})
+	later := newSwarms(t, Config{})
+	if err := restore(later, now, 0, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	each(func(torrent, peer int) {
+		if rep, _ := announce(later, now, of(torrent, peer)); !rep.Known && !leaves(torrent, peer) {
+			t.Fatalf("peer %d of torrent %d was there all the time, and is not in the snapshot", peer, torrent)
+		}
+	})
+	if s.torrents.num == numTorrents {
+		t.Error("no torrent has gone meanwhile")
 	}
 }
 

@@ -194,6 +194,26 @@ func TestBackupsAtOnce(t *testing.T) {
 	}
 }
 
+// A database that could not be made, as on a full disk, is not in the way of the
+// next try.
+func TestCreateFails(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(dir, "a.db")
+	if _, err := Create(ctx, path); err == nil {
+		t.Fatal("made without time")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+		t.Errorf("left: %v", entries)
+	}
+	st, err := Create(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st.Close()
+}
+
 // A path is a file, whatever SQLite would take it for.
 func TestOddPaths(t *testing.T) {
 	t.Chdir(t.TempDir())

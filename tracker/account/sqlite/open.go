@@ -43,7 +43,13 @@ func Create(ctx context.Context, path string) (*Store, error) {
 	if err := f.Close(); err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	return open(ctx, path)
+	st, err := open(ctx, path)
+	if err != nil { // what is left is none, and would be in the way of the next try
+		for _, name := range []string{path, path + "-wal", path + "-shm"} {
+			os.Remove(name)
+		}
+	}
+	return st, err
 }
 
 // Open opens the database at path, checks it, and brings older ones to today's

@@ -1,0 +1,253 @@
+package real
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shoal-bt/shoal/swarmtest/lab"
+	"github.com/shoal-bt/shoal/swarmtest/result"
+	"github.com/shoal-bt/shoal/swarmtest/scenario"
+	"github.com/shoal-bt/shoal/swarmtest/scenarios"
+)
+
+// three clients take half a second for what the origin sends them.
+const three = `
+title = "Three clients"
+content.length = "96KiB"
+content.piece_length = "16KiB"
+origin.up = "512KiB/s"
+demand.peers = 3
+network.latency = "0s"
+prices.origin = 1000
+[[class]]
+name = "home"
+up = "1MiB/s"
+down = "1MiB/s"
+`
+
+const onlyOrigin = "[[system]]\nkind = \"origin\"\n"
+
+func parse(t *testing.T, text string, set ...string) *scenario.Scenario {
+	t.Helper()
+	s, err := scenario.Source{File: "test.toml", Data: []byte(text), Set: set}.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// simulate returns a run to be measured, and has temporary folders in one that it returns.
+func simulate(t *testing.T, s *scenario.Scenario) (run *result.Run, temp string) {
+	t.Helper()
+	temp = t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	run, err := lab.Run(t.Context(), s, 1, lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run, temp
+}
+
+func checkNothingLeft(t *testing.T, temp string) {
+	t.Helper()
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestOrigin has real clients download from the file server, and from nginx where there is
+// one: all of them get their share of one uplink.
+func TestOrigin(t *testing.T) {
+	for _, name := range []string{"", "nginx"} {
+		t.Run("server "+name, func(t *testing.T) {
+			path := ""
+			if name != "" {
+				var err error
+				if path, err = exec.LookPath(name); err != nil {
+					t.Skip(err)
+				}
+			}
+			s := parse(t, three+onlyOrigin)
+			run, temp := simulate(t, s)
+			if err := Run(t.Context(), s, run, Options{Nginx: path}); err != nil {
+				t.Fatal(err)
+			}
+			checkNothingLeft(t, temp)
+			checkOrigin(t, s, run)
+		})
+	}
+}
+
+func checkOrigin(t *testing.T, s *scenario.Scenario, run *result.Run) {
+	t.Helper()
+	if len(run.Systems) != 2 {
+		t.Fatalf("%d systems", len(run.Systems))
+	}
+	simulated, measured := &run.Systems[0], &run.Systems[1]
+	if measured.Kind != result.Real || measured.Name != "origin, real" || !measured.Completed || measured.Reason != allComplete {
+		t.Errorf("%s %q: %v, %s", measured.Kind, measured.Name, measured.Completed, measured.Reason)
+	}
+	all := 3 * s.Content.Length
+	if got := measured.Sources; len(got) != 1 || got[0].Name != result.FromOrigin || got[0].Bytes != all {
+		t.Errorf("sources: %v", got)
+	}
+	if measured.Cost != simulated.Cost || measured.Cost == 0 {
+		t.Errorf("it cost %v, simulated %v", measured.Cost, simulated.Cost)
+	}
+	if last, all := lastOf(measured); !all || last < simulated.Bound {
+		t.Errorf("the last completes after %v, before the bound of %v", last, simulated.Bound)
+	}
+	if len(measured.Peers) != 4 || !measured.Peers[0].Server || measured.Peers[0].Up != all {
+		t.Fatalf("peers: %+v", measured.Peers)
+	}
+	for i := range measured.Peers[1:] {
+		p := &measured.Peers[i+1]
+		// Those who share a link have done at about the same time.
+		if p.Class != "home" || p.Down != s.Content.Length || p.Complete < simulated.Bound*3/4 {
+			t.Errorf("peer %+v, bound %v", p, simulated.Bound)
+		}
+	}
+}
+
+func lastOf(system *result.System) (last time.Duration, all bool) {
+	all = true
+	for i := range system.Peers {
+		p := &system.Peers[i]
+		last = max(last, p.Complete)
+		all = all && (p.Server || p.Complete > 0)
+	}
+	return last, all
+}
+
+func TestMissingProgram(t *testing.T) {
+	for program, want := range map[string]string{
+		filepath.Join(t.TempDir(), "shoal"): "no such file",
+		"false":                             "the tracker",
+	} {
+		s := parse(t, three)
+		run, temp := simulate(t, s)
+		err := Run(t.Context(), s, run, Options{Shoal: program})
+		if err == nil || !strings.Contains(err.Error(), want) || len(run.Systems) != 2 {
+			t.Errorf("%s: %v", program, err)
+		}
+		checkNothingLeft(t, temp)
+	}
+}
+
+func TestInterruptedDownload(t *testing.T) {
+	s := parse(t, three+onlyOrigin, "origin.up=1KiB/s")
+	run, temp := simulate(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	err := Run(ctx, s, run, Options{Progress: func(lab.Progress) { cancel() }})
+	if !errors.Is(err, context.Canceled) || len(run.Systems) != 1 {
+		t.Errorf("%v, %d systems", err, len(run.Systems))
+	}
+	checkNothingLeft(t, temp)
+}
+
+// TestThoseWhoGiveUp has nobody complete.
+func TestThoseWhoGiveUp(t *testing.T) {
+	s := parse(t, three+onlyOrigin, "origin.up=1KiB/s", "class.home.give_up=10ms")
+	run, _ := simulate(t, s)
+	if err := Run(t.Context(), s, run, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	measured := &run.Systems[1]
+	if !measured.Completed || measured.Reason != allSettled || measured.Peers[1].Leave == 0 || measured.Peers[1].Complete > 0 {
+		t.Errorf("%s, %+v", measured.Reason, measured.Peers[1])
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for set, want := range map[string]string{
+		"demand.peers=60":            "demand.peers=50",
+		"content.length=1GiB":        "content.length=341MiB",
+		"origin.count=6":             "origin.count=5",
+		"content.count=2":            "content.count=1",
+		"engine.picker=random":       "engine.picker=rarest",
+		"engine.choking=false":       "engine.choking=true",
+		"engine.endgame=false":       "engine.endgame=true",
+		"engine.upload_slots=3":      "engine.upload_slots",
+		"origin.max_requests=3":      "origin.max_requests",
+		"class.home.nat=0.5":         "class.home.nat=0",
+		"class.home.free_rider=true": "class.home.free_rider=false",
+		"engine.picker=sequential":   "",
+		"content.length=300MiB":      "",
+	} {
+		err := Check(parse(t, three+onlyOrigin, set))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+	if err := Check(parse(t, three+"[[system]]\nkind = \"mirrors\"\nservers = 2\nup = \"1MiB/s\"\n")); err == nil {
+		t.Error("mirrors alone cannot be run")
+	}
+	s := parse(t, three+onlyOrigin, "origin.up=100B/s")
+	run, _ := simulate(t, s)
+	if err := Run(t.Context(), s, run, Options{}); err == nil || !strings.Contains(err.Error(), "content.length") {
+		t.Errorf("it would take 49 minutes: %v", err)
+	}
+}
+
+func TestTheLibraryHasOne(t *testing.T) {
+	src, _ := scenarios.Source("twenty-real")
+	s, err := src.Parse()
+	if err == nil {
+		err = Check(s)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSharedLink holds a link to its rate, whatever the number of connections.
+func TestSharedLink(t *testing.T) {
+	const rate, numBytes = 4 << 20, 1 << 20
+	start := time.Now()
+	link := newLimiter(rate)
+	done := make(chan error, 2)
+	for range 2 {
+		near, far := net.Pipe()
+		go io.Copy(io.Discard, far)
+		conn := newLimited(t.Context(), near, link, newLimiter(scenario.Unlimited))
+		go func() {
+			defer near.Close()
+			_, err := conn.Write(make([]byte, numBytes))
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	least := 2 * numBytes * int(time.Second) / rate
+	if took := time.Since(start); took < time.Duration(least) {
+		t.Errorf("2 MiB took %v, and cannot take less than %v", took, time.Duration(least))
+	}
+}
+
+func TestEveryHostHasItsOwnNetwork(t *testing.T) {
+	n, err := newNetwork()
+	if err != nil {
+		t.Skip(err)
+	}
+	seen := map[string]bool{}
+	for i := range firstPeer + MaxSeeds + MaxPeers {
+		addr := n.host(i)
+		prefix, _ := addr.Prefix(24)
+		if !addr.IsLoopback() || seen[prefix.String()] {
+			t.Errorf("host %d is at %v", i, addr)
+		}
+		seen[prefix.String()] = true
+	}
+}
