@@ -255,6 +255,12 @@ func TestMistakes(t *testing.T) {
 		{"[demand]", "[[system]]\nkind = \"swarm\"\nedges = 3\n[demand]", `test.toml:8: edges has a meaning only with kind = "cdn"; take it out`},
 		{"[demand]", "[[system]]\nkind = \"cache\"\nproxy_up = \"1MB/s\"\ndisk = \"10KiB\"\n[demand]", `test.toml:9: it is smaller than one slice`},
 		{"[demand]", "[[fault]]\ntier = \"edge\"\nat = \"1m\"\n[demand]", `no system has a server 0 of the tier "edge"`},
+		{"[demand]", "[[fault]]\nkind = \"crash\"\nat = \"1m\"\nclass = \"x\"\n[demand]", `test.toml:9: there is no [[class]] with the name "x"`},
+		{"[demand]", "[[fault]]\nkind = \"crash\"\nat = \"1m\"\nregion = \"x\"\n[demand]", `test.toml:9: there is no [[region]] with the name "x"`},
+		{"[demand]", "[[fault]]\nkind = \"partition\"\nat = \"1m\"\n[demand]", `test.toml:7: a partition has two sides`},
+		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\nclass = \"x\"\n[demand]", `test.toml:9: class has a meaning only with kind = "crash", "partition"`},
+		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"origin\"\n[demand]", `test.toml:7: a fault of the kind "tracker" is for a swarm`},
+		{"[demand]", "[network]\nloss = 0.9\n[demand]", `test.toml:7: network.loss = 0.9: it must be from 0 to 0.5`},
 	} {
 		_, err := parse(with(t, tt.old, tt.text))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {

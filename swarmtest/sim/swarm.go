@@ -66,7 +66,7 @@ type Swarm struct {
 	Foreign int
 
 	// Wire puts each handshake and message through peer/wire, which changes nothing unless the simulator or the
-	// codec is wrong; then the run panics. The codec takes about as long as all else.
+	// codec is wrong; then the run panics. It takes two or three times as long.
 	Wire bool
 
 	// AnnounceInterval is what the tracker tells peers to keep to.
