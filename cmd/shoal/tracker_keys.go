@@ -42,6 +42,8 @@ var trackerKeys = []trackerKey{
 	{"announce.min_interval", "", true},
 	{"announce.numwant", "", true},
 	{"announce.max_numwant", "", true},
+	{"announce.near_ipv4_bits", "", true},
+	{"announce.near_ipv6_bits", "", true},
 	{"announce.max_scrape", "", true},
 	{"announce.trusted_ip", "", true},
 	{"limits.connections", "", false},

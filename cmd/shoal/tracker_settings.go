@@ -30,6 +30,7 @@ type trackerSettings struct {
 
 	interval, minInterval      time.Duration
 	numWant, maxNumWant        int
+	nearBits4, nearBits6       int
 	maxScrape                  int
 	trustedIP                  networksFlag
 	trustedProxies             networksFlag
@@ -91,6 +92,8 @@ func (s *trackerSettings) fileFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&s.minInterval, "announce.min_interval", server.DefaultMinInterval, "Peers that found too few others may announce so often; never less often than the interval.")
 	fs.IntVar(&s.numWant, "announce.numwant", swarm.DefaultNumWant, "So many peers go to an announcer that does not say how many it would like.")
 	fs.IntVar(&s.maxNumWant, "announce.max_numwant", swarm.DefaultMaxNumWant, "No announcer gets more peers than this.")
+	fs.IntVar(&s.nearBits4, "announce.near_ipv4_bits", 0, "Peers whose IPv4 addresses begin with the same bits, so many, are up to half of what an announcer gets; 0 prefers nobody.")
+	fs.IntVar(&s.nearBits6, "announce.near_ipv6_bits", 0, "The same for IPv6.")
 	fs.IntVar(&s.maxScrape, "announce.max_scrape", server.DefaultMaxScrape, "A scrape over HTTP may name so many torrents.")
 	fs.Var(&s.trustedIP, "announce.trusted_ip", "Peers in these networks may announce another address than their own (the parameter ip).")
 	s.proxyHeader = server.XForwardedFor
@@ -150,6 +153,8 @@ func (s *trackerSettings) checkAnnounce() error {
 		return usagef("announce.min_interval %v is less than a second", s.minInterval)
 	case s.numWant < 1 || s.maxNumWant < 1 || s.maxScrape < 1:
 		return usagef("announce.numwant, max_numwant and max_scrape are at least 1")
+	case s.nearBits4 < 0 || s.nearBits4 > 32 || s.nearBits6 < 0 || s.nearBits6 > 128:
+		return usagef("announce.near_ipv4_bits is from 0 to 32, near_ipv6_bits from 0 to 128")
 	case s.maxConns < 1 || s.maxTorrents < 1 || s.maxPeers < 1:
 		return usagef("limits.connections, torrents and peers are at least 1")
 	case s.maxConnsPerAddr == 0:
@@ -200,7 +205,7 @@ func (s *trackerSettings) checkTLS() error {
 // serverConfig is what the server is told, without its lists, users and log.
 func (s *trackerSettings) serverConfig() server.Config {
 	return server.Config{
-		Interval: s.interval, MinInterval: min(s.minInterval, s.interval), NumWant: s.numWant, MaxNumWant: s.maxNumWant, MaxScrape: s.maxScrape,
+		Interval: s.interval, MinInterval: min(s.minInterval, s.interval), NumWant: s.numWant, MaxNumWant: s.maxNumWant, NearBits4: s.nearBits4, NearBits6: s.nearBits6, MaxScrape: s.maxScrape,
 		TrustedIP: s.trustedIP, TrustedProxies: s.trustedProxies, ProxyHeader: s.proxyHeader,
 		MaxConns: s.maxConns, MaxConnsPerAddr: s.maxConnsPerAddr, MaxTorrents: s.maxTorrents, MaxPeers: s.maxPeers, StateFile: s.state,
 	}

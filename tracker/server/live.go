@@ -27,7 +27,10 @@ func (s *Server) Change(cfg Config) error {
 	cfg.API = old.API
 	cfg.Private, cfg.KeepPeerIDs, cfg.MaxTorrents, cfg.MaxPeers = old.Private, old.KeepPeerIDs, old.MaxTorrents, old.MaxPeers
 	cfg.MaxConns, cfg.StateFile, cfg.Logger = old.MaxConns, old.StateFile, old.Logger
-	if err := s.store.adjust(swarm.Config{Timeout: 2 * cfg.Interval, NumWant: cfg.NumWant, MaxNumWant: cfg.MaxNumWant}); err != nil {
+	if err := s.store.adjust(swarm.Config{
+		Timeout: 2 * cfg.Interval, NumWant: cfg.NumWant, MaxNumWant: cfg.MaxNumWant,
+		NearBits4: cfg.NearBits4, NearBits6: cfg.NearBits6,
+	}); err != nil {
 		return fmt.Errorf("tracker: %w", err)
 	}
 	s.live.Store(&cfg)

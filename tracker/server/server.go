@@ -74,9 +74,10 @@ type Config struct {
 	// Interval is how often peers are told to announce, MinInterval how
 	// often they may. A peer that is silent for two intervals leaves.
 	Interval, MinInterval time.Duration
-	// NumWant, MaxNumWant, MaxTorrents, MaxPeers and KeepPeerIDs are those
-	// of swarm.Config.
+	// NumWant, MaxNumWant, NearBits4, NearBits6, MaxTorrents, MaxPeers and
+	// KeepPeerIDs are those of swarm.Config.
 	NumWant, MaxNumWant   int
+	NearBits4, NearBits6  int
 	MaxTorrents, MaxPeers int
 	KeepPeerIDs           bool
 	// MaxScrape bounds the torrents of one scrape. A scrape of all torrents
@@ -162,6 +163,8 @@ func New(cfg Config) (*Server, error) {
 		Timeout:     2 * cfg.Interval,
 		NumWant:     cfg.NumWant,
 		MaxNumWant:  cfg.MaxNumWant,
+		NearBits4:   cfg.NearBits4,
+		NearBits6:   cfg.NearBits6,
 		MaxTorrents: cfg.MaxTorrents,
 		MaxPeers:    cfg.MaxPeers,
 		KeepPeerIDs: cfg.KeepPeerIDs,

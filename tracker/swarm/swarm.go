@@ -41,6 +41,10 @@ type Config struct {
 	// NumWant peers go to an announcer that does not say how many it would
 	// like, never more than MaxNumWant to anyone.
 	NumWant, MaxNumWant int
+	// NearBits4 and NearBits6, if not 0, make peers of the announcer's own
+	// network, the first so many bits of its address, up to half of a reply. That
+	// keeps bytes within a network, as biased neighbour selection does (Bindal et al. 2006).
+	NearBits4, NearBits6 int
 	// MaxTorrents and MaxPeers bound the memory. Past them nothing new is
 	// stored; what is known goes on.
 	MaxTorrents, MaxPeers int
@@ -71,6 +75,8 @@ func (c *Config) validate() error {
 		return errors.New("swarm: Config.Timeout is shorter than a second")
 	case c.NumWant < 0 || c.MaxNumWant < 0 || c.MaxTorrents < 0 || c.MaxPeers < 0:
 		return errors.New("swarm: a bound of Config is negative")
+	case c.NearBits4 < 0 || c.NearBits4 > 32 || c.NearBits6 < 0 || c.NearBits6 > 128:
+		return errors.New("swarm: a network has 0 to 32 bits of an IPv4 address, and 0 to 128 of an IPv6 one")
 	}
 	return nil
 }
@@ -246,6 +252,7 @@ func seconds(now time.Duration) uint32 { return uint32(now / time.Second) }
 func (s *Swarms) Adjust(cfg Config) error {
 	next := s.cfg
 	next.Timeout, next.NumWant, next.MaxNumWant = cfg.Timeout, cfg.NumWant, cfg.MaxNumWant
+	next.NearBits4, next.NearBits6 = cfg.NearBits4, cfg.NearBits6
 	next.setDefaults()
 	if err := next.validate(); err != nil {
 		return err
