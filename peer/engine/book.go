@@ -155,7 +155,7 @@ func (b *book) itself(addr netip.AddrPort) {
 // disconnected notes the end of a connection that we dialled. It is tried
 // again later: at once would be a hammer on who has no room for us.
 func (b *book) disconnected(now time.Duration, c *Conn) {
-	if c.incoming && !c.booked {
+	if c.incoming && !c.booked && !c.seed {
 		return
 	}
 	k := b.byAddr[c.contact()]
@@ -245,10 +245,10 @@ func (e *Engine) hungry() bool {
 // callForPeers asks for more addresses when few peers are left and no address
 // can be dialled now.
 func (e *Engine) callForPeers(now time.Duration) {
-	if e.numPeers()+e.book.dialing >= needPeersBelow || e.nextToDial(now) != nil {
+	if e.numPeers()+e.book.dialing >= needPeersBelow {
 		return
 	}
-	if e.lacking() || e.idles(now) {
+	if e.lacking() && e.nextToDial(now) == nil || e.idles(now) {
 		e.calledAt = now
 		e.out.push(Output{Kind: OutNeedPeers})
 	}

@@ -22,13 +22,13 @@ const (
 	// evictEvery does. Arbitrary: in the grace a peer gets two optimistic turns.
 	evictGrace = 2 * time.Minute
 	evictIdle  = time.Minute
-	evictEvery = time.Minute
+	evictEvery = 10 * time.Second
 
 	// maxSeedDials is how many addresses a seed dials at once, seedDialsPerTick
 	// how many in ten seconds after that. Arbitrary: enough for a seed that starts to be found useful,
 	// too few for a hundred seeds that hang up on each other.
 	maxSeedDials     = 20
-	seedDialsPerTick = 2
+	seedDialsPerTick = 5
 
 	// maxKnown bounds the addresses kept, maxKnownPerSource those that one
 	// InPeers may add: no single source fills the book.
