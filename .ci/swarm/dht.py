@@ -7,7 +7,7 @@ import time
 
 from swarm import clients
 from swarm.clients import Finding
-from swarm.lab import Lab, check
+from swarm.lab import Failed, Lab, check
 from swarm.magnets import Data, Download, wait_for_all
 from swarm.runner import Scenario
 
@@ -75,7 +75,7 @@ class Network:
         check(code in (0, 4), f"shoal dht {command} ended with {code}: {process.stderr()}")
         return process.json(), code
 
-    def wait_for_peer(self, info_hash):
+    def wait_for_peer(self, info_hash, **timeout):
         """Waits until a peer is announced, and returns it and a node that knows it."""
         address = self.own_address()
 
@@ -83,7 +83,7 @@ class Network:
             process = self.lab.shoal("dht", "get-peers", "--json", "--addr", address, "--bootstrap", self.node(), info_hash)
             process.wait()
             return [line for line in process.json() if line["type"] == "peer"]
-        peer = self.lab.wait_until(found, "the seed is announced")[0]
+        peer = self.lab.wait_until(found, "the seed is announced", **timeout)[0]
         return peer["peer"], peer["from"]
 
 
@@ -93,13 +93,26 @@ def magnet_by_dht(lab, kind, seeder, leechers, own_address):
     network = Network(lab, kind, lambda: own_address(lab))
     begin = time.monotonic()
     finding = network.finding()
-    seeder.seed(lab, data.torrent, data.parent, finding=finding)
-    peer, _ = network.wait_for_peer(data.info_hash)
+    peer = seed_by_dht(lab, network, seeder, data, finding)
     check(peer == clients.host_port(finding.address), f"the peer is {peer}, not the seed")
     announced = time.monotonic() - begin
     link = clients.magnet(data.torrent)
     figures = wait_for_all(lab, [Download(lab, leecher, data, link, finding=network.finding()) for leecher in leechers])
     return f"{NODES} nodes after {network.seconds:.1f} s, announced after {announced:.1f} s; {figures}"
+
+
+def seed_by_dht(lab, network, seeder, data, finding):
+    """Starts a seed, and returns its address as the DHT tells it. aria2 asks its
+    entry point once, and again in a quarter of an hour: if that packet got late on a busy
+    machine, it is started again, as a user would."""
+    process = seeder.seed(lab, data.torrent, data.parent, finding=finding)
+    if seeder is clients.Aria2:
+        try:
+            return network.wait_for_peer(data.info_hash, timeout=45)[0]
+        except Failed:
+            process.stop()
+            seeder.seed(lab, data.torrent, data.parent, finding=finding)
+    return network.wait_for_peer(data.info_hash)[0]
 
 
 def mutable_magnet(lab, kind):
