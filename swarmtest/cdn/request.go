@@ -21,6 +21,7 @@ type request struct {
 
 	state    state
 	hit      bool
+	waited   bool  // for a fetch of another request; it counts as coalesced
 	flow     int32 // of a fetch, or none
 	attempts int
 

@@ -72,6 +72,7 @@ func (r *run) lookUp(id int32) {
 		return
 	}
 	s.stats.Misses++
+	q.waited = false
 	r.miss(id, there)
 }
 
@@ -80,7 +81,10 @@ func (r *run) miss(id int32, stale bool) {
 	q := &r.requests[id]
 	s := &r.servers[q.server]
 	if under, ok := s.fetching[q.id()]; ok {
-		s.stats.Coalesced++
+		if !q.waited { // it may wait again, for what it waited for may be gone again
+			q.waited = true
+			s.stats.Coalesced++
+		}
 		r.wait(id, under)
 		return
 	}
