@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -15,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,17 +53,30 @@ func runShoal(t *testing.T, torrents []metainfo.InfoHash) (at endpoints) {
 
 // serveBoth serves HTTP and UDP at one port of an address.
 func serveBoth(t *testing.T, s *server.Server, host string) netip.AddrPort {
-	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Skip("no such address on this machine: ", err)
-	}
-	l, err := server.ListenUDP(t.Context(), ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln, l := listenBoth(t, host)
 	serveUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
 	serveUntilEnd(t, func(ctx context.Context) error { return s.RunUDP(ctx, l) })
-	return ln.Addr().(*net.TCPAddr).AddrPort()
+	return l.Addr()
+}
+
+// listenBoth listens at a port of an address that is free for TCP and for UDP:
+// the system looks for one that is free for one of them, and a program that
+// runs beside may have the other.
+func listenBoth(t *testing.T, host string) (net.Listener, *server.UDPListener) {
+	for {
+		l, err := server.ListenUDP(t.Context(), net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Skip("no such address on this machine: ", err)
+		}
+		ln, err := net.Listen("tcp", l.Addr().String())
+		if err == nil {
+			return ln, l
+		}
+		l.Close()
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			t.Fatal(err)
+		}
+	}
 }
 
 // serveUntilEnd runs a server until the test ends.

@@ -24,26 +24,46 @@ type UDPListener struct{ conns []*net.UDPConn }
 // either closes the result or hands it to RunUDP.
 func ListenUDP(ctx context.Context, address string) (*UDPListener, error) {
 	// A socket that others may share the port with would share it with another
-	// tracker, too, of which nobody would know. One that is alone finds out.
-	var alone net.ListenConfig
-	probe, err := alone.ListenPacket(ctx, "udp", address)
-	if err != nil {
-		return nil, fmt.Errorf("tracker: %w", err)
-	}
-	address = probe.LocalAddr().String() // with the port, if any would do
-	probe.Close()
+	// tracker, too, of which nobody would know. The first takes the port alone,
+	// and lets the others join when it has it.
 	l := new(UDPListener)
-	for range numUDPSockets(runtime.GOMAXPROCS(0)) {
-		conn, err := sharing.ListenPacket(ctx, "udp", address)
-		if err != nil {
-			l.Close()
-			return nil, fmt.Errorf("tracker: %w", err)
-		}
-		udpConn := conn.(*net.UDPConn)
-		udpConn.SetReadBuffer(udpBuffer) // as far as the system lets us
-		l.conns = append(l.conns, udpConn)
+	if err := l.listen(ctx, new(net.ListenConfig), address); err != nil {
+		return nil, err
+	}
+	if err := l.joinFirst(ctx, numUDPSockets(runtime.GOMAXPROCS(0))-1); err != nil {
+		l.Close()
+		return nil, err
 	}
 	return l, nil
+}
+
+// joinFirst has num more sockets share the address of the first.
+func (l *UDPListener) joinFirst(ctx context.Context, num int) error {
+	if num == 0 {
+		return nil
+	}
+	if err := share(l.conns[0]); err != nil {
+		return fmt.Errorf("tracker: share the UDP port: %w", err)
+	}
+	address := l.conns[0].LocalAddr().String() // with the port, if any would do
+	for range num {
+		if err := l.listen(ctx, &sharing, address); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listen adds a socket.
+func (l *UDPListener) listen(ctx context.Context, cfg *net.ListenConfig, address string) error {
+	conn, err := cfg.ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return fmt.Errorf("tracker: %w", err)
+	}
+	udpConn := conn.(*net.UDPConn)
+	udpConn.SetReadBuffer(udpBuffer) // as far as the system lets us
+	l.conns = append(l.conns, udpConn)
+	return nil
 }
 
 // Addr is where l listens.

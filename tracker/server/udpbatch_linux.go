@@ -16,7 +16,18 @@ const batchLen = 64
 
 // sharing makes sockets that share an address: the kernel gives all packets of
 // one client to the same of them.
-var sharing = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+var sharing = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return shareRaw(c) }}
+
+// share lets others that share have the address of conn, too.
+func share(conn *net.UDPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return shareRaw(raw)
+}
+
+func shareRaw(c syscall.RawConn) error {
 	var err error
 	if e := c.Control(func(fd uintptr) {
 		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
@@ -24,7 +35,7 @@ var sharing = net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) err
 		return e
 	}
 	return os.NewSyscallError("setsockopt", err)
-}}
+}
 
 func numUDPSockets(processors int) int { return processors }
 

@@ -3,12 +3,15 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
 
 // sharing makes sockets that share nothing: there is one.
 var sharing net.ListenConfig
+
+func share(*net.UDPConn) error { return errors.ErrUnsupported }
 
 func numUDPSockets(int) int { return 1 }
 
