@@ -50,10 +50,11 @@ func (e end) Heard(now time.Duration, out node.Output) {
 	}
 }
 
-func (p *pair) start(known ...netip.AddrPort) {
+// start starts both, each of which knows the other.
+func (p *pair) start() {
 	for i := range p.hosts {
 		p.hosts[i].World = end{p, i}
-		p.hosts[i].Start(0, node.Config{Rand: rand.New(rand.NewPCG(1, uint64(i)))}, known)
+		p.hosts[i].Start(0, node.Config{Rand: rand.New(rand.NewPCG(1, uint64(i)))}, []netip.AddrPort{addrOf(1 - i)})
 	}
 }
 
@@ -75,7 +76,7 @@ func TestInputsInAnOutput(t *testing.T) {
 			h.Receive(now, node.Input{Kind: node.InLookup, Lookup: id + 1, Request: &node.Request{Method: krpc.GetPeers, Target: krpc.ID{1}}})
 		}
 	}
-	p.start(addrOf(0), addrOf(1))
+	p.start()
 	p.deliver(time.Second)
 	done, ready := 0, 0
 	for _, kind := range p.heard {
@@ -94,7 +95,7 @@ func TestInputsInAnOutput(t *testing.T) {
 func TestNATLetsAnswersIn(t *testing.T) {
 	var p pair
 	p.hosts[0].NAT = true
-	p.start(addrOf(0), addrOf(1))
+	p.start()
 	p.deliver(time.Second)
 	if n, _ := p.hosts[0].Node().NumNodes(); n != 1 {
 		t.Errorf("behind the NAT, %d nodes are known", n)
@@ -107,7 +108,7 @@ func TestNATLetsAnswersIn(t *testing.T) {
 func TestStop(t *testing.T) {
 	var p pair
 	p.onReady = func(h *Host, _ time.Duration) { h.Stop() }
-	p.start(addrOf(0), addrOf(1))
+	p.start()
 	p.deliver(time.Second)
 	for i := range p.hosts {
 		h := &p.hosts[i]
