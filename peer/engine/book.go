@@ -20,7 +20,12 @@ type book struct {
 	// lead to other seeds, and to nothing, when a swarm is old.
 	seedDials int
 	numOf     [SourcePEX + 1]int // entries by source
+	found     Found
 }
+
+// Found counts the addresses that somebody was the first to tell of, by who it
+// was. One that was forgotten and comes again counts again.
+type Found [SourcePEX + 1]int32
 
 // known is one address. There may be thousands of them in each torrent, so it is
 // small, and without pointers.
@@ -120,6 +125,7 @@ func (b *book) add(addr netip.AddrPort, source Source) bool {
 func (b *book) append(addr netip.AddrPort, source Source) {
 	k := known{addr: endpointOf(addr), source: source}
 	b.numOf[source]++
+	b.found[source]++
 	b.entries = append(b.entries, k)
 	b.tags = append(b.tags, k.addr.tag())
 	if zone := addr.Addr().Zone(); zone != "" {
