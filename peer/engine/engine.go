@@ -355,7 +355,6 @@ func (e *Engine) greet(now time.Duration, c *Conn) {
 		e.sendExtHandshake(now, c)
 	}
 	e.offerNode(now, c)
-	e.offerAllowedFast(now, c)
 }
 
 // connDown forgets a connection; what it was to bring is free again.
