@@ -222,6 +222,7 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
 		e.sendPEX(now, c)
+		c.trim()
 		if now-max(c.lastSent, e.lastHave) >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
@@ -371,7 +372,8 @@ func (e *Engine) connDown(now time.Duration, c *Conn) {
 func (e *Engine) forget(now time.Duration, c *Conn) {
 	e.releaseAll(now, c)
 	e.leavePartial(c)
-	c.queue.clear()
+	c.queue = queue{}
+	c.pending, c.seldom = nil, nil // they hold pieces, which hold other connections
 	e.unbacklog(c)
 	e.forgetMetadata(c)
 	if e.picker == nil {
