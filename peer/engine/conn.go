@@ -248,7 +248,9 @@ func (e *Engine) takeBitfield(now time.Duration, c *Conn, kind wire.Type, payloa
 	}
 	c.wanted = e.countWanted(c)
 	e.updateInterest(now, c)
+	e.unfilled = e.unfilled || c.mayAsk()
 	e.closeIfUseless(c)
+	e.offerAllowedFast(now, c)
 }
 
 // readHas reads the pieces that a bitfield, have all or have none names into an

@@ -23,6 +23,7 @@ type Engine struct {
 	downloadAt time.Duration
 
 	refill    bool // blocks became free: look whether idle peers can fetch them
+	unfilled  bool // there may be such peers: the window of one has room
 	stalled   bool // the store refuses writes
 	starved   bool // the Grants refused memory
 	completed bool // OutCompleted was said for the present selection
@@ -230,7 +231,7 @@ func (e *Engine) tick(now time.Duration) {
 	e.book.tick()
 	e.dial(now)
 	e.callForPeers(now)
-	e.refill = true
+	e.refill, e.unfilled = true, true
 }
 
 // tickConn looks after one connection's time limits.
@@ -355,7 +356,6 @@ func (e *Engine) greet(now time.Duration, c *Conn) {
 		e.sendExtHandshake(now, c)
 	}
 	e.offerNode(now, c)
-	e.offerAllowedFast(now, c)
 }
 
 // connDown forgets a connection; what it was to bring is free again.

@@ -58,6 +58,9 @@ func (e *Engine) passed(now time.Duration, p *partial, digests [][20]byte) {
 	e.praise(p)
 	e.closePiece(now, p)
 	e.have.Add(p.piece)
+	if e.have.Count() == allowedFastPieces+1 {
+		e.forgetAllowed()
+	}
 	if e.missing.Remove(p.piece) {
 		e.left -= int64(e.geo.PieceLen(p.piece))
 		e.lostInterestIn(now, p.piece)

@@ -31,6 +31,7 @@ func (p *peer) crash(now time.Duration, f *Fault) {
 		p.kernel.closeFlow(p.host, flow)
 	}
 	p.joined, p.timerAt, p.webSeeds = false, 0, nil
+	p.leaveDHT()
 	p.life++
 	p.failures, p.owed, p.retryAt = 0, tracker.None, 0
 	if f.For == 0 {
@@ -66,6 +67,7 @@ type account struct {
 	wasted    int64
 	hashFails int
 	bans      int
+	found     engine.Found
 }
 
 func (a *account) add(e *engine.Engine, now time.Duration) {
@@ -76,6 +78,9 @@ func (a *account) add(e *engine.Engine, now time.Duration) {
 	a.wasted += s.Wasted
 	a.hashFails += s.HashFails
 	a.bans += s.Banned
+	for source, n := range s.Found {
+		a.found[source] += n
+	}
 }
 
 // partedFrom reports whether a partition lies between the peer and another one.

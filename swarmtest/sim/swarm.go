@@ -50,8 +50,8 @@ type Swarm struct {
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers, and behind them in WebSeeds; it
-	// must be symmetric. The fewer different latencies there are, the faster is
+	// peers, given by their positions in Peers, behind them in WebSeeds, and behind those
+	// for DHT.Nodes; it must be symmetric. The fewer different latencies there are, the faster is
 	// the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
@@ -74,6 +74,11 @@ type Swarm struct {
 	// Wire puts each handshake and message through peer/wire, which changes nothing unless the simulator or the
 	// codec is wrong; then the run panics. It takes two or three times as long.
 	Wire bool
+
+	// NoTracker takes the tracker away. DHT, if not nil, is one by which peers find each other, beside the
+	// tracker or alone. (For peer exchange see Configure.)
+	NoTracker bool
+	DHT       *DHT
 
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
@@ -196,12 +201,20 @@ func (s *Swarm) validate() error {
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
 	case s.Contents < 0 || s.Contents > maxContents:
 		return fmt.Errorf("swarm: %d contents, expected 1 to %d", s.Contents, maxContents)
+	case s.Contents > 1 && s.DHT != nil:
+		return errors.New("swarm: several contents with a DHT: only one is supported")
 	case s.Foreign < 0:
 		return errors.New("swarm: a negative number of foreign peers")
 	case !validLoss(s.Loss):
 		return fmt.Errorf("swarm: a loss of %g, expected 0 to less than 1", s.Loss)
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:
 		return errors.New("swarm: a run needs a limit, a patience and an announce interval")
+	}
+	if s.NoTracker && s.DHT == nil && len(s.WebSeeds) == 0 {
+		return errors.New("swarm: nobody could find anybody: there is neither a tracker nor a DHT")
+	}
+	if err := s.DHT.validate(); err != nil {
+		return err
 	}
 	if err := s.validateWebSeeds(); err != nil {
 		return err
@@ -233,6 +246,7 @@ type swarm struct {
 	tracker *trackerEntity
 	peers   []*peer      // of a publisher, its first torrent
 	servers []*webServer // the web seeds
+	routers []netip.AddrPort
 	samples *sampler
 
 	total    int    // peers that are to complete, at the start
@@ -257,6 +271,8 @@ type tally struct {
 const (
 	streamEngine uint32 = iota
 	streamID
+	streamNode
+	streamDHT
 )
 
 func newSwarm(cfg Swarm) (*swarm, error) {
@@ -282,6 +298,7 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.WebSeeds {
 		w.addWebSeed(i)
 	}
+	w.addDHT()
 	w.addFaults()
 	w.total = w.tally().toComplete
 	w.samples = newSampler(w)
@@ -434,7 +451,7 @@ func (w *swarm) latency(a, b ID) time.Duration {
 }
 
 // indexOf is the position in Peers of the host with an ID: the tracker has the first. Web seeds come
-// behind the peers.
+// behind the peers, and nodes of the DHT behind those.
 func (w *swarm) indexOf(id ID) int { return int(id) - 1 }
 
 func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
@@ -452,13 +469,18 @@ func addrOf(index int, port uint16) netip.AddrPort {
 
 // peerAt returns the peer with an address, or nil.
 func (w *swarm) peerAt(addr netip.AddrPort) *peer {
-	if !addr.Addr().Is4() || addr.Port() != listenPort {
-		return nil
-	}
-	ip := addr.Addr().As4()
-	index := int(ip[3])<<16 | int(ip[1])<<8 | int(ip[2])
-	if ip[0] != 10 || index >= len(w.peers) {
+	index, ok := indexAt(addr)
+	if !ok || index >= len(w.peers) {
 		return nil
 	}
 	return w.peers[index]
+}
+
+// indexAt undoes addrOf. There need not be a host.
+func indexAt(addr netip.AddrPort) (index int, ok bool) {
+	if !addr.Addr().Is4() || addr.Port() != listenPort {
+		return 0, false
+	}
+	ip := addr.Addr().As4()
+	return int(ip[3])<<16 | int(ip[1])<<8 | int(ip[2]), ip[0] == 10
 }

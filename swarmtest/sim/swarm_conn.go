@@ -120,6 +120,9 @@ func (p *peer) connected(now time.Duration, ev Event) {
 // comeUp tells the engine of a connection.
 func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) {
 	p.kernel.establish(p.host, f, remote)
+	if p.firstPeer == 0 {
+		p.firstPeer = now
+	}
 	other := p.swarm.peer(f.dst)
 	addr := addrOf(other.index, listenPort)
 	if incoming {
@@ -128,12 +131,15 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 	}
 	f.conn.Owner = f
 	hello := wire.NewHandshake(p.swarm.infoHash(p.content), other.peerID)
+	if other.swarm.cfg.DHT != nil {
+		hello = hello.WithDHT()
+	}
 	if p.swarm.cfg.Wire {
 		hello = handshakeOverWire(hello)
 	}
 	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: hello.PeerID,
-		Fast: hello.Fast(), Extended: hello.Extended(), Incoming: incoming,
+		Fast: hello.Fast(), Extended: hello.Extended(), DHT: hello.DHT(), Incoming: incoming,
 	})
 	if f.state == flowing {
 		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})

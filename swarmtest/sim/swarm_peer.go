@@ -30,6 +30,9 @@ const (
 	eventCrash      // A: the position in Swarm.Faults
 	eventNoTracker  // the tracker does not answer; Sub: the life, A: tracker.Event
 	eventRetry      // announce again; Sub: the life
+	eventPacket     // of the DHT, with its payload; A: its checksum, C: its length
+	eventNodeTimer  // the deadline of a node of the DHT
+	eventRound      // announce in the DHT; Sub: the life
 )
 
 // unfinished is the Sub of an eventLeave that is for a peer which has not
@@ -85,6 +88,9 @@ type peer struct {
 	lost        int64
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 	crossISP    int64 // of received, from other ISPs' networks
+
+	dht       *peerNode     // nil if there is no DHT
+	firstPeer time.Duration // when the first connection with a peer was up
 
 	webSeeds     []*flow // closed ones as well
 	fromWebSeeds int64   // of received
@@ -235,6 +241,12 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 		if ev.Sub == p.life {
 			p.retry(now)
 		}
+	case eventPacket, eventNodeTimer:
+		p.dht.handle(now, ev)
+	case eventRound:
+		if ev.Sub == p.life {
+			p.dht.round(now)
+		}
 	case eventLeave:
 		if ev.Sub != unfinished || !p.complete {
 			p.leave(now)
@@ -272,6 +284,9 @@ func (p *peer) join(now time.Duration) {
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
 		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
 	}
+	if w.cfg.DHT != nil {
+		cfg.DHTPort = listenPort
+	}
 	if w.cfg.Configure != nil {
 		w.cfg.Configure(p.index, &cfg)
 	}
@@ -290,6 +305,7 @@ func (p *peer) join(now time.Duration) {
 	p.joined = true
 	p.kernel.Progress()
 	p.announce(now, tracker.Started)
+	p.joinDHT(now)
 	p.dialWebSeeds(now)
 	p.drive(now)
 }
@@ -364,6 +380,7 @@ func (p *peer) leave(now time.Duration) {
 // end takes the peer out of the run.
 func (p *peer) end(now time.Duration) {
 	p.gone, p.leftAt = true, now
+	p.leaveDHT()
 	p.kernel.Progress()
 	state := p.state()
 	state.changed = now
@@ -439,12 +456,18 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 		if now-p.announced >= minAnnounce {
 			p.tell(now, tracker.None)
 		}
+		p.hurryRound(now)
+	case engine.OutNode:
+		p.meetNode(now, out.Addr)
 	}
 }
 
 // announce tells the tracker how the peer stands, and when to do so again.
 func (p *peer) announce(now time.Duration, event tracker.Event) {
 	w := p.swarm
+	if w.cfg.NoTracker {
+		return
+	}
 	p.announced = now
 	left := uint64(0)
 	if !p.complete {
@@ -458,8 +481,8 @@ func (p *peer) announce(now time.Duration, event tracker.Event) {
 	}
 }
 
-func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort) {
-	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
+func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort, source engine.Source) {
+	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: source})
 }
 
 // completed notes the end of the download.
@@ -469,6 +492,7 @@ func (p *peer) completed(now time.Duration) {
 	}
 	p.complete, p.completedAt = true, now
 	p.tell(now, tracker.Completed)
+	p.hurryRound(now)
 	if p.cfg.SeedFor != 0 {
 		p.at(now+max(p.cfg.SeedFor, 0), Event{Kind: eventLeave})
 	}

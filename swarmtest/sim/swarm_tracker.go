@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/tracker"
 	trackerswarm "github.com/shoal-bt/shoal/tracker/swarm"
 )
@@ -99,5 +100,5 @@ func (p *peer) gotPeers(now time.Duration, compact []byte) {
 	p.trackerAnswered()
 	state := p.state()
 	state.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(state.addrs[:0])
-	p.foundPeers(now, state.addrs)
+	p.foundPeers(now, state.addrs, engine.SourceTracker)
 }
