@@ -12,7 +12,7 @@ import (
 )
 
 // A hybrid is a swarm without a seed, whose clients have web seeds (BEP 19): the origin's
-// server, or edges to which the content was pushed before the start.
+// server, or edges to which all contents were pushed before the start.
 
 // webSeedPlaces are where the web seeds of a system are, none if it is no hybrid.
 func (r *run) webSeedPlaces(sys *scenario.System) []demand.Place {
@@ -90,7 +90,7 @@ func (r *run) sources(sys *scenario.System, fromSeeds, fromWebSeeds, fromPeers i
 	}
 	return []result.Source{
 		{Name: result.FromEdges, Bytes: fromWebSeeds}, {Name: peersName, Bytes: fromPeers},
-		{Name: result.FromOrigin, Bytes: int64(sys.WebEdges) * r.s.Content.Length},
+		{Name: result.FromOrigin, Bytes: int64(sys.WebEdges) * int64(r.s.Content.Count) * r.s.Content.Length},
 	}
 }
 

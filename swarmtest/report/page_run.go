@@ -21,6 +21,9 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
 		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
+	if ranks := ranksTable(s); ranks != nil {
+		p.Tables = append(p.Tables, ranks)
+	}
 	p.setScenario(run.Scenario)
 	p.show(figures)
 	return p

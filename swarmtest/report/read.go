@@ -179,6 +179,7 @@ func readPeer(run *result.Run, r *row) {
 		MessagesUp: r.int64("messages_up_bytes"), MessagesDown: r.int64("messages_down_bytes"),
 		Occupied: r.duration("occupied_s"), UpRate: r.int64("up_rate"), DownRate: r.int64("down_rate"),
 		CrossISP: r.int64("cross_isp_bytes"), HashFails: r.int("hash_fails"), BannedBy: r.int("banned_by"),
+		FromServers: r.int64("from_servers_bytes"),
 	})
 }
 

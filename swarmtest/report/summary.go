@@ -72,6 +72,8 @@ type SystemSummary struct {
 	Currency        string `json:"currency"`
 
 	Classes []ClassSummary `json:"classes"`
+	// Ranks are of several contents, by their popularity.
+	Ranks []RankSummary `json:"ranks"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -160,6 +162,7 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	}
 	s.summarizeTraffic(run, system)
 	s.summarizeFairness(run, system)
+	s.Ranks = summarizeRanks(run, system)
 	s.UplinkUse = meanUplinkUse(system)
 	if system.Cost != 0 || system.Currency != "" {
 		s.Cost = Number(system.Cost)

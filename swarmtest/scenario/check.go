@@ -204,8 +204,8 @@ func (d *decoder) checkSystems(s *Scenario) {
 		d.checkSystem(s, i)
 	}
 	d.unique("system", len(s.Systems), func(i int) string { return s.Systems[i].Name })
-	if i := s.firstSwarm(); i >= 0 && s.Content.Count > 1 {
-		d.failf("content.count", "a system of the kind %q distributes one content so far; write other systems, or one content", s.Systems[i].Kind)
+	if n := s.Content.Count * s.Origin.Count; s.firstSwarm() >= 0 && s.Content.Count > 1 && n > maxTorrents {
+		d.failf("content.count", "in a swarm each of them is a torrent of each seed of the origin: %d in all; at most %d are allowed: write fewer", n, maxTorrents)
 	}
 }
 
@@ -299,13 +299,18 @@ func (d *decoder) checkSizes(s *Scenario) {
 		d.failf("demand", "that are %d peers; a swarm takes at most %d of them, which need some 10 GB: write fewer, or systems other than a swarm", peers, maxSwarmPeers)
 		return
 	}
+	pieces := (s.Content.Length-1)/s.Content.PieceLength + 1
+	if torrents := int64(s.Content.Count * s.Origin.Count); torrents > 1 && pieces > maxBitfields/torrents {
+		d.failf("content.piece_length", "%d torrents of the origin's seeds with %d pieces each need too much memory; write longer pieces", torrents, pieces)
+		return
+	}
 	blocks := (s.Content.Length-1)/metainfo.BlockLen + 1
 	if blocks > maxBlocks/int64(peers) {
 		d.failf("content.length", "%d peers with it are %d million blocks of 16 KiB, which would take a swarm days; lower it, or the number of peers, by a factor of %d",
 			peers, int64(peers)*blocks/1_000_000, int64(peers)*blocks/maxBlocks+1)
 		return
 	}
-	if pieces := (s.Content.Length-1)/s.Content.PieceLength + 1; pieces > maxBitfields/int64(peers) {
+	if pieces > maxBitfields/int64(peers) {
 		d.failf("content.piece_length", "%d peers with %d pieces each need too much memory; write longer pieces", peers, pieces)
 	}
 }

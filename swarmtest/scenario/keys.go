@@ -36,6 +36,8 @@ const (
 	maxSwarmPeers = 100_000
 	// maxBitfields bounds the memory of a swarm: peers times pieces, in bits.
 	maxBitfields = 1 << 34
+	// maxTorrents bounds the torrents of the origin's seeds in a swarm, an engine each. swarmtest/sim has no more contents.
+	maxTorrents = 10_000
 )
 
 var oneYear = (365 * 24 * time.Hour).Seconds()
@@ -68,7 +70,7 @@ var file = table{keys: []key{
 var content = table{doc: "What is distributed.", keys: []key{
 	{name: "length", kind: size, min: 1, max: maxLength, doc: "The length of one content."},
 	{name: "piece_length", kind: size, def: "256KiB", min: 16 << 10, max: 1 << 29, doc: "The length of its pieces, a power of two."},
-	{name: "count", kind: integer, def: int64(1), min: 1, max: maxContents, doc: "How many contents there are, all of one length. The system `swarm` has one so far."},
+	{name: "count", kind: integer, def: int64(1), min: 1, max: maxContents, doc: "How many contents there are, all of one length. Each client wants one. In a swarm each content is a torrent, which the seeds seed side by side: their uplink is shared evenly among the torrents that are asked for."},
 	{name: "zipf", kind: number, def: 0.8, max: 10, doc: "How popular they are: the content of rank r is asked for as often as r to the power of minus this. 0: all alike."},
 }}
 
@@ -77,7 +79,7 @@ var origin = table{doc: "The publisher: the first seeds of a swarm, and the serv
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", doc: "The uplink of each."},
 	{name: "down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", doc: "The downlink of each."},
 	{name: "leave", kind: duration, def: "never", min: 0.001, max: maxSeconds, special: "never", doc: "When the seeds leave the swarm, since the start."},
-	{name: "leave_after", kind: number, optional: true, min: 0.01, max: 1e6, doc: "The seeds leave the swarm when each has sent so many copies of the content. Default: never."},
+	{name: "leave_after", kind: number, optional: true, min: 0.01, max: 1e6, doc: "The seeds leave the swarm when each has sent so many copies of the content, of several contents so many copies of all. Default: never."},
 	{name: "region", kind: name, optional: true, doc: "Where it is. Default: in the first region, if there are any."},
 	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in the first."},
 	{name: "max_requests", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many requests the server of the other systems serves at a time. Default: any number."},

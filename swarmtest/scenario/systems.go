@@ -148,7 +148,7 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 	{name: "parent_disk", kind: size, def: "unlimited", min: 1, max: maxLength, special: "unlimited", when: only("kind", result.CDN), doc: "What each of them keeps; the least recently used goes first."},
 	{name: "push", kind: boolean, def: false, when: only("kind", result.CDN), doc: "The edges have the contents before the start, as far as their disks go. Otherwise they fetch what is asked for."},
 
-	{name: "web_edges", kind: integer, def: int64(0), max: maxServers, when: only("kind", result.Hybrid), doc: "How many edges are web seeds, each with the whole content from the start, which the origin sent to it. A client has the nearest. 0: the origin is the web seed."},
+	{name: "web_edges", kind: integer, def: int64(0), max: maxServers, when: only("kind", result.Hybrid), doc: "How many edges are web seeds, each with all contents from the start, which the origin sent to it. A client has the nearest. 0: the origin is the web seed."},
 	{name: "web_edge_up", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "The uplink of each edge."},
 	{name: "web_seed_below", kind: rate, def: "8Mbit/s", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "A client asks its web seed for anything as long as peers bring less than this; above, only for what no peer has. `unlimited` is always; `1B/s` spares it most."},
 
