@@ -66,7 +66,7 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost, CrossISP: p.crossISP,
+			Up: p.sentByAll(), Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost, CrossISP: p.crossISP,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
 			FirstPeer: p.firstPeer,
 		}

@@ -30,12 +30,18 @@ const (
 // maxPeers is what the addresses 10.0.0.0/8 have room for.
 const maxPeers = 1 << 24
 
-// Swarm describes one torrent's swarm. Zero means the default of a field, a
+// maxContents bounds Swarm.Contents: each is an engine of every seed. Arbitrary.
+const maxContents = 10_000
+
+// Swarm describes one torrent's swarm, or those of several. Zero means the default of a field, a
 // negative number that there is none.
 type Swarm struct {
 	// Seed is where all randomness of the run comes from.
 	Seed     uint64
 	Geometry metainfo.Geometry
+	// Contents is how many contents there are, all of that Geometry: each has a torrent of its own, and one tracker
+	// has them all. 0 is one.
+	Contents int
 	// Peers are all that will ever join. Appending one leaves the random
 	// streams of the others as they are.
 	Peers []Peer
@@ -121,7 +127,10 @@ type Peer struct {
 	Link Link
 	// Join is when it starts.
 	Join time.Duration
-	// Seed has everything from the start, and stays.
+	// Content is the one that it downloads, from 0.
+	Content int
+	// Seed has everything from the start, and stays. Of several contents it has all: its process has a torrent for
+	// each, which share the link and the Quota.
 	Seed bool
 	// Have is what it has from the start, nil for nothing. It is not changed.
 	Have *bitfield.Set
@@ -190,6 +199,10 @@ func (s *Swarm) validate() error {
 		return errors.New("swarm: the geometry is not set")
 	case len(s.Peers) == 0 || len(s.Peers) > maxPeers:
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
+	case s.Contents < 0 || s.Contents > maxContents:
+		return fmt.Errorf("swarm: %d contents, expected 1 to %d", s.Contents, maxContents)
+	case s.Contents > 1 && s.DHT != nil:
+		return errors.New("swarm: several contents with a DHT: only one is supported")
 	case s.Foreign < 0:
 		return errors.New("swarm: a negative number of foreign peers")
 	case !validLoss(s.Loss):
@@ -214,6 +227,8 @@ func (s *Swarm) validate() error {
 			return fmt.Errorf("swarm: peer %d: a loss of %g, expected 0 to less than 1", i, p.Loss)
 		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0 || p.LeaveAfter < 0:
 			return fmt.Errorf("swarm: peer %d: joins or leaves before the beginning", i)
+		case p.Content < 0 || p.Content >= max(s.Contents, 1):
+			return fmt.Errorf("swarm: peer %d: there is no content %d", i, p.Content)
 		case p.Have != nil && p.Have.Len() != s.Geometry.NumPieces():
 			return fmt.Errorf("swarm: peer %d: has %d pieces of %d", i, p.Have.Len(), s.Geometry.NumPieces())
 		}
@@ -224,15 +239,15 @@ func (s *Swarm) validate() error {
 // swarm is a running Swarm: the peers and the tracker. While it runs, a peer
 // touches nothing of another, because they may be simulated side by side.
 type swarm struct {
-	cfg      Swarm
-	shards   shards
-	states   []shardState // by kernel
-	infoHash metainfo.InfoHash
-	tracker  *trackerEntity
-	peers    []*peer
-	servers  []*webServer // the web seeds
-	routers  []netip.AddrPort
-	samples  *sampler
+	cfg     Swarm
+	shards  shards
+	states  []shardState // by kernel
+	hashes  []metainfo.InfoHash
+	tracker *trackerEntity
+	peers   []*peer      // of a publisher, its first torrent
+	servers []*webServer // the web seeds
+	routers []netip.AddrPort
+	samples *sampler
 
 	total    int    // peers that are to complete, at the start
 	polledAt uint64 // events
@@ -273,9 +288,7 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	w := &swarm{cfg: cfg, states: make([]shardState, numKernels)}
 	w.shards = shards{kernels: kernels, pool: cfg.Pool, window: atLeastMinLatency(cfg.Latency)}
 	w.world().SlowStart(cfg.SlowStart)
-	seed := binary.LittleEndian.AppendUint64([]byte("swarm"), cfg.Seed)
-	sum := sha256.Sum256(seed)
-	copy(w.infoHash[:], sum[:])
+	w.addHashes()
 	if err := w.addTracker(); err != nil {
 		return nil, err
 	}
@@ -291,6 +304,20 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	w.samples = newSampler(w)
 	return w, nil
 }
+
+// addHashes draws the info-hash of each content.
+func (w *swarm) addHashes() {
+	seed := binary.LittleEndian.AppendUint64([]byte("swarm"), w.cfg.Seed)
+	for content := range max(w.cfg.Contents, 1) {
+		if content > 0 {
+			seed = binary.LittleEndian.AppendUint32(seed[:len("swarm")+8], uint32(content))
+		}
+		sum := sha256.Sum256(seed)
+		w.hashes = append(w.hashes, metainfo.InfoHash(sum[:20]))
+	}
+}
+
+func (w *swarm) infoHash(content uint32) metainfo.InfoHash { return w.hashes[content] }
 
 // world is what the kernels share.
 func (w *swarm) world() *world { return w.shards.kernels[0].world }

@@ -230,7 +230,7 @@ func (p *peer) joinDHT(now time.Duration) {
 	}
 	if p.dht == nil {
 		p.dht = &peerNode{peer: p}
-		p.dht.init(p.swarm, &p.host, p.dht, p.cfg)
+		p.dht.init(p.swarm, p.host, p.dht, p.cfg)
 	}
 	d := p.dht
 	d.ready, d.rounds, d.lookup = false, node.Rounds{}, 0
@@ -257,7 +257,7 @@ func (p *peer) meetNode(now time.Duration, addr netip.AddrPort) {
 
 // lookUp looks for the peers of the torrent, and does what else the request says.
 func (d *peerNode) lookUp(now time.Duration, req node.Request) {
-	req.Method, req.Target = krpc.GetPeers, krpc.ID(d.swarm.infoHash)
+	req.Method, req.Target = krpc.GetPeers, krpc.ID(d.swarm.infoHash(d.peer.content))
 	d.last++
 	d.lookup, d.found = d.last, 0
 	d.receive(now, node.Input{Kind: node.InLookup, Lookup: d.lookup, Request: &req})
