@@ -28,6 +28,7 @@ const (
 	frequency             // float64: a second, as "10/s"
 	duration              // time.Duration, as "1h30m"
 	durations             // []time.Duration
+	names                 // []string: each a name
 	aTable                // map[string]any: [key]
 	tables                // []map[string]any: [[key]]
 )
@@ -40,6 +41,7 @@ func (k *key) describe() string {
 		size: `a size in quotes, like "100MiB"`, rate: `a rate in quotes, like "6000kbit/s"`,
 		frequency: `how many in a time, in quotes, like "10/s", "30/min" or "100/h"`,
 		duration:  `a duration in quotes, like "90s" or "1h30m"`, durations: `a list of durations in quotes, like ["10ms", "45ms"]`,
+		names:  `a list of names in quotes, like ["eu", "us"]`,
 		aTable: "a table: [" + k.name + "]", tables: "one or more tables: [[" + k.name + "]]",
 	}[k.kind]
 	if k.special != "" {
@@ -55,6 +57,9 @@ func quoteAll(words []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// noNumber is what an integer's special word stands for.
+const noNumber = -1
 
 // errKind stands for "that is not what describe says".
 var errKind = errors.New("of another kind")
@@ -81,8 +86,11 @@ func (k *key) parse(v any) (any, error) {
 			return v, k.inBounds(v)
 		}
 	case []any:
-		if k.kind == durations {
-			return k.parseList(v)
+		switch k.kind {
+		case durations:
+			return parseList(k, v, (&key{kind: duration, min: -60, max: 60}).parseDuration)
+		case names:
+			return parseList(k, v, func(s string) (string, error) { return s, checkName(s) })
 		}
 	}
 	return nil, errKind
@@ -94,6 +102,10 @@ func (k *key) parseString(s string) (any, error) {
 		return s, k.checkText(s)
 	case name:
 		return s, checkName(s)
+	case integer:
+		if s == k.special && s != "" {
+			return int64(noNumber), nil
+		}
 	case word:
 		if !slices.Contains(k.words, s) {
 			return nil, errKind
@@ -147,11 +159,11 @@ func checkName(s string) error {
 
 // parseRate has a word for no limit: 0 could be meant as "nothing".
 func (k *key) parseRate(s string) (any, error) {
-	if s == k.special {
+	if s == k.special && s != "" {
 		return Unlimited, nil
 	}
 	n, err := units.ParseRate(s)
-	if err == nil && n == 0 {
+	if err == nil && n == 0 && k.special != "" {
 		err = fmt.Errorf("0 is not a rate; write %q for no limit; clients that upload nothing are of a class with free_rider = true", k.special)
 	}
 	if err == nil {
@@ -174,33 +186,32 @@ func (k *key) parseFrequency(s string) (any, error) {
 	return perSecond, k.inBounds(perSecond)
 }
 
-func (k *key) parseDuration(s string) (any, error) {
+func (k *key) parseDuration(s string) (d time.Duration, err error) {
 	if k.special != "" && s == k.special {
 		return Forever, nil
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return nil, errKind
+	if d, err = time.ParseDuration(s); err != nil {
+		return 0, errKind
 	}
 	return d, k.inBounds(d.Seconds())
 }
 
-func (k *key) parseList(list []any) (any, error) {
+// parseList reads a list, of which each element is a text.
+func parseList[T any](k *key, list []any, parse func(string) (T, error)) ([]T, error) {
 	if n := float64(len(list)); n < k.min || n > k.max {
 		return nil, fmt.Errorf("it has %d elements, and must have %g to %g", len(list), k.min, k.max)
 	}
-	element := key{kind: duration, min: -60, max: 60}
-	var out []time.Duration
+	var out []T
 	for _, v := range list {
 		s, ok := v.(string)
 		if !ok {
 			return nil, errKind
 		}
-		d, err := element.parseDuration(s)
+		element, err := parse(s)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, d.(time.Duration))
+		out = append(out, element)
 	}
 	return out, nil
 }
@@ -243,6 +254,8 @@ func (k *key) format(v any) string {
 		return formatFloat(v)
 	case int64:
 		switch {
+		case k.kind == integer && k.special != "" && v == noNumber:
+			return quote(k.special)
 		case k.kind == size && v != Unlimited:
 			return quote(units.FormatSize(v))
 		case (k.kind == size || k.kind == rate) && v == Unlimited:
@@ -256,13 +269,19 @@ func (k *key) format(v any) string {
 		}
 		return quote(formatDuration(v))
 	case []time.Duration:
-		var list []string
-		for _, d := range v {
-			list = append(list, quote(formatDuration(d)))
-		}
-		return "[" + strings.Join(list, ", ") + "]"
+		return formatList(v, formatDuration)
+	case []string:
+		return formatList(v, func(s string) string { return s })
 	}
 	return fmt.Sprint(v)
+}
+
+func formatList[T any](list []T, format func(T) string) string {
+	var quoted []string
+	for _, element := range list {
+		quoted = append(quoted, quote(format(element)))
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
 func formatNumber(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) }
