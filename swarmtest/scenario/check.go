@@ -22,7 +22,7 @@ func (d *decoder) check(s *Scenario) {
 	d.checkHTTP(s)
 	d.checkFaults(s)
 	if s.Limits.Time/s.Samples.Every > maxSamples {
-		d.failf("samples.every", "that may be more than %d samples in limits.time = %s; sample less often, or lower limits.time", maxSamples, quote(formatDuration(s.Limits.Time)))
+		d.failf("samples.every", "that may be more than %d samples in limits.time = %q; sample less often, or lower limits.time", maxSamples, formatDuration(s.Limits.Time))
 	}
 	if s.Demand.Arrivals != Trace {
 		d.checkSizes(s)

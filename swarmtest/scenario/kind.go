@@ -3,7 +3,6 @@ package scenario
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -242,58 +241,40 @@ func (k *key) bound(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
-// format writes a Go value of the key's kind as TOML.
-func (k *key) format(v any) string {
+// plain turns a Go value of the key's kind into what a file has for it.
+func (k *key) plain(v any) any {
 	switch v := v.(type) {
-	case string:
-		return quote(v)
 	case float64:
 		if k.kind == frequency {
-			return quote(formatNumber(v) + "/s")
+			return formatNumber(v) + "/s"
 		}
-		return formatFloat(v)
 	case int64:
 		switch {
 		case k.kind == integer && k.special != "" && v == noNumber:
-			return quote(k.special)
-		case k.kind == size && v != Unlimited:
-			return quote(units.FormatSize(v))
+			return k.special
 		case (k.kind == size || k.kind == rate) && v == Unlimited:
-			return quote(k.special)
+			return k.special
+		case k.kind == size:
+			return units.FormatSize(v)
 		case k.kind == rate:
-			return quote(units.FormatRate(v))
+			return units.FormatRate(v)
 		}
 	case time.Duration:
 		if v == Forever {
-			return quote(k.special)
+			return k.special
 		}
-		return quote(formatDuration(v))
+		return formatDuration(v)
 	case []time.Duration:
-		return formatList(v, formatDuration)
-	case []string:
-		return formatList(v, func(s string) string { return s })
+		var list []string
+		for _, d := range v {
+			list = append(list, formatDuration(d))
+		}
+		return list
 	}
-	return fmt.Sprint(v)
-}
-
-func formatList[T any](list []T, format func(T) string) string {
-	var quoted []string
-	for _, element := range list {
-		quoted = append(quoted, quote(format(element)))
-	}
-	return "[" + strings.Join(quoted, ", ") + "]"
+	return v
 }
 
 func formatNumber(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) }
-
-// formatFloat writes a number that TOML takes for a float.
-func formatFloat(n float64) string {
-	s := strconv.FormatFloat(n, 'f', -1, 64)
-	if n == math.Trunc(n) {
-		s += ".0"
-	}
-	return s
-}
 
 // formatDuration leaves out the zeros that Go writes: "1h", not "1h0m0s".
 func formatDuration(d time.Duration) string {
@@ -305,27 +286,4 @@ func formatDuration(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-// quote writes a basic string of TOML.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

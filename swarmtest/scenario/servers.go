@@ -138,7 +138,7 @@ func (s *Scenario) Overrides(sys *System, tier string) map[int]*Server {
 // checkHTTP holds the times of retries to each other.
 func (d *decoder) checkHTTP(s *Scenario) {
 	if s.HTTP.RetryMost < s.HTTP.Retry {
-		d.failf("http.retry_most", "it is less than http.retry = %s, from which it grows; write more, or a shorter http.retry", quote(formatDuration(s.HTTP.Retry)))
+		d.failf("http.retry_most", "it is less than http.retry = %q, from which it grows; write more, or a shorter http.retry", formatDuration(s.HTTP.Retry))
 	}
 }
 
