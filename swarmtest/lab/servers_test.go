@@ -238,3 +238,25 @@ func TestFaultsOfEveryTier(t *testing.T) {
 		}
 	}
 }
+
+// TestServersOfHybrids: web seeds are servers, too, and edges are in nobody's network.
+func TestServersOfHybrids(t *testing.T) {
+	r := mustRun(t, parse(t, small+everySystem), Options{})
+	onOrigin, onEdges := &r.Systems[6], &r.Systems[7]
+	if s := onOrigin.Servers; len(s) != 1 || s[0].Name != "origin 0" || s[0].ISP != "a" || s[0].Out == 0 || s[0].Cost == 0 {
+		t.Errorf("the servers are %+v", s)
+	}
+	if s := onEdges.Servers; len(s) != 4 || s[0].Pushed != 3*2<<20 || s[0].Out != s[0].Pushed || s[3].Name != "edge 2" || s[3].ISP != "" || s[3].UpRate != 500_000 {
+		t.Errorf("the servers are %+v", s)
+	}
+	for _, system := range []*result.System{onOrigin, onEdges} {
+		for _, p := range system.Peers[:12] {
+			if p.CrossISP > p.Down || system == onEdges && p.CrossISP == 0 {
+				t.Errorf("%s: %d bytes of %d are from other ISPs", system.Name, p.CrossISP, p.Down)
+			}
+		}
+	}
+	if s := r.Systems[0].Servers; len(s) != 0 {
+		t.Errorf("a swarm has the servers %+v", s)
+	}
+}
