@@ -16,7 +16,12 @@ type book struct {
 	// lead to other seeds, and to nothing, when a swarm is old.
 	seedDials int
 	numOf     [SourcePEX + 1]int // entries by source
+	found     Found
 }
+
+// Found counts the addresses that somebody was the first to tell of, by who it
+// was. One that was forgotten and comes again counts again.
+type Found [SourcePEX + 1]int32
 
 // known is one address.
 type known struct {
@@ -68,6 +73,7 @@ func (b *book) add(addr netip.AddrPort, source Source) bool {
 	}
 	k := &known{addr: addr, source: source}
 	b.numOf[source]++
+	b.found[source]++
 	b.byAddr[addr] = k
 	b.entries = append(b.entries, k)
 	return true

@@ -169,6 +169,9 @@ func TestPEXCannotFillTheBook(t *testing.T) {
 	if n := w.e.book.numOf[SourceTracker]; n != maxKnownPerSource {
 		t.Errorf("%d addresses of the tracker found a place, want %d", n, maxKnownPerSource)
 	}
+	if found := w.e.Stats(0).Found; found[SourcePEX] != maxKnownUnvouched || found[SourceTracker] != maxKnownPerSource {
+		t.Errorf("%v addresses were found, by their sources", found)
+	}
 	// One that failed makes room for another.
 	for _, k := range w.e.book.entries {
 		if k.source == SourcePEX && k.state == knownDialing {

@@ -38,6 +38,8 @@ type flow struct {
 	foreign        bool // and it is in another ISP's network
 	quiet          bool // it carries no broadcasts: one end is no peer
 
+	content uint16 // the swarm's: whose blocks it carries, at a host that seeds several
+
 	unacked  uint16
 	inFlight int32 // blocks between the uplink's queue and the acknowledgement
 	window   int32 // its limit

@@ -135,7 +135,7 @@ func (s *shards) run(next, until time.Duration) {
 		for _, k := range s.kernels {
 			s.window = min(s.window, k.least)
 		}
-		s.horizon = next.Truncate(s.window) + s.window
+		s.horizon = endOfWindow(next, s.window)
 	}
 	end := s.horizon
 	if until < end {
@@ -145,6 +145,15 @@ func (s *shards) run(next, until time.Duration) {
 	before := s.events()
 	s.each(func(k *Kernel) { k.runWindow(s.parity, end, s.horizon) })
 	s.lively = s.events()-before >= minParallelEvents
+}
+
+// endOfWindow is the end of the window that a time is in. The time may be negative.
+func endOfWindow(at, window time.Duration) time.Duration {
+	begin := at.Truncate(window)
+	if begin > at {
+		begin -= window // Truncate goes towards zero
+	}
+	return begin + window
 }
 
 // ended reports whether the last window is at its end, if the next event is at next.
