@@ -36,22 +36,13 @@ type AnnounceConfig struct {
 	Completed <-chan struct{}
 }
 
-const (
-	// announceEvery is the time between rounds, give or take a tenth: nodes
-	// forget a peer after 30 minutes or so. (BEP 5 does not say.)
-	announceEvery = 15 * time.Minute
-	// minAnnounceEvery bounds what NeedPeers can ask for, and is the first wait
-	// after a round that found no peers; that doubles up to announceEvery.
-	minAnnounceEvery = time.Minute
-)
-
 // Announce looks for the peers of a torrent and announces it as soon as the
 // node is ready, about every 15 minutes from then on, sooner when it finds no
 // peers, when NeedPeers asks or when the torrent is Completed, but never more
 // often than once a minute. It runs until ctx ends and then returns nil, or
 // until the Server is closed, and then returns ErrClosed.
 func (s *Server) Announce(ctx context.Context, cfg AnnounceConfig) error {
-	a := announcer{s: s, cfg: cfg}
+	a := announcer{s: s, cfg: cfg, began: time.Now(), rnd: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))}
 	select {
 	case <-s.ready:
 	case <-ctx.Done():
@@ -75,15 +66,16 @@ func (s *Server) Announce(ctx context.Context, cfg AnnounceConfig) error {
 
 // announcer is one torrent's announces.
 type announcer struct {
-	s       *Server
-	cfg     AnnounceConfig
-	started time.Time     // the last round
-	retry   time.Duration // the wait after a round without peers; 0 after one with
+	s      *Server
+	cfg    AnnounceConfig
+	began  time.Time // where the clock of rounds is at zero
+	rounds node.Rounds
+	rnd    *rand.Rand
 }
 
 // round is one lookup.
 func (a *announcer) round(ctx context.Context) error {
-	a.started = time.Now()
+	a.rounds.Begin(time.Since(a.began))
 	isSeed := a.cfg.Seed != nil && a.cfg.Seed()
 	numFound := 0
 	req := node.Request{
@@ -97,17 +89,13 @@ func (a *announcer) round(ctx context.Context) error {
 			a.cfg.Found(r.Peers)
 		}
 	})
-	if numFound > 0 {
-		a.retry = 0
-	} else {
-		a.retry = min(max(2*a.retry, minAnnounceEvery), announceEvery)
-	}
+	a.rounds.End(numFound, a.rnd)
 	return err
 }
 
 // wait waits until the next round.
 func (a *announcer) wait(ctx context.Context) error {
-	timer := time.NewTimer(a.until(a.interval()))
+	timer := time.NewTimer(a.untilDue())
 	defer timer.Stop()
 	for {
 		select {
@@ -117,26 +105,17 @@ func (a *announcer) wait(ctx context.Context) error {
 			if !open {
 				a.cfg.NeedPeers = nil
 			}
-			timer.Reset(a.until(minAnnounceEvery))
 		case <-a.cfg.Completed:
 			a.cfg.Completed = nil
-			timer.Reset(a.until(minAnnounceEvery))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-a.s.life.Done():
 			return ErrClosed
 		}
+		a.rounds.Hurry()
+		timer.Reset(a.untilDue())
 	}
 }
 
-// interval is the time from the start of one round to that of the next. It is
-// random so that the torrents of a client do not stay in step.
-func (a *announcer) interval() time.Duration {
-	if a.retry > 0 && a.retry < announceEvery {
-		return a.retry
-	}
-	return announceEvery - announceEvery/10 + rand.N(announceEvery/5)
-}
-
-// until is how long it is until d after the start of the last round.
-func (a *announcer) until(d time.Duration) time.Duration { return time.Until(a.started.Add(d)) }
+// untilDue is how long it is until the next round.
+func (a *announcer) untilDue() time.Duration { return a.rounds.Due() - time.Since(a.began) }

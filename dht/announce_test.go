@@ -145,7 +145,7 @@ func TestAnnounceNeedPeers(t *testing.T) {
 			t.Errorf("%d rounds in ten minutes", len(rounds))
 		}
 		for i, at := range rounds[1:] {
-			if at-rounds[i] < minAnnounceEvery {
+			if at-rounds[i] < node.MinAnnounceEvery {
 				t.Errorf("%v between two rounds", at-rounds[i])
 			}
 		}

@@ -55,7 +55,7 @@ var cores = []string{
 	"tracker/swarm",
 	"tracker/account/ledger",
 	"swarmtest/sim",
-	"swarmtest/dhtnet",
+	"swarmtest/dhthost", "swarmtest/dhtnet",
 	"swarmtest/cdn", "swarmtest/stats",
 	"swarmtest/demand",
 	"swarmtest/abstract",

@@ -181,6 +181,7 @@ func (d *demoSwarm) run(ctx context.Context, e *env) error {
 	defer display.close()
 	for _, s := range d.sessions {
 		s.display = display
+		s.tellListening()
 	}
 	ticker := time.NewTicker(drawInterval)
 	defer ticker.Stop()

@@ -478,6 +478,9 @@ func TestDHTKeyFiles(t *testing.T) {
 		if err := os.WriteFile(path, []byte(test.content), test.mode); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chmod(path, test.mode); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
 		r := shoal(t, "dht", "put", "--addr", "127.0.0.1", "--bootstrap", "127.0.0.1:1", "--key-file", path, "x")
 		if r.code != exitFailed || !strings.Contains(r.stderr, test.want) || strings.Contains(r.stderr, "secret") {
 			t.Errorf("%s: exit %d\n%s", name, r.code, r.stderr)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"sync"
 	"syscall"
+	"time"
 	"unicode"
 	"unicode/utf16"
 )
@@ -22,9 +23,11 @@ type env struct {
 	// Tests wait by these, when they are set: listening is called with what
 	// begins to listen ("peer", "tracker", "dht", "metrics") and where, and for a
 	// DHT node that has joined once more ("joined"), looked with the progress
-	// of every transfer each time that it is drawn.
+	// of every transfer each time that it is drawn. late, if it returns true, has
+	// the time of --timeout pass at once.
 	listening func(what, addr string)
 	looked    func(all []progress)
+	late      func() bool
 }
 
 func (e *env) tellListening(what string, addr netip.AddrPort) {
@@ -32,6 +35,18 @@ func (e *env) tellListening(what string, addr netip.AddrPort) {
 		e.listening(what, addr.String())
 	}
 }
+
+// now is the time of downloads.
+func (e *env) now() time.Time {
+	now := time.Now()
+	if e.late != nil && e.late() {
+		now = now.Add(maxLate)
+	}
+	return now
+}
+
+// maxLate is more than any --timeout of a test.
+const maxLate = 24 * time.Hour
 
 // printf writes a line of results.
 func (e *env) printf(format string, args ...any) {

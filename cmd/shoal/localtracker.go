@@ -50,23 +50,108 @@ func startTracker(ctx context.Context, addr string, cfg server.Config) (*localTr
 	if err != nil {
 		return nil, err
 	}
-	ln, err := listenHTTP(ctx, addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s is not an address of this machine; choose one that is, or leave it out", addr)
-	case err != nil:
+	ln, err := listenTracker(ctx, addr)
+	if err != nil {
 		return nil, err
 	}
+	return newLocalTracker(ctx, srv, ln), nil
+}
+
+// startTrackerOnBoth is startTracker, for HTTP and for UDP at the same port.
+func startTrackerOnBoth(ctx context.Context, addr string, cfg server.Config) (*localTracker, error) {
+	srv, err := server.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ln, udp, err := listenBoth(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	t := newLocalTracker(ctx, srv, ln)
+	t.serveUDP(udp)
+	return t, nil
+}
+
+func newLocalTracker(ctx context.Context, srv *server.Server, ln net.Listener) *localTracker {
 	t := &localTracker{Server: srv, listener: ln.Addr().String(), failed: make(chan error, maxServing)}
 	if tcp, ok := ln.Addr().(*net.TCPAddr); ok {
 		t.addr = tcp.AddrPort()
 	}
 	t.ctx, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	t.serve(func() error { return srv.Run(t.ctx, ln) })
-	return t, nil
+	return t
 }
+
+// maxPortTries is how many ports are tried, one after the other, if any would
+// do. Arbitrary: hardly one in a hundred is taken.
+const maxPortTries = 100
+
+// untilFree repeats listen while a port of the system's choice turns out to be
+// taken: it is free for one protocol, and another program may have it for the
+// other.
+func untilFree(addr string, listen func() error) error {
+	for tries := 1; ; tries++ {
+		err := listen()
+		if tries == maxPortTries || !errors.Is(err, syscall.EADDRINUSE) || !isAnyPort(addr) {
+			return err
+		}
+	}
+}
+
+// listenBoth listens on the same port of TCP and UDP.
+func listenBoth(ctx context.Context, addr string) (ln net.Listener, udp *server.UDPListener, err error) {
+	err = untilFree(addr, func() error {
+		if ln, err = listenTracker(ctx, addr); err != nil {
+			return err
+		}
+		if udp, err = listenUDP(ctx, ln.Addr().String()); err != nil {
+			ln.Close()
+		}
+		return err
+	})
+	return ln, udp, err
+}
+
+// isAnyPort reports whether the port of addr is for the system to choose.
+func isAnyPort(addr string) bool {
+	_, text, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	port, err := net.LookupPort("tcp", text)
+	return err == nil && port == 0
+}
+
+// listenTracker listens for HTTP.
+func listenTracker(ctx context.Context, addr string) (net.Listener, error) {
+	ln, err := listenHTTP(ctx, addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s is not an address of this machine; choose one that is, or leave it out", addr)
+	}
+	return ln, err
+}
+
+// listenUDP listens for UDP.
+func listenUDP(ctx context.Context, addr string) (*server.UDPListener, error) {
+	l, err := server.ListenUDP(ctx, addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &udpInUseError{addr}
+	}
+	return l, err
+}
+
+// udpInUseError is the error of a UDP address that another program has. It is a
+// syscall.EADDRINUSE.
+type udpInUseError struct{ addr string }
+
+func (e *udpInUseError) Error() string {
+	return "UDP " + e.addr + " is in use; choose another address with --udp, or \"off\""
+}
+
+func (e *udpInUseError) Unwrap() error { return syscall.EADDRINUSE }
 
 // maxServing is how many serve calls a localTracker has: HTTP, HTTPS and UDP.
 const maxServing = 3
@@ -109,18 +194,10 @@ func (t *localTracker) serveTLS(ln net.Listener, cfg *tls.Config) {
 	t.serve(func() error { return t.RunTLS(t.ctx, ln, cfg) })
 }
 
-// listenUDP has the tracker answer at addr, too.
-func (t *localTracker) listenUDP(ctx context.Context, addr string) error {
-	l, err := server.ListenUDP(ctx, addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("UDP %s is in use; choose another address with --udp, or \"off\"", addr)
-	case err != nil:
-		return err
-	}
+// serveUDP has the tracker answer on l, too.
+func (t *localTracker) serveUDP(l *server.UDPListener) {
 	t.udp = l.Addr()
 	t.serve(func() error { return t.RunUDP(t.ctx, l) })
-	return nil
 }
 
 // stop ends the tracker and waits for it.

@@ -17,6 +17,7 @@ import (
 	neturl "net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,7 @@ func TestInterruptedMagnetGoesOnWhereItWas(t *testing.T) {
 			cancel()
 		}
 	}}
-	code := run(ctx, e, append(args, "--peer", addr, "--down", "2MiB/s"))
+	code := run(ctx, e, append(args, "--peer", addr, "--down", "64KiB/s"))
 	var first getJSON
 	if err := json.Unmarshal(stdout.Bytes(), &first); err != nil {
 		t.Fatalf("%v\n%s", err, &stderr)
@@ -270,7 +271,11 @@ func TestMagnetDoesNotHoldUpOthers(t *testing.T) {
 	torrent, data := makeTorrent(t, "data", randomFiles(27, mixedFiles))
 	bad := serveMetadata(t, "d4:name3:bade", "")
 	dir := t.TempDir()
-	r := shoal(t, "get", "--bind", "127.0.0.1", "-o", dir, "--json", "--timeout", "1s",
+	othersAreDone := func(all []progress, stderr string) bool {
+		complete := slices.ContainsFunc(all, func(p progress) bool { return !p.unknown && p.done == p.total })
+		return complete && strings.Contains(stderr, "not usable")
+	}
+	r := shoalUntil(t, othersAreDone, "get", "--bind", "127.0.0.1", "-o", dir, "--json",
 		"magnet:?xt=urn:btih:0123456789abcdef0123456789abcdef01234567", bad, magnetTo(t, torrent, seedOf(t, torrent, data)))
 	equalTrees(t, filepath.Join(dir, "data"), data)
 	if r.code != exitFailed || strings.Count(r.stdout, `"status":"no metadata"`) != 2 || strings.Count(r.stdout, `"status":"complete"`) != 1 {

@@ -34,9 +34,10 @@ type result struct {
 	stdout, stderr string
 }
 
-// patience is far more than any command takes that these tests run: a download
-// that hangs is to fail its test, not to stop all of them.
-const patience = time.Minute
+// patience is far more than any command takes that these tests run, on a machine
+// that does much else: a download that hangs is to fail its test, not to stop all
+// of them.
+const patience = 5 * time.Minute
 
 // shoal runs a command line in this process.
 func shoal(t *testing.T, args ...string) result {
@@ -44,6 +45,30 @@ func shoal(t *testing.T, args ...string) result {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	return shoalCtx(ctx, args...)
+}
+
+// shoalUntil runs a command line whose --timeout, of an hour, passes as soon as
+// isLate says so of the progress and of what stderr has. So it does not matter
+// how fast the machine is.
+func shoalUntil(t *testing.T, isLate func(all []progress, stderr string) bool, args ...string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var stdout bytes.Buffer
+	var stderr lockedBuffer
+	late := false
+	e := &env{
+		stdout: &stdout, stderr: &stderr,
+		looked: func(all []progress) { late = late || isLate(all, stderr.String()) },
+		late:   func() bool { return late },
+	}
+	code := run(ctx, e, append(args, "--timeout", "1h"))
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// whenTold is an isLate of shoalUntil.
+func whenTold(text string) func([]progress, string) bool {
+	return func(_ []progress, stderr string) bool { return strings.Contains(stderr, text) }
 }
 
 func shoalCtx(ctx context.Context, args ...string) result {

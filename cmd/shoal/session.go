@@ -105,8 +105,12 @@ func (s *session) open(ctx context.Context) (err error) {
 	}
 	s.trackers = newTrackerClient(s.conn.bindAddr)
 	s.openDHT()
-	s.e.tellListening("peer", netip.AddrPortFrom(s.conn.bindAddr, uint16(s.client.Port())))
 	return nil
+}
+
+// tellListening says that who connects finds the torrents: all were started.
+func (s *session) tellListening() {
+	s.e.tellListening("peer", netip.AddrPortFrom(s.conn.bindAddr, uint16(s.client.Port())))
 }
 
 // start adds a transfer to the client. A magnet link without metadata is added
@@ -186,10 +190,11 @@ func (t *transfer) isPrivate() bool { return t.meta != nil && t.meta.Info.Privat
 func (s *session) run(ctx context.Context, done func(now time.Time) bool) error {
 	s.display = s.e.newDisplay(s.quiet)
 	defer s.display.close()
+	s.tellListening()
 	ticker := time.NewTicker(drawInterval)
 	defer ticker.Stop()
 	for {
-		now := time.Now()
+		now := s.e.now()
 		all := s.look(now)
 		for _, line := range s.notes.take() {
 			s.display.note("%s", line)

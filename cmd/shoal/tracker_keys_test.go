@@ -145,7 +145,7 @@ func (c *countedTracker) converse(network string, request []byte) []byte {
 	}
 	defer conn.Close()
 	conn.Write(request)
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(patience))
 	if network == "udp" {
 		packet := make([]byte, 2048)
 		n, _ := conn.Read(packet)

@@ -69,13 +69,10 @@ func (n *trackerNode) start(ctx context.Context) (err error) {
 	if n.oversight, err = r.newOversight(n.accounts, n.log); err != nil {
 		return err
 	}
-	if n.tracker, err = startTracker(ctx, r.http, n.serverConfig(r, n.lists)); err != nil {
+	if err := n.startTracker(ctx); err != nil {
 		return err
 	}
 	if err := n.listenTLS(ctx); err != nil {
-		return err
-	}
-	if err := n.listenUDP(ctx); err != nil {
 		return err
 	}
 	if err := n.oversight.start(ctx, n.tracker); err != nil {
@@ -98,14 +95,21 @@ func (n *trackerNode) serverConfig(r *trackerRun, lists torrentLists) server.Con
 	return cfg
 }
 
-func (n *trackerNode) listenUDP(ctx context.Context) error {
-	switch n.run.udp {
-	case noUDP:
-		return nil
-	case sameAsHTTP:
-		return n.tracker.listenUDP(ctx, n.tracker.addr.String())
+// startTracker serves announces over HTTP and UDP.
+func (n *trackerNode) startTracker(ctx context.Context) (err error) {
+	cfg := n.serverConfig(n.run, n.lists)
+	if n.run.udp == sameAsHTTP {
+		n.tracker, err = startTrackerOnBoth(ctx, n.run.http, cfg)
+		return err
 	}
-	return n.tracker.listenUDP(ctx, n.run.udp)
+	if n.tracker, err = startTracker(ctx, n.run.http, cfg); err != nil || n.run.udp == noUDP {
+		return err
+	}
+	l, err := listenUDP(ctx, n.run.udp)
+	if err == nil {
+		n.tracker.serveUDP(l)
+	}
+	return err
 }
 
 func (n *trackerNode) tracked() string {

@@ -392,3 +392,33 @@ func TestReadinessTurnsFirst(t *testing.T) {
 	n.tracker.failed <- errors.New("enough") // which ends the drain
 	<-ended
 }
+
+// A port that the system chooses is free for TCP; where another program has it
+// for UDP, the tracker takes the next one.
+func TestTrackerOnAnyPort(t *testing.T) {
+	for addr, want := range map[string]int{":0": 3, "127.0.0.1:": 3, "[::1]:00": 3, ":6969": 1, "127.0.0.1:http": 1, "x": 1} {
+		tries := 0
+		err := untilFree(addr, func() error {
+			if tries++; tries < 3 {
+				return &udpInUseError{addr}
+			}
+			return nil
+		})
+		if tries != want || (err == nil) != (want == 3) {
+			t.Errorf("%s: %d tries, %v", addr, tries, err)
+		}
+	}
+	ln, udp, err := listenBoth(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	defer udp.Close()
+	if ln.Addr().String() != udp.Addr().String() {
+		t.Errorf("HTTP on %v, UDP on %v", ln.Addr(), udp.Addr())
+	}
+	taken := busyUDP(t)
+	if _, _, err := listenBoth(t.Context(), taken); err == nil || !strings.Contains(err.Error(), "UDP "+taken+" is in use; choose another address with --udp") {
+		t.Errorf("a port that was asked for: %v", err)
+	}
+}

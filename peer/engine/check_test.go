@@ -232,7 +232,7 @@ func checkBook(t testing.TB, e *Engine) {
 			dialing++
 		}
 	}
-	if numOf != e.book.numOf || dialing != e.book.dialing || len(e.book.byAddr) != len(e.book.entries) {
+	if numOf != e.book.numOf || dialing != e.book.dialing || len(e.book.tags) != len(e.book.entries) {
 		t.Fatalf("the book counts %v and %d dials, want %v and %d", e.book.numOf, e.book.dialing, numOf, dialing)
 	}
 	if len(e.contacts.lost) > maxLostContacts {

@@ -126,6 +126,12 @@ func (c *Conn) begin(now time.Duration, in *Input) {
 	c.peerChoking, c.reqQ, c.window = true, defaultReqQ, newWindow()
 }
 
+// trim gives up memory that is not needed.
+func (c *Conn) trim() {
+	c.pending = shrink(c.pending)
+	c.queue.trim()
+}
+
 // counts reports whether what the connection says counts. What was on its way
 // when it was closed does not.
 func (c *Conn) counts() bool { return c.live && !c.closing }

@@ -14,7 +14,7 @@ import (
 // use: whoever drives it owns it.
 type Engine struct {
 	// What nearly every input touches comes first.
-	out outputs
+	out *Outputs
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
 	// that bytes would be there again. That of the fetch is in there.
@@ -78,7 +78,10 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 	if cfg.WebSeedBelow == 0 {
 		cfg.WebSeedBelow = defaultWebSeedBelow
 	}
-	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery}
+	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery, out: cfg.Outputs}
+	if e.out == nil {
+		e.out = new(Outputs)
+	}
 	e.book.init()
 	e.choker.init(now)
 	if err := e.setGeometry(cfg.Geometry, cfg.Have, cfg.Want); err != nil {
@@ -92,6 +95,7 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 // earlier than the now of a call before. What the engine wants done waits in
 // Next. in is read during the call and not kept.
 func (e *Engine) Receive(now time.Duration, in *Input) {
+	e.out.begin(e)
 	switch in.Kind {
 	case InConnUp:
 		e.connUp(now, in)
@@ -145,6 +149,7 @@ func (e *Engine) receiveBlock(now time.Duration, in *Input) {
 
 // Advance runs the timers that are due at now.
 func (e *Engine) Advance(now time.Duration) {
+	e.out.begin(e)
 	if due(&e.uploadAt, now) {
 		e.serveMetadata(now)
 		e.serve(now)
@@ -185,33 +190,7 @@ func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 
 // Next returns the next thing to do, in the order in which the engine wants
 // it done, until there is none. The output is valid until Next is called again.
-func (e *Engine) Next() (out *Output, ok bool) { return e.out.next() }
-
-// keptOutputs is how many outputs the queue has room for while it is empty.
-// What one input leads to is mostly fewer; a burst, as at the end of a download,
-// must not cost memory for ever.
-const keptOutputs = 16
-
-// outputs is a queue that keeps its memory, but for that of bursts.
-type outputs struct {
-	queue []Output
-	head  int
-}
-
-func (o *outputs) push(out Output) { o.queue = append(o.queue, out) }
-
-func (o *outputs) next() (*Output, bool) {
-	if o.head == len(o.queue) {
-		clear(o.queue) // no payload must be kept alive
-		o.queue, o.head = o.queue[:0], 0
-		if cap(o.queue) > keptOutputs {
-			o.queue = nil
-		}
-		return nil, false
-	}
-	o.head++
-	return &o.queue[o.head-1], true
-}
+func (e *Engine) Next() (out *Output, ok bool) { return e.out.next(e) }
 
 // send queues a message without a payload. A web seed understands few.
 func (e *Engine) send(now time.Duration, c *Conn, m wire.Message) {
@@ -244,6 +223,7 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
 		e.sendPEX(now, c)
+		c.trim()
 		if now-max(c.lastSent, e.lastHave) >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
@@ -393,7 +373,8 @@ func (e *Engine) connDown(now time.Duration, c *Conn) {
 func (e *Engine) forget(now time.Duration, c *Conn) {
 	e.releaseAll(now, c)
 	e.leavePartial(c)
-	c.queue.clear()
+	c.queue = queue{}
+	c.pending, c.seldom = nil, nil // they hold pieces, which hold other connections
 	e.unbacklog(c)
 	e.forgetMetadata(c)
 	if e.picker == nil {

@@ -121,7 +121,7 @@ func (e *Engine) learnPort(c *Conn, port uint16) {
 	e.becameContact(c)
 	addr := c.contact()
 	e.book.add(addr, SourceIncoming)
-	if k := e.book.byAddr[addr]; k != nil && k.state == knownIdle {
+	if k := e.book.find(addr); k != nil && k.state == knownIdle {
 		e.book.connected(addr) // else we would dial it, for a second connection
 		c.booked = true
 	}

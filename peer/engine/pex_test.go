@@ -169,17 +169,20 @@ func TestPEXCannotFillTheBook(t *testing.T) {
 	if n := w.e.book.numOf[SourceTracker]; n != maxKnownPerSource {
 		t.Errorf("%d addresses of the tracker found a place, want %d", n, maxKnownPerSource)
 	}
+	if found := w.e.Stats(0).Found; found[SourcePEX] != maxKnownUnvouched || found[SourceTracker] != maxKnownPerSource {
+		t.Errorf("%v addresses were found, by their sources", found)
+	}
 	// One that failed makes room for another.
 	for _, k := range w.e.book.entries {
 		if k.source == SourcePEX && k.state == knownDialing {
-			w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: k.addr})
+			w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: w.e.book.addrOf(&k)})
 			break
 		}
 	}
 	fresh := netip.MustParseAddrPort("98.1.1.1:1")
 	w.now += time.Minute
 	w.say(flooders[0], pexExtID, wire.AppendPEX(nil, wire.PEX{Added: []wire.PEXPeer{{Addr: fresh}}}))
-	if w.e.book.byAddr[fresh] == nil || w.e.book.numOf[SourcePEX] != maxKnownUnvouched {
+	if w.e.book.find(fresh) == nil || w.e.book.numOf[SourcePEX] != maxKnownUnvouched {
 		t.Errorf("no room was made: %d addresses from PEX", w.e.book.numOf[SourcePEX])
 	}
 }

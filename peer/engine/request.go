@@ -225,7 +225,7 @@ func (e *Engine) deservesPiece(c *Conn) bool {
 	if e.starved || e.cfg.Order == Sequential {
 		return false
 	}
-	return c.window.bestRate*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
+	return float64(c.window.bestRate)*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
 }
 
 // chooseScarce returns what only a seed can bring, if c is one and there is

@@ -37,6 +37,7 @@ type Stats struct {
 	Interested int // peers that want something of us
 	UnchokedUs int // peers that upload to us
 	Known      int // addresses known, connected or not
+	Found      Found
 	Banned     int
 
 	Completed bool // everything wanted is there
@@ -72,7 +73,7 @@ func (e *Engine) Stats(now time.Duration) Stats {
 		Left: e.left, Partial: len(e.partials),
 		Uploaded: e.uploaded, Downloaded: e.downloaded, DownloadedFromWebSeeds: e.fromWebSeeds, Wasted: e.wasted, HashFails: e.hashFails,
 		UpRate: e.up.rate(now), DownRate: e.down.rate(now),
-		Conns: e.numPeers(), WebSeeds: e.webSeeds.count, Known: len(e.book.entries), Banned: e.bans.len(),
+		Conns: e.numPeers(), WebSeeds: e.webSeeds.count, Known: len(e.book.entries), Found: e.book.found, Banned: e.bans.len(),
 		Completed: e.completed, Stalled: e.stalled,
 	}
 	if e.picker != nil {

@@ -17,7 +17,7 @@ func balanced(t *testing.T, b Balance, numClients int, servers []Server) (connec
 		Between: [][]time.Duration{{5 * time.Millisecond, 50 * time.Millisecond}, {50 * time.Millisecond, 5 * time.Millisecond}},
 	}
 	res := mustRun(t, c, 7)
-	for _, s := range res.Servers {
+	for _, s := range res.System.Servers {
 		connections = append(connections, s.MostConnections)
 	}
 	return connections, last(res)
@@ -114,7 +114,7 @@ func TestReplicaFails(t *testing.T) {
 		Faults: []Fault{{Tier: Origin, Server: 1, At: 50 * time.Second}},
 	}
 	res := mustRun(t, c, 1)
-	if a, b := res.Servers[0].Out, res.Servers[1].Out; a+b != 2000*mib || b > 501*mib {
+	if a, b := res.System.Servers[0].Out, res.System.Servers[1].Out; a+b != 2000*mib || b > 501*mib {
 		t.Errorf("the replicas sent %d and %d bytes", a, b)
 	}
 	if got := last(res); got < 150*time.Second || got > 152*time.Second {

@@ -229,7 +229,7 @@ func TestDiskTooSmall(t *testing.T) {
 // What is stale needs a question, not the data: a round trip to the origin for
 // each slice, of which a pipeline of one waits for all.
 func TestRevalidationCostsARoundTrip(t *testing.T) {
-	took := func(ttl time.Duration) (time.Duration, ServerStats, int64) {
+	took := func(ttl time.Duration) (time.Duration, result.Server, int64) {
 		c := edgesOf(1, 2)
 		c.Clients[1].Join = time.Minute
 		c.Pipeline = 1
@@ -338,7 +338,7 @@ func TestFetchesTryTheNextParent(t *testing.T) {
 	if got := last(res); got < 15*time.Second || got > 25*time.Second {
 		t.Errorf("took %v, want about five timeouts of 3 s", got)
 	}
-	if got := res.Servers[2].Out; got != fileLen {
+	if got := res.System.Servers[2].Out; got != fileLen {
 		t.Errorf("the other parent sent %d bytes, want one copy", got)
 	}
 }

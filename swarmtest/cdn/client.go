@@ -22,6 +22,7 @@ type client struct {
 	answered                  bool
 	firstByte, complete, left time.Duration
 	fromServers, fromBrowser  int64
+	crossISP                  int64 // of fromServers
 	headsUp, headsDown        int64
 	random                    *rand.Rand
 }
@@ -213,7 +214,7 @@ func (r *run) received(id int32) {
 		}
 	}
 	good := q.conditional
-	c.fromServers += q.len
+	r.got(c, q.server, q.len)
 	r.drop(id)
 	switch {
 	case good:
@@ -222,6 +223,14 @@ func (r *run) received(id int32) {
 		r.complete(i)
 	default:
 		r.askMore(i)
+	}
+}
+
+// got counts what a client got from a server.
+func (r *run) got(c *client, from int32, numBytes int64) {
+	c.fromServers += numBytes
+	if c.ISP != r.servers[from].ISP {
+		c.crossISP += numBytes
 	}
 }
 
@@ -285,7 +294,7 @@ func (r *run) disconnect(i int32) {
 			got = partly
 		}
 		got = r.cancel(id, got)
-		c.fromServers += got
+		r.got(c, c.server, got)
 		if rest := q.len - got; rest > 0 {
 			c.again = append(c.again, span{q.begin + got, rest})
 		}

@@ -112,7 +112,8 @@ type Client struct {
 // Server is an origin, a proxy, a parent or an edge.
 type Server struct {
 	// Name is for the results. The default is the tier's and a number.
-	Name        string
+	Name string
+	// ISP is NoISP for a server that is in nobody's network.
 	Region, ISP int
 	// Up is what it sends with, Down what a cache is filled with.
 	Up, Down int64
@@ -129,6 +130,9 @@ type Server struct {
 	// Weight is for Weighted; the default is 1.
 	Weight float64
 }
+
+// NoISP is the Server.ISP of a server that is in the network of no ISP.
+const NoISP = -1
 
 // Cache is how a server keeps contents.
 type Cache struct {
@@ -244,7 +248,8 @@ type Routing struct {
 	Changes []RouteChange
 }
 
-// RouteChange takes the clients of a region to another edge from a time on.
+// RouteChange takes the clients of a region to another edge from a time on. The
+// edge -1 is the nearest one.
 type RouteChange struct {
 	At           time.Duration
 	Region, Edge int

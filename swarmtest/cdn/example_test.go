@@ -44,5 +44,5 @@ func show(c cdn.Config) {
 		fmt.Println(err)
 		return
 	}
-	fmt.Printf("%s: %.1f s, the origin sent %d MiB\n", res.System.Name, res.System.End.Seconds(), res.Servers[0].Out>>20)
+	fmt.Printf("%s: %.1f s, the origin sent %d MiB\n", res.System.Name, res.System.End.Seconds(), res.System.Servers[0].Out>>20)
 }

@@ -61,9 +61,9 @@ func source(t *testing.T, res *Result, name string) int64 {
 }
 
 // tierSum adds up the figures of a tier.
-func tierSum(res *Result, tier Tier) (sum ServerStats) {
-	for _, s := range res.Servers {
-		if s.Tier != tier {
+func tierSum(res *Result, tier Tier) (sum result.Server) {
+	for _, s := range res.System.Servers {
+		if s.Tier != string(tier) {
 			continue
 		}
 		sum.Requests += s.Requests
@@ -101,7 +101,7 @@ func checkResult(t testing.TB, c *Config, res *Result) {
 		}
 	}
 	in, out := clients, int64(0)
-	for i, s := range res.Servers {
+	for i, s := range res.System.Servers {
 		in += s.In
 		out += s.Out
 		if s.HitOut > s.Out || s.Wasted > s.In || s.Coalesced > s.Misses {
@@ -113,12 +113,43 @@ func checkResult(t testing.TB, c *Config, res *Result) {
 			}
 		}
 	}
+	checkServers(t, sys)
 	if in != out {
 		t.Errorf("servers sent %d bytes, of which %d were received", out, in)
 	}
 	checkSamples(t, sys)
 	if sys.Bound > 0 && last(res) < sys.Bound {
 		t.Errorf("the last completion, %v, beats the bound, %v", last(res), sys.Bound)
+	}
+}
+
+// checkServers checks what the rows of servers say beside bytes.
+func checkServers(t testing.TB, sys *result.System) {
+	t.Helper()
+	cross := int64(0)
+	for _, p := range sys.Peers {
+		cross += p.CrossISP
+		if p.CrossISP < 0 || p.CrossISP > p.Down {
+			t.Errorf("%d bytes of %d are from another ISP", p.CrossISP, p.Down)
+		}
+	}
+	if cross != sys.CrossISP {
+		t.Errorf("%d bytes came from other ISPs, by the rows %d", sys.CrossISP, cross)
+	}
+	for _, s := range sys.Servers {
+		if use, ok := s.Use(sys.End); ok && (use < 0 || use > 1+1e-9) {
+			t.Errorf("%s used %v of its uplink", s.Name, use)
+		}
+		if s.UpRate > 0 && s.Peak > float64(s.UpRate)*1.001+1e6 { // of some hundred flows whose bytes are rounded down, in a millisecond
+			t.Errorf("%s sent %v bytes/s at its peak, and has %d", s.Name, s.Peak, s.UpRate)
+		}
+		until := -time.Duration(1)
+		for _, o := range s.Outages {
+			if o.At <= until || o.For < 0 || o.At+o.For > sys.End {
+				t.Errorf("%s was down at %v for %v, before until %v; the end was %v", s.Name, o.At, o.For, until, sys.End)
+			}
+			until = o.At + o.For
+		}
 	}
 }
 

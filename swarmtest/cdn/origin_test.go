@@ -95,7 +95,7 @@ func TestWindowCapsLongWays(t *testing.T) {
 func TestRequestLimitQueues(t *testing.T) {
 	c := origin(crowd(100, Client{}), Server{Up: 10 * mib, MaxRequests: 10})
 	res := mustRun(t, c, 1)
-	if s := res.Servers[0]; s.MostQueued != 90 || s.Refused != 0 {
+	if s := res.System.Servers[0]; s.MostQueued != 90 || s.Refused != 0 {
 		t.Errorf("%d waited at most and %d were refused, want 90 and none", s.MostQueued, s.Refused)
 	}
 	if got := res.System.Peers[0].Complete.Seconds(); math.Abs(got-100) > 1 {
@@ -111,7 +111,7 @@ func TestRequestLimitQueues(t *testing.T) {
 func TestRequestLimitRefuses(t *testing.T) {
 	c := origin(crowd(100, Client{}), Server{Up: 10 * mib, MaxRequests: 10, Queue: -1})
 	res := mustRun(t, c, 1)
-	if s := res.Servers[0]; s.Refused < 90 || s.MostQueued != 0 || int(s.Refused) != res.Retries {
+	if s := res.System.Servers[0]; s.Refused < 90 || s.MostQueued != 0 || int(s.Refused) != res.Retries {
 		t.Errorf("%d were refused and %d tried again, at most %d waited", s.Refused, res.Retries, s.MostQueued)
 	}
 	if got := last(res).Seconds(); got < 1000 || got > 1300 {
@@ -301,7 +301,7 @@ func TestUseOfAnUplink(t *testing.T) {
 			t.Errorf("sample %d: the uplink is used to %v, want %v", i, got, want)
 		}
 	}
-	if got := res.Servers[0].Occupied; got != 20*time.Second {
+	if got := res.System.Servers[0].Occupied; got != 20*time.Second {
 		t.Errorf("the uplink was occupied for %v, want 20s", got)
 	}
 }

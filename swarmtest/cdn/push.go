@@ -38,7 +38,8 @@ func (r *run) bring(id int32, slice sliceID, numBytes int64) {
 	r.bring(above, slice, numBytes)
 	r.net.uplinks[r.servers[above].uplink].out += numBytes
 	r.servers[above].stats.Out += numBytes
-	s.stats.In += numBytes
+	r.servers[above].stats.Pushed += numBytes
+	r.took(id, above, numBytes)
 	if s.cache.room(numBytes) {
 		s.cache.put(slice, numBytes, 0)
 	}

@@ -2,7 +2,6 @@ package cdn
 
 import (
 	"encoding/hex"
-	"time"
 
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
@@ -13,45 +12,15 @@ type Result struct {
 	// order and then the servers: origins, parents, edges, proxies. A client's
 	// FirstPiece is the first byte that it got of a server; when it has all, it
 	// leaves. Its Sources are what each tier sent, so bytes that pass two tiers
-	// are in two of them. In Samples, Seeds are the servers that are up, and
-	// UplinkUse is of what they could have sent.
+	// are in two of them. Its Servers are in the order of their Peers. In Samples,
+	// Seeds are the servers that are up, and UplinkUse is of what they could have
+	// sent.
 	System result.System
-	// Servers are what the servers did, in their order in System.Peers.
-	Servers []ServerStats
 	// Retries is how often a client or a cache was refused, Breaks how often a
 	// client's connection broke.
 	Retries, Breaks int
 	// GaveUp is how many clients had enough of being refused.
 	GaveUp int
-}
-
-// ServerStats are the figures of one server.
-type ServerStats struct {
-	Tier Tier
-	Name string
-
-	// Requests were asked of it, and Refused of them turned away, at once or
-	// because the tier above refused. MostQueued is how many waited for their
-	// turn at once.
-	Requests, Refused int64
-	MostQueued        int
-	// MostConnections is how many clients used it at once.
-	MostConnections int
-
-	// Hits were answered from the cache, Misses were not; Coalesced of these
-	// waited for a fetch that was under way. Revalidated is how many
-	// conditional requests of the cache said that a slice is still good.
-	Hits, Misses, Coalesced, Revalidated int64
-	// Fetches are requests to the tier above for data, Evicted what left the
-	// cache, in slices.
-	Fetches, Evicted int64
-
-	// In and Out are bytes of data, HitOut those of Out that the cache had when
-	// it was asked. Wasted are those of In that it had no use for: fetched
-	// twice, or broken off.
-	In, Out, HitOut, Wasted int64
-	// Occupied is how long its uplink carried data.
-	Occupied time.Duration
 }
 
 // Run runs the system to its end and says what happened. The error is a mistake
@@ -138,16 +107,29 @@ func (r *run) result(reason string) *Result {
 		res.System.Peers = append(res.System.Peers, r.clientRow(i))
 	}
 	for i := range r.servers {
-		s := &r.servers[i]
-		s.stats.Occupied = r.occupied(int32(i))
-		if s.cache != nil {
-			s.stats.Evicted = s.cache.evicted
-		}
-		res.Servers = append(res.Servers, s.stats)
+		s := r.server(i)
+		res.System.Servers = append(res.System.Servers, s)
 		res.System.Peers = append(res.System.Peers, r.serverRow(i, len(res.System.Peers)))
-		res.System.Cost += float64(float64(s.stats.Out) / 1e9 * r.price(s.tier))
+		res.System.Cost += s.Cost
+	}
+	for i := range res.System.Peers {
+		res.System.CrossISP += res.System.Peers[i].CrossISP
 	}
 	return res
+}
+
+// server is what a server did, at the end.
+func (r *run) server(i int) result.Server {
+	s := &r.servers[i]
+	s.stats.Occupied = r.occupied(int32(i))
+	if s.cache != nil {
+		s.stats.Evicted = s.cache.evicted
+	}
+	if n := len(s.stats.Outages); n > 0 && s.stats.Outages[n-1].For == lasting {
+		s.stats.Outages[n-1].For = r.now - s.stats.Outages[n-1].At
+	}
+	s.stats.Cost = float64(float64(s.stats.Out) / 1e9 * r.price(s.tier))
+	return s.stats
 }
 
 func (r *run) price(t Tier) float64 {
@@ -169,15 +151,15 @@ func (r *run) clientRow(i int) result.Peer {
 	return result.Peer{
 		Index: i, Class: class, Region: r.Regions[c.Region], ISP: r.ISPs[c.ISP], Content: c.Content,
 		Join: c.Join, FirstPiece: c.firstByte, Complete: c.complete, Leave: max(c.left, c.complete),
-		Down: c.fromServers, MessagesUp: c.headsUp, MessagesDown: c.headsDown, UpRate: c.Up, DownRate: r.down(c),
+		Down: c.fromServers, CrossISP: c.crossISP, MessagesUp: c.headsUp, MessagesDown: c.headsDown, UpRate: c.Up, DownRate: r.down(c),
 	}
 }
 
 func (r *run) serverRow(i, index int) result.Peer {
 	s := &r.servers[i]
 	return result.Peer{
-		Index: index, Class: string(s.tier), Region: r.Regions[s.Region], ISP: r.ISPs[s.ISP], Server: true,
-		Up: s.stats.Out, Down: s.stats.In, Wasted: s.stats.Wasted,
+		Index: index, Class: string(s.tier), Region: s.stats.Region, ISP: s.stats.ISP, Server: true,
+		Up: s.stats.Out, Down: s.stats.In, Wasted: s.stats.Wasted, CrossISP: s.crossISP,
 		MessagesUp: s.headsUp, MessagesDown: s.headsDown,
 		Occupied: s.stats.Occupied, UpRate: s.Up, DownRate: s.Down,
 	}

@@ -212,7 +212,11 @@ func (a *catchments) edge(_ *run, region int, key uint64) int32 {
 // change changes the route of a region.
 func (r *run) change(i int32) {
 	change := r.Routing.Changes[i]
-	r.anycast.fixed[change.Region] = r.edges[change.Edge]
+	to := none
+	if change.Edge >= 0 {
+		to = r.edges[change.Edge]
+	}
+	r.anycast.fixed[change.Region] = to
 	r.reroute()
 }
 

@@ -20,8 +20,8 @@ func threeRegions() Config {
 }
 
 func connections(res *Result) (each []int) {
-	for _, s := range res.Servers {
-		if s.Tier == Edge {
+	for _, s := range res.System.Servers {
+		if s.Tier == string(Edge) {
 			each = append(each, s.MostConnections)
 		}
 	}
@@ -197,8 +197,8 @@ func TestRouteChange(t *testing.T) {
 	c.Routing = Routing{Anycast: true, Changes: []RouteChange{{At: 10 * time.Second, Region: 0, Edge: 2}}}
 	res := mustRun(t, c, 1)
 	var out []int64
-	for _, s := range res.Servers {
-		if s.Tier == Edge {
+	for _, s := range res.System.Servers {
+		if s.Tier == string(Edge) {
 			out = append(out, s.Out)
 		}
 	}

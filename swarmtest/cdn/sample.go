@@ -17,6 +17,7 @@ type sampler struct {
 
 	sent, sentBefore []int64 // by each uplink
 	before           time.Duration
+	measured         bool // some peaks
 }
 
 // sample takes a sample, and schedules the next one.
@@ -65,8 +66,24 @@ func (r *run) look() result.Sample {
 	for _, source := range r.sources(p.sent) {
 		s.Bytes = append(s.Bytes, source.Bytes)
 	}
+	r.notePeaks()
 	p.before = r.now
 	return s
+}
+
+// notePeaks notes the rates since the last sample. The time up to the end may be
+// too short to speak of a rate; it counts if there is nothing else.
+func (r *run) notePeaks() {
+	p := &r.sampler
+	elapsed := r.now - p.before
+	if elapsed <= 0 || elapsed < p.every && p.measured {
+		return
+	}
+	p.measured = true
+	for i := range r.servers {
+		rate := float64(p.sent[i]-p.sentBefore[i]) / elapsed.Seconds()
+		r.servers[i].stats.Peak = max(r.servers[i].stats.Peak, rate)
+	}
 }
 
 // uplinkUse is what the servers sent since the last sample, as a part of what

@@ -3,6 +3,8 @@ package cdn
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
 // server is a Server in a run.
@@ -30,9 +32,13 @@ type server struct {
 
 	fetching map[sliceID]int32 // fetches that others can wait for
 
-	stats              ServerStats
+	stats              result.Server
+	crossISP           int64 // of stats.In
 	headsUp, headsDown int64
 }
+
+// lasting is the time of an outage that has not ended.
+const lasting = -1
 
 func (r *run) addServers(t Tier, all []Server) (ids []int32) {
 	for i := range all {
@@ -40,7 +46,7 @@ func (r *run) addServers(t Tier, all []Server) (ids []int32) {
 		s := server{
 			Server: &all[i], tier: t,
 			uplink: r.net.addUplink(all[i].Up), downlink: private,
-			stats:  ServerStats{Tier: t, Name: all[i].Name},
+			stats:  r.newStats(t, &all[i]),
 			random: r.stream(streamServer, int(id)),
 		}
 		if t != Origin {
@@ -52,6 +58,27 @@ func (r *run) addServers(t Tier, all []Server) (ids []int32) {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// newStats says where a server is.
+func (r *run) newStats(t Tier, s *Server) result.Server {
+	stats := result.Server{Tier: string(t), Name: s.Name, Region: r.Regions[s.Region], UpRate: s.Up}
+	if s.ISP != NoISP {
+		stats.ISP = r.ISPs[s.ISP]
+	}
+	if r.SampleEvery == 0 {
+		stats.Peak = -1
+	}
+	return stats
+}
+
+// took counts what a cache got from a server of the tier above.
+func (r *run) took(cache, from int32, numBytes int64) {
+	s := &r.servers[cache]
+	s.stats.In += numBytes
+	if s.ISP != r.servers[from].ISP {
+		s.crossISP += numBytes
+	}
 }
 
 // sliceLen is the length of a slice; the last one of a content may be shorter.
@@ -130,10 +157,10 @@ func (r *run) fetched(id int32) {
 			s.stats.Revalidated++
 		}
 	case s.cache.renew(q.id(), r.now):
-		s.stats.In += q.len
+		r.took(q.cache, q.server, q.len)
 		s.stats.Wasted += q.len
 	default:
-		s.stats.In += q.len
+		r.took(q.cache, q.server, q.len)
 		s.cache.put(q.id(), q.len, r.now)
 	}
 	r.endFetch(id, func(waiting int32) {
@@ -184,10 +211,10 @@ func (r *run) forget(id int32) {
 // abandon takes back a fetch of a cache that is no longer there to use it.
 func (r *run) abandon(id int32) {
 	r.forget(id)
-	s := &r.servers[r.requests[id].cache]
+	cache, from := r.requests[id].cache, r.requests[id].server
 	got := r.cancel(id, 0)
-	s.stats.In += got
-	s.stats.Wasted += got
+	r.took(cache, from, got)
+	r.servers[cache].stats.Wasted += got
 }
 
 // restart makes a fetch again whose server has failed. What came of it is lost:
@@ -202,7 +229,7 @@ func (r *run) restart(id int32) {
 		_, got := r.net.close(q.flow)
 		q.flow = none
 		r.countOut(q, got)
-		s.stats.In += got
+		r.took(q.cache, q.server, got)
 		s.stats.Wasted += got
 	}
 	if q.state == queued {
@@ -220,7 +247,11 @@ func (r *run) restart(id int32) {
 func (r *run) fail(fault int32) {
 	f := &r.Faults[fault]
 	id := r.serverOf(f.Tier, f.Server)
-	r.servers[id].down++
+	s := &r.servers[id]
+	if s.down == 0 {
+		s.stats.Outages = append(s.stats.Outages, result.Outage{At: r.now, For: lasting})
+	}
+	s.down++
 	if f.For > 0 {
 		r.at(r.now+f.For, evMend, fault, 0)
 	}
@@ -246,7 +277,11 @@ func (r *run) fail(fault int32) {
 func (r *run) mend(fault int32) {
 	f := &r.Faults[fault]
 	id := r.serverOf(f.Tier, f.Server)
-	r.servers[id].down--
+	s := &r.servers[id]
+	s.down--
+	if last := len(s.stats.Outages) - 1; s.down == 0 {
+		s.stats.Outages[last].For = r.now - s.stats.Outages[last].At
+	}
 	r.tell(id)
 }
 

@@ -278,6 +278,11 @@ func (c *Config) checkServers() error {
 	if n := len(slices.Concat(tiers...)); n > MaxServers {
 		return fmt.Errorf("%d servers, expected at most %d", n, MaxServers)
 	}
+	for _, s := range c.Proxies {
+		if s.ISP == NoISP && !c.ProxyByRegion {
+			return fmt.Errorf("%s: it is in no ISP's network, so nobody would use it", s.Name)
+		}
+	}
 	for _, servers := range tiers {
 		for _, s := range servers {
 			if err := c.checkServer(&s); err != nil {
@@ -294,7 +299,7 @@ func (c *Config) checkServer(s *Server) error {
 		return fmt.Errorf("up %d, down %d bytes/s: expected 0 to %d, where 0 is unlimited", s.Up, s.Down, int64(1)<<MaxRateBits)
 	case s.Region < 0 || s.Region >= len(c.Regions):
 		return fmt.Errorf("region %d: there are %d", s.Region, len(c.Regions))
-	case s.ISP < 0 || s.ISP >= len(c.ISPs):
+	case s.ISP < NoISP || s.ISP >= len(c.ISPs):
 		return fmt.Errorf("ISP %d: there are %d", s.ISP, len(c.ISPs))
 	case s.MaxRequests < 0:
 		return fmt.Errorf("%d requests at once are negative; 0 is unlimited", s.MaxRequests)
@@ -353,7 +358,7 @@ func (c *Config) checkRouting() error {
 		}
 	}
 	for i, change := range r.Changes {
-		if change.At < 0 || change.Region < 0 || change.Region >= len(c.Regions) || change.Edge < 0 || change.Edge >= len(c.Edges) {
+		if change.At < 0 || change.Region < 0 || change.Region >= len(c.Regions) || change.Edge < -1 || change.Edge >= len(c.Edges) {
 			return fmt.Errorf("route change %d: at %v, region %d, edge %d: there are %d regions and %d edges", i, change.At, change.Region, change.Edge, len(c.Regions), len(c.Edges))
 		}
 	}

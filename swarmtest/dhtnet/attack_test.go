@@ -222,7 +222,7 @@ func TestForgedReplies(t *testing.T) {
 		s := searcher.Search(node.Request{Method: krpc.GetPeers, Target: target}, nil)
 		for i := range forgedEach {
 			from := n.hosts[i%len(n.hosts)]
-			response := krpc.Message{Kind: krpc.Response, ID: from.node.ID(), Token: []byte("forged"), Transaction: binary.BigEndian.AppendUint32(nil, n.rnd.Uint32())}
+			response := krpc.Message{Kind: krpc.Response, ID: from.Node().ID(), Token: []byte("forged"), Transaction: binary.BigEndian.AppendUint32(nil, n.rnd.Uint32())}
 			response.Values = response.Values.Append(falsePeer)
 			n.Forge(forger, from.addr, searcher.addr, response.Append(nil))
 			forged++

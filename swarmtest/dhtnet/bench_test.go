@@ -54,7 +54,7 @@ func search(n *Network, hashes []krpc.ID, numSearches int) (searches []*Search) 
 func tables(n *Network) (mean, least, leastDepth int) {
 	least, leastDepth = 1<<30, 1<<30
 	for _, h := range n.hosts {
-		num4, _ := h.node.NumNodes()
+		num4, _ := h.Node().NumNodes()
 		mean += num4
 		least, leastDepth = min(least, num4), min(leastDepth, h.Depth())
 	}

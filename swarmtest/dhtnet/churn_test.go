@@ -89,9 +89,9 @@ func (c *churn) searchForever(every time.Duration) {
 // bounds returns the most nodes in a table and the most peers in a store.
 func (c *churn) bounds() (entries, peers int) {
 	for _, h := range c.n.hosts {
-		if h.node != nil {
-			num4, _ := h.node.NumNodes()
-			entries, peers = max(entries, num4), max(peers, h.node.Stored().Peers)
+		if h.Node() != nil {
+			num4, _ := h.Node().NumNodes()
+			entries, peers = max(entries, num4), max(peers, h.Node().Stored().Peers)
 		}
 	}
 	return entries, peers

@@ -1,14 +1,13 @@
 package dhtnet
 
 import (
-	"bytes"
 	"fmt"
-	"math"
 	"net/netip"
 	"time"
 
 	"github.com/shoal-bt/shoal/dht/krpc"
 	"github.com/shoal-bt/shoal/dht/node"
+	"github.com/shoal-bt/shoal/swarmtest/dhthost"
 	"github.com/shoal-bt/shoal/swarmtest/sim"
 )
 
@@ -58,9 +57,8 @@ type Host struct {
 	addr  netip.AddrPort
 	spec  Spec
 
-	node     *node.Node // nil before it joins, and once it is silent
+	driver   dhthost.Host // without a node before the host joins, and once it is silent
 	joined   bool
-	wakeAt   time.Duration
 	searches []*Search
 	lastID   node.LookupID
 }
@@ -73,7 +71,8 @@ func (n *Network) Add(spec Spec) (*Host, error) {
 	if ip := spec.Addr.Addr(); !ip.Is4() || n.byNet[netOf(ip)] != nil {
 		return nil, fmt.Errorf("dhtnet: %v is not an IPv4 address in a /24 of its own", spec.Addr)
 	}
-	h := &Host{net: n, index: uint32(len(n.hosts)), addr: spec.Addr, spec: spec, wakeAt: math.MaxInt64}
+	h := &Host{net: n, index: uint32(len(n.hosts)), addr: spec.Addr, spec: spec}
+	h.driver = dhthost.Host{World: world{h}, NAT: spec.NAT}
 	h.id = n.kernel.Add(h, spec.Link)
 	h.link = h.id
 	if spec.Shared {
@@ -99,38 +98,36 @@ func (h *Host) Index() uint32 { return h.index }
 
 // Node returns the host's node, nil before it has joined and once it is
 // silent. What it puts out must be left to the network: see Receive.
-func (h *Host) Node() *node.Node { return h.node }
+func (h *Host) Node() *node.Node { return h.driver.Node() }
 
 // Honest reports whether the host has no Liar.
 func (h *Host) Honest() bool { return h.spec.Liar == nil }
 
 // Serves reports whether the host is alive and answers queries.
-func (h *Host) Serves() bool { return h.node != nil && !h.spec.NAT && !h.spec.Node.ReadOnly }
+func (h *Host) Serves() bool { return h.Node() != nil && !h.spec.NAT && !h.spec.Node.ReadOnly }
 
 // Silent reports whether the host was silenced.
-func (h *Host) Silent() bool { return h.joined && h.node == nil }
+func (h *Host) Silent() bool { return h.joined && h.Node() == nil }
 
 // Silence ends the host without a word to anybody. Its address stays taken, and
 // its searches never end.
 func (h *Host) Silence() {
-	h.joined, h.node, h.searches = true, nil, nil
+	h.joined, h.searches = true, nil
+	h.driver.Stop()
 }
 
 // Depth returns how deep the node's routing table goes: one more than the bits
 // that its closest node shares with it.
 func (h *Host) Depth() (depth int) {
-	id := h.node.ID()
-	for _, known := range h.node.AppendNodes(nil) {
+	id := h.Node().ID()
+	for _, known := range h.Node().AppendNodes(nil) {
 		depth = max(depth, sharedBits(&id, &known.ID)+1)
 	}
 	return depth
 }
 
 // Receive hands the node an input, now. The host must have joined.
-func (h *Host) Receive(in node.Input) {
-	h.node.Receive(h.net.kernel.Now(), in)
-	h.drain()
-}
+func (h *Host) Receive(in node.Input) { h.driver.Receive(h.net.kernel.Now(), in) }
 
 // Handle is for the kernel.
 func (h *Host) Handle(now time.Duration, ev sim.Event) {
@@ -138,7 +135,7 @@ func (h *Host) Handle(now time.Duration, ev sim.Event) {
 	case kindPacket:
 		h.arrive(now, ev.A)
 	case kindTimer:
-		h.wake(now)
+		h.driver.Wake(now)
 	case kindJoin:
 		h.join(now)
 	}
@@ -147,7 +144,7 @@ func (h *Host) Handle(now time.Duration, ev sim.Event) {
 // arrive handles a packet and frees its slot.
 func (h *Host) arrive(now time.Duration, slot uint32) {
 	p := h.net.packets[slot] // a copy: a packet that is sent may move the others
-	if h.node != nil {
+	if h.Node() != nil {
 		h.net.kernel.ChargeDown(h.link, len(p.bytes)+headersLen)
 		h.packet(now, p)
 	}
@@ -155,44 +152,27 @@ func (h *Host) arrive(now time.Duration, slot uint32) {
 }
 
 func (h *Host) packet(now time.Duration, p packet) {
-	if h.spec.NAT && isQuery(p.bytes) || h.spec.Liar != nil && h.lies(p) {
+	if h.spec.Liar != nil && !h.spec.NAT && h.lies(p) {
 		return
 	}
 	for _, s := range h.searches {
 		s.arrived(p)
 	}
-	h.node.Receive(now, node.Input{Kind: node.InPacket, Addr: p.from, Packet: p.bytes})
-	h.drain()
+	h.driver.Packet(now, p.from, p.bytes)
 }
-
-// isQuery looks for a query's y, which is the last key of most packets.
-func isQuery(packet []byte) bool { return bytes.HasSuffix(packet, []byte("1:y1:qe")) }
 
 // lies answers a query by the host's liar.
 func (h *Host) lies(p packet) bool {
 	var query krpc.Message
-	if !isQuery(p.bytes) || query.Parse(p.bytes) != nil {
+	if !dhthost.IsQuery(p.bytes) || query.Parse(p.bytes) != nil {
 		return false
 	}
-	response := krpc.Message{Kind: krpc.Response, Transaction: query.Transaction, ID: h.node.ID()}
+	response := krpc.Message{Kind: krpc.Response, Transaction: query.Transaction, ID: h.Node().ID()}
 	if !h.spec.Liar.Answer(h, p.from, &query, &response) {
 		return false
 	}
 	h.net.send(h, h.addr, p.from, response.Append(nil))
 	return true
-}
-
-// wake handles the host's timer. One that was set anew since is still under
-// way, and is noticed by the time that it has.
-func (h *Host) wake(now time.Duration) {
-	if h.node == nil || now != h.wakeAt {
-		return
-	}
-	h.wakeAt = math.MaxInt64
-	if due, ok := h.node.NextTimeout(); ok && due <= now {
-		h.node.Advance(now)
-	}
-	h.drain()
 }
 
 func (h *Host) join(now time.Duration) {
@@ -201,54 +181,42 @@ func (h *Host) join(now time.Duration) {
 	}
 	cfg := h.spec.Node
 	cfg.Rand = h.net.kernel.Rand(h.id, streamNode)
-	if cfg.MaxSources == 0 {
-		cfg.MaxSources = 16
-	}
-	h.node, _ = node.New(now, cfg) // fails only without Rand
 	h.joined = true
 	known := h.spec.Known
 	if known == nil {
 		known = h.net.routers
 	}
-	h.Receive(node.Input{Kind: node.InNodes, Addrs: known})
+	h.driver.Start(now, cfg, known)
 }
 
-// drain does what the node wants done.
-func (h *Host) drain() {
-	for h.node != nil { // an output may end the host
-		out, ok := h.node.Next()
-		if !ok {
-			break
-		}
-		h.do(out)
+// world is what surrounds a host's node.
+type world struct{ *Host }
+
+// Send implements dhthost.World.
+func (w world) Send(to netip.AddrPort, packet []byte) {
+	for _, s := range w.searches {
+		s.sent(to)
 	}
-	if h.node == nil {
-		return
-	}
-	if due, ok := h.node.NextTimeout(); ok && due < h.wakeAt {
-		h.wakeAt = max(due, h.net.kernel.Now())
-		h.net.kernel.At(h.wakeAt, sim.Event{To: h.id, Kind: kindTimer})
-	}
+	w.net.send(w.Host, w.addr, to, packet)
 }
 
-func (h *Host) do(out node.Output) {
+// WakeAt implements dhthost.World.
+func (w world) WakeAt(at time.Duration) {
+	w.net.kernel.At(at, sim.Event{To: w.id, Kind: kindTimer})
+}
+
+// Heard implements dhthost.World.
+func (w world) Heard(now time.Duration, out node.Output) {
 	switch out.Kind {
-	case node.OutPacket:
-		for _, s := range h.searches {
-			s.sent(out.Addr)
-		}
-		h.net.send(h, h.addr, out.Addr, out.Packet)
 	case node.OutReply, node.OutConverged, node.OutDone:
-		for _, s := range h.searches {
+		for _, s := range w.searches {
 			if s.id == out.Lookup {
 				s.heard(out)
 				return
 			}
 		}
-		fallthrough
-	default:
-		if h.spec.Output != nil {
-			h.spec.Output(h.net.kernel.Now(), out)
-		}
+	}
+	if w.spec.Output != nil {
+		w.spec.Output(now, out)
 	}
 }

@@ -61,8 +61,8 @@ func (s *Sybils) Answer(h *Host, from netip.AddrPort, query, response *krpc.Mess
 // nodes returns eight members in their compact form.
 func (s *Sybils) nodes(n *Network, target krpc.ID) (compact []byte) {
 	if !s.Near {
-		for _, h := range closestOf(s.members, target, func(h *Host) bool { return h.node != nil }) {
-			compact = krpc.AppendNode(compact, krpc.Node{ID: h.node.ID(), Addr: h.addr})
+		for _, h := range closestOf(s.members, target, func(h *Host) bool { return h.Node() != nil }) {
+			compact = krpc.AppendNode(compact, krpc.Node{ID: h.Node().ID(), Addr: h.addr})
 		}
 		return compact
 	}

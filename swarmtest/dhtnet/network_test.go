@@ -97,11 +97,11 @@ func TestNAT(t *testing.T) {
 		t.Errorf("%d of the closest answered", s.Answered)
 	}
 	for _, h := range n.hosts[:60] {
-		if slices.ContainsFunc(h.node.AppendNodes(nil), func(known krpc.Node) bool { return known.Addr == behind.addr }) {
+		if slices.ContainsFunc(h.Node().AppendNodes(nil), func(known krpc.Node) bool { return known.Addr == behind.addr }) {
 			t.Fatal("it is in a table")
 		}
 	}
-	if behind.Serves() || slices.Contains(n.Closest(behind.node.ID(), nil), behind.node.ID()) {
+	if behind.Serves() || slices.Contains(n.Closest(behind.Node().ID(), nil), behind.Node().ID()) {
 		t.Error("it counts as one that serves")
 	}
 }

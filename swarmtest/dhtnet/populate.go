@@ -26,7 +26,7 @@ func (n *Network) Grow(count int, during time.Duration, spec func(i int) Spec) e
 // Routers stay.
 func (n *Network) SilenceSome(share float64) {
 	for _, h := range n.hosts[min(numRouters, len(n.hosts)):] {
-		if h.node != nil && n.rnd.Float64() < share {
+		if h.Node() != nil && n.rnd.Float64() < share {
 			h.Silence()
 		}
 	}

@@ -59,8 +59,8 @@ func (s *Search) since() time.Duration { return s.Host.net.kernel.Now() - s.Bega
 
 // sent notes whom the host asks: it has learned of them.
 func (s *Search) sent(to netip.AddrPort) {
-	if h := s.Host.net.HostAt(to); h != nil && h.node != nil {
-		s.named[h.node.ID()] = true
+	if h := s.Host.net.HostAt(to); h != nil && h.Node() != nil {
+		s.named[h.Node().ID()] = true
 	}
 }
 
@@ -115,7 +115,7 @@ func (s *Search) done(result *node.Result) {
 // host, and are closest to target, the closest first.
 func (n *Network) Closest(target krpc.ID, but *Host) (ids []krpc.ID) {
 	for _, h := range closestOf(n.hosts, target, func(h *Host) bool { return h != but && h.Serves() && h.Honest() }) {
-		ids = append(ids, h.node.ID())
+		ids = append(ids, h.Node().ID())
 	}
 	return ids
 }
@@ -130,7 +130,7 @@ func closestOf(hosts []*Host, target krpc.ID, counts func(*Host) bool) []*Host {
 		if !counts(h) {
 			continue
 		}
-		id := h.node.ID()
+		id := h.Node().ID()
 		at := found
 		for ; at > 0 && closer(&target, &id, &ids[at-1]); at-- {
 			closest[at], ids[at] = closest[at-1], ids[at-1]

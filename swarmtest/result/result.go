@@ -64,7 +64,12 @@ type System struct {
 	Peers   []Peer
 	Samples []Sample
 
-	// CrossISP is how many bytes went from one ISP's network to another, of a swarm.
+	// Servers are what the servers did, if the system has any beside its peers: in the order of their
+	// rows in Peers.
+	Servers []Server
+
+	// CrossISP is how many bytes that somebody received came from outside of his ISP's network: from
+	// another one's, or from a server in nobody's. 0 where nobody has an ISP.
 	CrossISP int64
 
 	// Sources are the bytes by where they came from, in a fixed order that
@@ -113,7 +118,7 @@ type Peer struct {
 	MessagesUp, MessagesDown int64 // bytes of all that is no data
 	// Occupied is how long its uplink carried data.
 	Occupied time.Duration
-	// CrossISP is the part of Down that came from another ISP's network, of the peers of a swarm.
+	// CrossISP is the part of Down that came from outside of its ISP's network.
 	CrossISP int64
 	// HashFails counts the pieces that it got and that did not match, BannedBy the peers that banned it
 	// because it sent false data.

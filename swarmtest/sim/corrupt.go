@@ -53,7 +53,7 @@ func (p *peer) verify(now time.Duration, out *engine.Output) {
 		want = wantsDigests
 	}
 	if delay := p.swarm.cfg.HashDelay; delay > 0 {
-		p.kernel.At(now+delay, Event{To: p.id, Kind: eventVerified, Sub: p.life, A: uint32(out.Piece), B: want})
+		p.at(now+delay, Event{Kind: eventVerified, Sub: p.life, A: uint32(out.Piece), B: want})
 		return
 	}
 	p.verified(now, out.Piece, out.Digests)

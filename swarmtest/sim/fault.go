@@ -83,8 +83,9 @@ func (w *swarm) addFaults() {
 		switch f := &w.cfg.Faults[i]; f.Kind {
 		case Crash:
 			for _, peer := range f.Peers {
-				p := w.peers[peer]
-				p.kernel.At(f.At, Event{To: p.id, Kind: eventCrash, A: uint32(i)})
+				for _, p := range w.peers[peer].torrents() {
+					p.at(f.At, Event{Kind: eventCrash, A: uint32(i)})
+				}
 			}
 		case Partition:
 			w.world().addCut(f, w.peers)

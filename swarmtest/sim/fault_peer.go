@@ -28,16 +28,17 @@ func (p *peer) crash(now time.Duration, f *Fault) {
 		if flow.state == flowing {
 			p.severed = append(p.severed, severed{flow.dst, flow.remote, flow.latency})
 		}
-		p.kernel.closeFlow(&p.host, flow)
+		p.kernel.closeFlow(p.host, flow)
 	}
 	p.joined, p.timerAt, p.webSeeds = false, 0, nil
+	p.leaveDHT()
 	p.life++
 	p.failures, p.owed, p.retryAt = 0, tracker.None, 0
 	if f.For == 0 {
 		p.end(now)
 		return
 	}
-	p.kernel.At(now+f.For, Event{To: p.id, Kind: eventJoin})
+	p.at(now+f.For, Event{Kind: eventJoin})
 }
 
 // comeBack resets the connections that the other ends believe in. Each of them would have found out with
@@ -66,6 +67,7 @@ type account struct {
 	wasted    int64
 	hashFails int
 	bans      int
+	found     engine.Found
 }
 
 func (a *account) add(e *engine.Engine, now time.Duration) {
@@ -76,6 +78,9 @@ func (a *account) add(e *engine.Engine, now time.Duration) {
 	a.wasted += s.Wasted
 	a.hashFails += s.HashFails
 	a.bans += s.Banned
+	for source, n := range s.Found {
+		a.found[source] += n
+	}
 }
 
 // partedFrom reports whether a partition lies between the peer and another one.
@@ -89,7 +94,7 @@ func (p *peer) noAnswer(now time.Duration, f *flow, ev Event) {
 		p.kernel.At(at, ev)
 		return
 	}
-	p.kernel.closeFlow(&p.host, f)
+	p.kernel.closeFlow(p.host, f)
 	if f.web == nil {
 		addr := addrOf(p.swarm.indexOf(f.dst), listenPort)
 		p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: addr})
@@ -103,7 +108,7 @@ func (p *peer) announceFailed(now time.Duration, event tracker.Event) {
 	doublings := min(p.failures, maxDoublings)
 	p.failures++
 	p.retryAt = now + min(announce.BackoffBase<<doublings, announce.BackoffMax)
-	p.kernel.At(p.retryAt, Event{To: p.id, Kind: eventRetry, Sub: p.life})
+	p.at(p.retryAt, Event{Kind: eventRetry, Sub: p.life})
 }
 
 // tell announces, or leaves it to the next try if the tracker does not answer.
@@ -139,7 +144,12 @@ func (p *peer) trackerAnswered() { p.failures, p.retryAt, p.owed = 0, 0, tracker
 
 // sentEnough leaves if the peer has sent what it came for, and reports whether it did.
 func (p *peer) sentEnough(now time.Duration) bool {
-	if p.cfg.LeaveAfter == 0 || p.sent < p.cfg.LeaveAfter {
+	switch {
+	case p.cfg.LeaveAfter == 0:
+		return false
+	case p.publisher != nil:
+		return p.publisher.sentEnough(now)
+	case p.sent < p.cfg.LeaveAfter:
 		return false
 	}
 	p.leave(now)

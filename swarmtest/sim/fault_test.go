@@ -114,7 +114,7 @@ func TestWhatTheTrackerMissedIsSaidLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.run()
-	if counts, _ := w.tracker.core.Scrape(w.infoHash); counts.Complete != 2 || counts.Downloaded != 1 {
+	if counts, _ := w.tracker.core.Scrape(w.infoHash(0)); counts.Complete != 2 || counts.Downloaded != 1 {
 		t.Errorf("the tracker counts %+v", counts)
 	}
 }

@@ -3,6 +3,8 @@ package sim
 import (
 	"slices"
 	"time"
+
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 // Result is what happened in a run.
@@ -42,6 +44,14 @@ type PeerResult struct {
 	HashFails, Bans, BannedBy int
 	// Occupied is how long its uplink carried blocks.
 	Occupied time.Duration
+
+	// FirstPeer is when its first connection with a peer was up. Found counts the addresses that it
+	// learned, by who told it of them first; its own may be among them.
+	FirstPeer time.Duration
+	Found     engine.Found
+	// DHTUp and DHTDown are the bytes of its packets in the DHT, with headers of IP and UDP. They are
+	// part of MessagesUp and MessagesDown.
+	DHTUp, DHTDown int64
 }
 
 func (w *swarm) result(reason string, end time.Duration) *Result {
@@ -56,12 +66,17 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 		r.Peers[i] = PeerResult{
 			Class: p.cfg.Class, Seed: p.cfg.Seed,
 			Join: p.cfg.Join, FirstPiece: p.firstPiece, Complete: p.completedAt, Leave: p.leftAt,
-			Up: p.sent, Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost, CrossISP: p.crossISP,
+			Up: p.sentByAll(), Down: p.received, FromSeeds: p.fromSeeds, FromWebSeeds: p.fromWebSeeds, Lost: p.lost, CrossISP: p.crossISP,
 			MessagesUp: traffic.MessagesUp, MessagesDown: traffic.MessagesDown, Occupied: traffic.Occupied,
+			FirstPeer: p.firstPeer,
+		}
+		if p.dht != nil {
+			r.Peers[i].DHTUp, r.Peers[i].DHTDown = p.dht.up, p.dht.down
 		}
 		counted := p.before
 		counted.add(p.engine, r.End)
 		r.Peers[i].Wasted, r.Peers[i].HashFails, r.Peers[i].Bans = counted.wasted, counted.hashFails, counted.bans
+		r.Peers[i].Found = counted.found
 		if p.cfg.Corrupt {
 			r.Peers[i].BannedBy = w.bannedBy(p)
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"time"
 )
 
@@ -18,13 +19,13 @@ type Sample struct {
 	// are there that carried blocks since the sample before; -1 if there is no
 	// limited uplink.
 	UplinkUse float64
-	// MinCopies and MeanCopies say how many of those who are there have a piece.
+	// MinCopies and MeanCopies say how many of those who are there have a piece, of all contents.
 	MinCopies  int
 	MeanCopies float64
 	// Entropy is the mean, over ordered pairs of leechers that are there, of
 	// whether the second has a piece that the first lacks, as Legout et al.
 	// ("Rarest First and Choke Algorithms Are Enough", 2006) count it; -1 for
-	// fewer than two leechers. Of many leechers it is that of maxEntropyPeers.
+	// fewer than two leechers of one content. Of many leechers it is that of maxEntropyPeers.
 	Entropy float64
 }
 
@@ -36,14 +37,16 @@ const maxEntropyPeers = 128
 type sampler struct {
 	swarm  *swarm
 	last   time.Duration
-	copies []int32
+	copies []int32 // of each piece of each content
+	owners []int   // of a whole content, among those that are there
 	sentBy []int64 // bytes of blocks up to the sample before, by peer
 }
 
 func newSampler(w *swarm) *sampler {
 	return &sampler{
 		swarm:  w,
-		copies: make([]int32, w.cfg.Geometry.NumPieces()),
+		copies: make([]int32, len(w.hashes)*w.cfg.Geometry.NumPieces()),
+		owners: make([]int, len(w.hashes)),
 		sentBy: make([]int64, len(w.peers)),
 	}
 }
@@ -58,6 +61,7 @@ func (s *sampler) due() (at time.Duration, ok bool) {
 func (s *sampler) take(now time.Duration) *Sample {
 	sample := &Sample{At: now}
 	clear(s.copies)
+	clear(s.owners)
 	var leechers []*peer
 	for _, p := range s.swarm.peers {
 		sample.count(p)
@@ -65,15 +69,19 @@ func (s *sampler) take(now time.Duration) *Sample {
 		case !p.present():
 		case p.complete:
 			sample.Seeds++
+			for _, torrent := range p.torrents() {
+				s.owners[torrent.content]++
+			}
 		default:
 			leechers = append(leechers, p)
+			first := int(p.content) * p.has.Len()
 			for piece := range p.has.Members() {
-				s.copies[piece]++
+				s.copies[first+piece]++
 			}
 		}
 	}
 	sample.Leechers = len(leechers)
-	sample.countCopies(s.copies)
+	sample.countCopies(s.copies, s.owners)
 	sample.Entropy = entropy(leechers)
 	sample.UplinkUse = s.uplinkUse(now)
 	s.last = now
@@ -93,34 +101,39 @@ func (s *Sample) count(p *peer) {
 	}
 }
 
-// countCopies takes the copies that leechers have of each piece; every seed has
-// one more.
-func (s *Sample) countCopies(copies []int32) {
-	least, sum := copies[0], int64(0)
-	for _, n := range copies {
-		least = min(least, n)
-		sum += int64(n)
+// countCopies takes the copies that leechers have of each piece, and who has each content; each of
+// those has one copy more.
+func (s *Sample) countCopies(copies []int32, owners []int) {
+	numPieces := len(copies) / len(owners)
+	s.MinCopies = math.MaxInt
+	sum := 0
+	for i, n := range copies {
+		all := int(n) + owners[i/numPieces]
+		s.MinCopies = min(s.MinCopies, all)
+		sum += all
 	}
-	s.MinCopies = s.Seeds + int(least)
-	s.MeanCopies = float64(s.Seeds) + float64(sum)/float64(len(copies))
+	s.MeanCopies = float64(sum) / float64(len(copies))
 }
 
 // entropy compares the leechers, or of many some that are evenly spread among them.
 func entropy(leechers []*peer) float64 {
 	n := min(len(leechers), maxEntropyPeers)
-	if n < 2 {
-		return -1
-	}
 	pick := func(i int) *peer { return leechers[i*len(leechers)/n] }
-	interested := 0
+	interested, pairs := 0, 0
 	for i := range n {
 		for j := range n {
-			if i != j && pick(j).has.HasOther(pick(i).has) {
+			if i == j || pick(i).content != pick(j).content {
+				continue
+			}
+			if pairs++; pick(j).has.HasOther(pick(i).has) {
 				interested++
 			}
 		}
 	}
-	return float64(interested) / float64(n*(n-1))
+	if pairs == 0 {
+		return -1
+	}
+	return float64(interested) / float64(pairs)
 }
 
 // uplinkUse compares what the uplinks carried since the sample before with what

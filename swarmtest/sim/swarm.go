@@ -30,12 +30,18 @@ const (
 // maxPeers is what the addresses 10.0.0.0/8 have room for.
 const maxPeers = 1 << 24
 
-// Swarm describes one torrent's swarm. Zero means the default of a field, a
+// maxContents bounds Swarm.Contents: each is an engine of every seed. Arbitrary.
+const maxContents = 10_000
+
+// Swarm describes one torrent's swarm, or those of several. Zero means the default of a field, a
 // negative number that there is none.
 type Swarm struct {
 	// Seed is where all randomness of the run comes from.
 	Seed     uint64
 	Geometry metainfo.Geometry
+	// Contents is how many contents there are, all of that Geometry: each has a torrent of its own, and one tracker
+	// has them all. 0 is one.
+	Contents int
 	// Peers are all that will ever join. Appending one leaves the random
 	// streams of the others as they are.
 	Peers []Peer
@@ -44,8 +50,8 @@ type Swarm struct {
 
 	// Latency is the time that everything needs from one host to another,
 	// beside its time on the links. Between, if not nil, overrides it for two
-	// peers, given by their positions in Peers, and behind them in WebSeeds; it
-	// must be symmetric. The fewer different latencies there are, the faster is
+	// peers, given by their positions in Peers, behind them in WebSeeds, and behind those
+	// for DHT.Nodes; it must be symmetric. The fewer different latencies there are, the faster is
 	// the run. None is less than 100 microseconds.
 	Latency time.Duration
 	Between func(a, b int) time.Duration
@@ -68,6 +74,11 @@ type Swarm struct {
 	// Wire puts each handshake and message through peer/wire, which changes nothing unless the simulator or the
 	// codec is wrong; then the run panics. It takes two or three times as long.
 	Wire bool
+
+	// NoTracker takes the tracker away. DHT, if not nil, is one by which peers find each other, beside the
+	// tracker or alone. (For peer exchange see Configure.)
+	NoTracker bool
+	DHT       *DHT
 
 	// AnnounceInterval is what the tracker tells peers to keep to.
 	AnnounceInterval time.Duration
@@ -116,7 +127,10 @@ type Peer struct {
 	Link Link
 	// Join is when it starts.
 	Join time.Duration
-	// Seed has everything from the start, and stays.
+	// Content is the one that it downloads, from 0.
+	Content int
+	// Seed has everything from the start, and stays. Of several contents it has all: its process has a torrent for
+	// each, which share the link and the Quota.
 	Seed bool
 	// Have is what it has from the start, nil for nothing. It is not changed.
 	Have *bitfield.Set
@@ -185,12 +199,22 @@ func (s *Swarm) validate() error {
 		return errors.New("swarm: the geometry is not set")
 	case len(s.Peers) == 0 || len(s.Peers) > maxPeers:
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
+	case s.Contents < 0 || s.Contents > maxContents:
+		return fmt.Errorf("swarm: %d contents, expected 1 to %d", s.Contents, maxContents)
+	case s.Contents > 1 && s.DHT != nil:
+		return errors.New("swarm: several contents with a DHT: only one is supported")
 	case s.Foreign < 0:
 		return errors.New("swarm: a negative number of foreign peers")
 	case !validLoss(s.Loss):
 		return fmt.Errorf("swarm: a loss of %g, expected 0 to less than 1", s.Loss)
 	case s.Limit == 0 || s.Patience == 0 || s.AnnounceInterval == 0:
 		return errors.New("swarm: a run needs a limit, a patience and an announce interval")
+	}
+	if s.NoTracker && s.DHT == nil && len(s.WebSeeds) == 0 {
+		return errors.New("swarm: nobody could find anybody: there is neither a tracker nor a DHT")
+	}
+	if err := s.DHT.validate(); err != nil {
+		return err
 	}
 	if err := s.validateWebSeeds(); err != nil {
 		return err
@@ -203,6 +227,8 @@ func (s *Swarm) validate() error {
 			return fmt.Errorf("swarm: peer %d: a loss of %g, expected 0 to less than 1", i, p.Loss)
 		case p.Join < 0 || p.Leave < 0 || p.GiveUp < 0 || p.LeaveAfter < 0:
 			return fmt.Errorf("swarm: peer %d: joins or leaves before the beginning", i)
+		case p.Content < 0 || p.Content >= max(s.Contents, 1):
+			return fmt.Errorf("swarm: peer %d: there is no content %d", i, p.Content)
 		case p.Have != nil && p.Have.Len() != s.Geometry.NumPieces():
 			return fmt.Errorf("swarm: peer %d: has %d pieces of %d", i, p.Have.Len(), s.Geometry.NumPieces())
 		}
@@ -213,14 +239,15 @@ func (s *Swarm) validate() error {
 // swarm is a running Swarm: the peers and the tracker. While it runs, a peer
 // touches nothing of another, because they may be simulated side by side.
 type swarm struct {
-	cfg      Swarm
-	shards   shards
-	states   []shardState // by kernel
-	infoHash metainfo.InfoHash
-	tracker  *trackerEntity
-	peers    []*peer
-	servers  []*webServer // the web seeds
-	samples  *sampler
+	cfg     Swarm
+	shards  shards
+	states  []shardState // by kernel
+	hashes  []metainfo.InfoHash
+	tracker *trackerEntity
+	peers   []*peer      // of a publisher, its first torrent
+	servers []*webServer // the web seeds
+	routers []netip.AddrPort
+	samples *sampler
 
 	total    int    // peers that are to complete, at the start
 	polledAt uint64 // events
@@ -232,6 +259,7 @@ type shardState struct {
 	changed time.Duration // when the tally last did
 	addrs   []netip.AddrPort
 	encoded []byte // the last message, with Swarm.Wire
+	outputs engine.Outputs
 }
 
 // tally counts peers.
@@ -244,6 +272,8 @@ type tally struct {
 const (
 	streamEngine uint32 = iota
 	streamID
+	streamNode
+	streamDHT
 )
 
 func newSwarm(cfg Swarm) (*swarm, error) {
@@ -259,9 +289,7 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	w := &swarm{cfg: cfg, states: make([]shardState, numKernels)}
 	w.shards = shards{kernels: kernels, pool: cfg.Pool, window: atLeastMinLatency(cfg.Latency)}
 	w.world().SlowStart(cfg.SlowStart)
-	seed := binary.LittleEndian.AppendUint64([]byte("swarm"), cfg.Seed)
-	sum := sha256.Sum256(seed)
-	copy(w.infoHash[:], sum[:])
+	w.addHashes()
 	if err := w.addTracker(); err != nil {
 		return nil, err
 	}
@@ -271,11 +299,26 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	for i := range cfg.WebSeeds {
 		w.addWebSeed(i)
 	}
+	w.addDHT()
 	w.addFaults()
 	w.total = w.tally().toComplete
 	w.samples = newSampler(w)
 	return w, nil
 }
+
+// addHashes draws the info-hash of each content.
+func (w *swarm) addHashes() {
+	seed := binary.LittleEndian.AppendUint64([]byte("swarm"), w.cfg.Seed)
+	for content := range max(w.cfg.Contents, 1) {
+		if content > 0 {
+			seed = binary.LittleEndian.AppendUint32(seed[:len("swarm")+8], uint32(content))
+		}
+		sum := sha256.Sum256(seed)
+		w.hashes = append(w.hashes, metainfo.InfoHash(sum[:20]))
+	}
+}
+
+func (w *swarm) infoHash(content uint32) metainfo.InfoHash { return w.hashes[content] }
 
 // world is what the kernels share.
 func (w *swarm) world() *world { return w.shards.kernels[0].world }
@@ -409,7 +452,7 @@ func (w *swarm) latency(a, b ID) time.Duration {
 }
 
 // indexOf is the position in Peers of the host with an ID: the tracker has the first. Web seeds come
-// behind the peers.
+// behind the peers, and nodes of the DHT behind those.
 func (w *swarm) indexOf(id ID) int { return int(id) - 1 }
 
 func (w *swarm) peer(id ID) *peer { return w.peers[w.indexOf(id)] }
@@ -427,13 +470,18 @@ func addrOf(index int, port uint16) netip.AddrPort {
 
 // peerAt returns the peer with an address, or nil.
 func (w *swarm) peerAt(addr netip.AddrPort) *peer {
-	if !addr.Addr().Is4() || addr.Port() != listenPort {
-		return nil
-	}
-	ip := addr.Addr().As4()
-	index := int(ip[3])<<16 | int(ip[1])<<8 | int(ip[2])
-	if ip[0] != 10 || index >= len(w.peers) {
+	index, ok := indexAt(addr)
+	if !ok || index >= len(w.peers) {
 		return nil
 	}
 	return w.peers[index]
+}
+
+// indexAt undoes addrOf. There need not be a host.
+func indexAt(addr netip.AddrPort) (index int, ok bool) {
+	if !addr.Addr().Is4() || addr.Port() != listenPort {
+		return 0, false
+	}
+	ip := addr.Addr().As4()
+	return int(ip[3])<<16 | int(ip[1])<<8 | int(ip[2]), ip[0] == 10
 }

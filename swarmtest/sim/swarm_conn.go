@@ -20,27 +20,34 @@ func flowOf(c *engine.Conn) *flow { return c.Owner.(*flow) }
 func (p *peer) dial(now time.Duration, addr netip.AddrPort) {
 	to := p.swarm.peerAt(addr)
 	if to == nil || to == p || to.cfg.Unreachable {
-		failed := dialFailed(p.id, addr, 0)
+		failed := p.dialFailedTo(p.id, addr, 0)
 		failed.Sub = p.life
 		p.kernel.At(now+dialTimeout, failed)
 		return
 	}
-	f := p.kernel.dialFlow(&p.host, to.id, p.swarm.latency(p.id, to.id))
+	f := p.dialFlow(to.id)
 	p.knowOther(f, to.cfg)
-	p.kernel.At(now+3*f.latency, Event{To: to.id, Kind: eventDial, A: f.number})
+	p.kernel.At(now+3*f.latency, Event{To: to.id, Kind: eventDial, A: f.number, C: p.content})
+}
+
+// dialFlow makes the peer's end of a connection.
+func (p *peer) dialFlow(dst ID) *flow {
+	f := p.kernel.dialFlow(p.host, dst, p.swarm.latency(p.id, dst))
+	f.content = uint16(p.content)
+	return f
 }
 
 // knowOther notes what it means to be connected with a peer.
 func (p *peer) knowOther(f *flow, other *Peer) {
 	f.toSeed, f.toCorrupt, f.foreign = other.Seed, other.Corrupt, other.ISP != p.cfg.ISP
-	f.lossRate = lossRate(p.swarm.loss(p.cfg, other), f.latency)
+	f.loses(lossRate(p.swarm.loss(p.cfg, other), f.latency))
 }
 
-// dialFailed is the event that tells a dialler that nobody answered. Flow is that of the dial,
+// dialFailedTo is the event that tells a dialler that nobody answered. Flow is that of the dial,
 // 0 for none.
-func dialFailed(dialler ID, addr netip.AddrPort, flow uint32) Event {
+func (p *peer) dialFailedTo(dialler ID, addr netip.AddrPort, flow uint32) Event {
 	ip, port := packAddr(addr)
-	return Event{To: dialler, Kind: eventDialFailed, Flow: flow, A: ip, B: port}
+	return Event{To: dialler, Kind: eventDialFailed, Flow: flow, A: ip, B: port, C: p.content}
 }
 
 func packAddr(addr netip.AddrPort) (ip, port uint32) {
@@ -56,7 +63,7 @@ func unpackAddr(ip, port uint32) netip.AddrPort {
 
 // accept takes a connection up at the peer that was dialled.
 func (p *peer) accept(now time.Duration, dialler ID, number uint32) {
-	f := p.kernel.dialFlow(&p.host, dialler, p.swarm.latency(p.id, dialler))
+	f := p.dialFlow(dialler)
 	p.knowOther(f, p.swarm.peer(dialler).cfg)
 	p.kernel.At(now+f.latency, Event{To: dialler, Kind: eventConnected, Flow: number, A: f.number})
 	p.comeUp(now, f, number, true)
@@ -65,13 +72,13 @@ func (p *peer) accept(now time.Duration, dialler ID, number uint32) {
 // dropDial forgets the flow of a dial that failed, if it had one.
 func (p *peer) dropDial(number uint32) {
 	if f := p.flow(number); f != nil {
-		p.kernel.closeFlow(&p.host, f)
+		p.kernel.closeFlow(p.host, f)
 	}
 }
 
 // notThere answers a dial to a peer that has not joined or is gone.
 func (p *peer) notThere(now time.Duration, dialler ID, number uint32) {
-	p.kernel.At(now+dialTimeout, dialFailed(dialler, addrOf(p.index, listenPort), number))
+	p.kernel.At(now+dialTimeout, p.dialFailedTo(dialler, addrOf(p.index, listenPort), number))
 }
 
 // dialFailed tells the engine, unless it was another life's dial.
@@ -100,7 +107,7 @@ func (p *peer) connected(now time.Duration, ev Event) {
 	}
 	if !p.present() {
 		p.kernel.At(now+f.latency, Event{To: f.dst, Kind: eventClosed, Flow: remote})
-		p.kernel.closeFlow(&p.host, f)
+		p.kernel.closeFlow(p.host, f)
 		return
 	}
 	if f.web != nil {
@@ -112,7 +119,10 @@ func (p *peer) connected(now time.Duration, ev Event) {
 
 // comeUp tells the engine of a connection.
 func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) {
-	p.kernel.establish(&p.host, f, remote)
+	p.kernel.establish(p.host, f, remote)
+	if p.firstPeer == 0 {
+		p.firstPeer = now
+	}
 	other := p.swarm.peer(f.dst)
 	addr := addrOf(other.index, listenPort)
 	if incoming {
@@ -120,13 +130,16 @@ func (p *peer) comeUp(now time.Duration, f *flow, remote uint32, incoming bool) 
 		addr = netip.AddrPortFrom(addr.Addr(), uint16(49152+remote%16384))
 	}
 	f.conn.Owner = f
-	hello := wire.NewHandshake(p.swarm.infoHash, other.peerID)
+	hello := wire.NewHandshake(p.swarm.infoHash(p.content), other.peerID)
+	if other.swarm.cfg.DHT != nil {
+		hello = hello.WithDHT()
+	}
 	if p.swarm.cfg.Wire {
 		hello = handshakeOverWire(hello)
 	}
 	p.engine.Receive(now, &engine.Input{
 		Kind: engine.InConnUp, Conn: &f.conn, Addr: addr, PeerID: hello.PeerID,
-		Fast: hello.Fast(), Extended: hello.Extended(), Incoming: incoming,
+		Fast: hello.Fast(), Extended: hello.Extended(), DHT: hello.DHT(), Incoming: incoming,
 	})
 	if f.state == flowing {
 		p.engine.Receive(now, &engine.Input{Kind: engine.InCredit, Conn: &f.conn, Length: sendCredit})
@@ -156,6 +169,6 @@ func (p *peer) closedByOther(now time.Duration, ev Event) {
 
 // goDown takes a connection from the peer and its engine.
 func (p *peer) goDown(now time.Duration, f *flow) {
-	p.kernel.closeFlow(&p.host, f)
+	p.kernel.closeFlow(p.host, f)
 	p.engine.Receive(now, &engine.Input{Kind: engine.InConnDown, Conn: &f.conn})
 }

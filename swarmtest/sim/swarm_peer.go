@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -12,15 +13,16 @@ import (
 	"github.com/shoal-bt/shoal/tracker"
 )
 
-// The events between peers and tracker.
+// The events between peers and tracker. Where nothing else is said, C is the content of the torrent that an
+// event is for: see publisher.
 const (
 	eventJoin     = KindUser + iota // a peer starts
 	eventLeave                      // and ends; Sub: unfinished, or 0
 	eventTimer                      // the engine's deadline, or the tracker's sweep
-	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left; C: the life of the peer
+	eventAnnounce                   // to the tracker; Sub: tracker.Event, A and B: the high and low half of what is left; C: the content, and the life of the peer in 8 bits
 	eventPeers                      // its reply; the payload is a compact list (BEP 23)
 	eventReannounce
-	eventDial       // to the peer that is dialled; A: the dialler's number of the flow
+	eventDial       // to the peer that is dialled; A: the dialler's number of the flow, C: its content
 	eventDialFailed // to the dialler; Flow, or 0; A: IPv4 address, B: port
 	eventConnected  // to the dialler; Flow; A: the number at the other end
 	eventClosed     // the other side closed; Flow
@@ -28,6 +30,9 @@ const (
 	eventCrash      // A: the position in Swarm.Faults
 	eventNoTracker  // the tracker does not answer; Sub: the life, A: tracker.Event
 	eventRetry      // announce again; Sub: the life
+	eventPacket     // of the DHT, with its payload; A: its checksum, C: its length
+	eventNodeTimer  // the deadline of a node of the DHT
+	eventRound      // announce in the DHT; Sub: the life
 )
 
 // unfinished is the Sub of an eventLeave that is for a peer which has not
@@ -47,15 +52,17 @@ const dialTimeout = 10 * time.Second
 // no time is lost, and what waits can still be cancelled.
 const sendCredit = metainfo.BlockLen
 
-// peer is an engine, its process and its host.
+// peer is an engine, its process and its host: one torrent of a publisher, or all that is on its host.
 type peer struct {
-	host   // first, for it is what every event needs
-	kernel *Kernel
-	engine *engine.Engine
-	swarm  *swarm
-	index  int // in Swarm.Peers
-	cfg    *Peer
-	peerID metainfo.PeerID
+	*host
+	kernel    *Kernel
+	engine    *engine.Engine
+	swarm     *swarm
+	index     int // in Swarm.Peers
+	cfg       *Peer
+	peerID    metainfo.PeerID
+	content   uint32     // that it seeds or downloads
+	publisher *publisher // that it is a torrent of, or nil
 
 	share    *quota.Share
 	assembly assembly
@@ -82,6 +89,9 @@ type peer struct {
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 	crossISP    int64 // of received, from other ISPs' networks
 
+	dht       *peerNode     // nil if there is no DHT
+	firstPeer time.Duration // when the first connection with a peer was up
+
 	webSeeds     []*flow // closed ones as well
 	fromWebSeeds int64   // of received
 
@@ -92,24 +102,46 @@ type peer struct {
 func (p *peer) present() bool { return p.joined && !p.gone }
 
 func (w *swarm) addPeer(index int) {
-	p := &peer{swarm: w, index: index, cfg: &w.cfg.Peers[index]}
-	w.world().add(&p.host, p, p.cfg.Link)
+	cfg := &w.cfg.Peers[index]
+	if cfg.Seed && w.cfg.Contents > 1 {
+		w.addPublisher(index)
+		return
+	}
+	on := new(struct { // together, for every event needs both
+		host host
+		peer peer
+	})
+	p := &on.peer
+	*p = peer{host: &on.host, swarm: w, index: index, cfg: cfg, content: uint32(cfg.Content)}
+	w.world().add(p.host, p, p.cfg.Link)
+	w.peers = append(w.peers, p)
+	p.start()
+}
+
+// start puts the joining and leaving of a peer that has its host on the schedule.
+func (p *peer) start() {
+	w := p.swarm
 	p.kernel = w.world().kernelOf(p.id)
 	p.peerID = w.peerID(p.id)
-	w.peers = append(w.peers, p)
 	p.complete = p.cfg.Seed || p.cfg.Have != nil && p.cfg.Have.All()
 	state := p.state()
 	state.present++
 	if !p.complete {
 		state.toComplete++
 	}
-	p.kernel.At(p.cfg.Join, Event{To: p.id, Kind: eventJoin})
+	p.at(p.cfg.Join, Event{Kind: eventJoin})
 	if p.cfg.Leave > 0 {
-		p.kernel.At(max(p.cfg.Leave, p.cfg.Join), Event{To: p.id, Kind: eventLeave})
+		p.at(max(p.cfg.Leave, p.cfg.Join), Event{Kind: eventLeave})
 	}
 	if p.cfg.GiveUp > 0 {
-		p.kernel.At(max(p.cfg.GiveUp, p.cfg.Join), Event{To: p.id, Kind: eventLeave, Sub: unfinished})
+		p.at(max(p.cfg.GiveUp, p.cfg.Join), Event{Kind: eventLeave, Sub: unfinished})
 	}
+}
+
+// at schedules an event of the peer's own. C is its content, by which a publisher knows its torrents apart.
+func (p *peer) at(t time.Duration, ev Event) {
+	ev.To, ev.C = p.id, p.content
+	p.kernel.At(t, ev)
 }
 
 // peerID draws the peer id of the host with an ID.
@@ -209,6 +241,12 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 		if ev.Sub == p.life {
 			p.retry(now)
 		}
+	case eventPacket, eventNodeTimer:
+		p.dht.handle(now, ev)
+	case eventRound:
+		if ev.Sub == p.life {
+			p.dht.round(now)
+		}
 	case eventLeave:
 		if ev.Sub != unfinished || !p.complete {
 			p.leave(now)
@@ -236,14 +274,19 @@ func (p *peer) missed(now time.Duration, ev Event) {
 func (p *peer) join(now time.Duration) {
 	w := p.swarm
 	p.comeBack(now)
-	processQuota := p.cfg.Quota
-	processQuota.Strict = true
-	p.share = quota.New(processQuota).Join(p.cfg.Limits)
+	if p.share != nil {
+		p.share.Leave(now) // the process that crashed
+	}
+	p.share = p.quota().Join(p.cfg.Limits)
 	cfg := engine.Config{
-		InfoHash: w.infoHash, PeerID: p.peerID, Rand: p.kernel.Rand(p.id, streamEngine+uint32(p.life)<<8),
+		InfoHash: w.infoHash(p.content), PeerID: p.peerID, Rand: p.rand(),
 		Grants: p.share, Geometry: w.cfg.Geometry, Have: p.have(), Port: p.port(),
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
-		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
+		Outputs: &p.state().outputs,
+		NoPEX:   true, // the tracker gives all the addresses; Configure may ask for it
+	}
+	if w.cfg.DHT != nil {
+		cfg.DHTPort = listenPort
 	}
 	if w.cfg.Configure != nil {
 		w.cfg.Configure(p.index, &cfg)
@@ -263,8 +306,32 @@ func (p *peer) join(now time.Duration) {
 	p.joined = true
 	p.kernel.Progress()
 	p.announce(now, tracker.Started)
+	p.joinDHT(now)
 	p.dialWebSeeds(now)
 	p.drive(now)
+}
+
+// quota is what the peer's process shares out.
+func (p *peer) quota() *quota.Quota {
+	if p.publisher != nil {
+		return p.publisher.quota
+	}
+	return newQuota(p.cfg)
+}
+
+func newQuota(cfg *Peer) *quota.Quota {
+	processQuota := cfg.Quota
+	processQuota.Strict = true
+	return quota.New(processQuota)
+}
+
+// rand is the engine's random stream, another one in each life.
+func (p *peer) rand() *rand.Rand {
+	stream := streamEngine + uint32(p.life)<<8
+	if p.publisher != nil {
+		stream += p.content << 16
+	}
+	return p.kernel.Rand(p.id, stream)
 }
 
 // have is what the peer begins with, for the engine to keep.
@@ -297,8 +364,10 @@ func (p *peer) leave(now time.Duration) {
 	if p.gone {
 		return
 	}
-	for len(p.open) > 0 {
-		p.close(now, p.open[len(p.open)-1])
+	for i := len(p.open) - 1; i >= 0; i-- {
+		if f := p.open[i]; uint32(f.content) == p.content { // not another torrent's of a publisher
+			p.close(now, f)
+		}
 	}
 	for _, f := range p.webSeeds {
 		if f.state == flowing {
@@ -307,11 +376,15 @@ func (p *peer) leave(now time.Duration) {
 	}
 	p.announce(now, tracker.Stopped)
 	p.end(now)
+	for _, ok := p.engine.Next(); ok; _, ok = p.engine.Next() {
+		// Nobody is there any more to do it.
+	}
 }
 
 // end takes the peer out of the run.
 func (p *peer) end(now time.Duration) {
 	p.gone, p.leftAt = true, now
+	p.leaveDHT()
 	p.kernel.Progress()
 	state := p.state()
 	state.changed = now
@@ -329,14 +402,14 @@ func (p *peer) drive(now time.Duration) {
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
 		p.do(now, out)
 		if !p.present() {
-			return
+			return // leave has taken the others
 		}
 	}
 	p.askForRanges()
 	at, ok := p.engine.NextTimeout()
 	if ok && (p.timerAt == 0 || at < p.timerAt) {
 		p.timerAt = max(at, now)
-		p.kernel.At(p.timerAt, Event{To: p.id, Kind: eventTimer})
+		p.at(p.timerAt, Event{Kind: eventTimer})
 	}
 }
 
@@ -366,7 +439,7 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 		if p.swarm.cfg.Wire {
 			p.overWire(&wire.Message{Type: wire.Have, Index: uint32(out.Piece)})
 		}
-		p.kernel.broadcast(&p.host, message{len: haveLen, sub: uint8(wire.Have), a: uint32(out.Piece)})
+		p.kernel.broadcast(p.host, message{len: haveLen, sub: uint8(wire.Have), a: uint32(out.Piece)})
 	case engine.OutOpen:
 		p.assembly.open(out.Piece)
 	case engine.OutDiscard:
@@ -387,27 +460,33 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 		if now-p.announced >= minAnnounce {
 			p.tell(now, tracker.None)
 		}
+		p.hurryRound(now)
+	case engine.OutNode:
+		p.meetNode(now, out.Addr)
 	}
 }
 
 // announce tells the tracker how the peer stands, and when to do so again.
 func (p *peer) announce(now time.Duration, event tracker.Event) {
 	w := p.swarm
+	if w.cfg.NoTracker {
+		return
+	}
 	p.announced = now
 	left := uint64(0)
 	if !p.complete {
 		left = uint64(p.engine.Stats(now).Left)
 	}
 	p.kernel.At(now+atLeastMinLatency(w.cfg.Latency), Event{
-		To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(left >> 32), B: uint32(left), C: uint32(p.life),
+		To: w.tracker.id, Kind: eventAnnounce, Sub: uint8(event), A: uint32(left >> 32), B: uint32(left), C: p.content<<8 | uint32(p.life),
 	})
 	if event != tracker.Stopped {
-		p.kernel.At(now+w.cfg.AnnounceInterval, Event{To: p.id, Kind: eventReannounce})
+		p.at(now+w.cfg.AnnounceInterval, Event{Kind: eventReannounce})
 	}
 }
 
-func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort) {
-	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: engine.SourceTracker})
+func (p *peer) foundPeers(now time.Duration, addrs []netip.AddrPort, source engine.Source) {
+	p.engine.Receive(now, &engine.Input{Kind: engine.InPeers, Addrs: addrs, Source: source})
 }
 
 // completed notes the end of the download.
@@ -417,8 +496,9 @@ func (p *peer) completed(now time.Duration) {
 	}
 	p.complete, p.completedAt = true, now
 	p.tell(now, tracker.Completed)
+	p.hurryRound(now)
 	if p.cfg.SeedFor != 0 {
-		p.kernel.At(now+max(p.cfg.SeedFor, 0), Event{To: p.id, Kind: eventLeave})
+		p.at(now+max(p.cfg.SeedFor, 0), Event{Kind: eventLeave})
 	}
 	state := p.state()
 	state.changed = now
@@ -435,7 +515,7 @@ func (p *peer) send(f *flow, m *wire.Message) {
 		a = uint32(m.ExtID)
 		payload = append([]byte{}, m.Payload...) // valid only until the next call of the engine
 	}
-	p.kernel.sendMessage(&p.host, f, message{
+	p.kernel.sendMessage(p.host, f, message{
 		len: messageLen(m), sub: uint8(m.Type), a: a, b: m.Begin, c: m.Length, payload: payload,
 	})
 }
@@ -473,7 +553,7 @@ func (p *peer) sendBlock(f *flow, out *engine.Output) {
 	if p.swarm.cfg.Wire {
 		p.blockOverWire(out)
 	}
-	p.kernel.send(&p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
+	p.kernel.send(p.host, f, uint32(out.Piece), uint32(out.Begin), out.Length)
 }
 
 // sentBlock gives the engine credit for what the uplink has sent.

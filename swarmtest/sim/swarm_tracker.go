@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/tracker"
 	trackerswarm "github.com/shoal-bt/shoal/tracker/swarm"
 )
@@ -55,17 +56,18 @@ func (t *trackerEntity) Handle(now time.Duration, ev Event) {
 			t.refuse(now, ev)
 			return
 		}
-		t.answer(now, t.swarm.peer(ev.from()), tracker.Event(ev.Sub), int64(uint64(ev.A)<<32|uint64(ev.B)))
+		t.answer(now, t.swarm.peer(ev.from()), &ev)
 	}
 }
 
 // answer answers an announce. Of the peer it reads only what never changes.
-func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, left int64) {
+func (t *trackerEntity) answer(now time.Duration, p *peer, ev *Event) {
 	w := t.swarm
+	event, content := tracker.Event(ev.Sub), ev.C>>8
 	t.peers.Reset()
 	req := tracker.Request{
-		InfoHash: w.infoHash, PeerID: p.peerID, Addr: addrOf(p.index, p.port()),
-		Left: left, Event: event, NumWant: tracker.NumWantDefault,
+		InfoHash: w.infoHash(content), PeerID: p.peerID, Addr: addrOf(p.index, p.port()),
+		Left: int64(uint64(ev.A)<<32 | uint64(ev.B)), Event: event, NumWant: tracker.NumWantDefault,
 	}
 	if w.cfg.Foreign > 0 {
 		t.nameNeighbours(now, p, req)
@@ -75,7 +77,7 @@ func (t *trackerEntity) answer(now time.Duration, p *peer, event tracker.Event, 
 	if event == tracker.Stopped {
 		return
 	}
-	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers}, append([]byte{}, t.peers.V4...))
+	t.kernel.atWith(now+atLeastMinLatency(w.cfg.Latency), Event{To: p.id, Kind: eventPeers, C: content}, append([]byte{}, t.peers.V4...))
 }
 
 // nameNeighbours names peers of the announcer's ISP: to the core they are a swarm of their own.
@@ -89,7 +91,7 @@ func (t *trackerEntity) nameNeighbours(now time.Duration, p *peer, req tracker.R
 func (t *trackerEntity) refuse(now time.Duration, ev Event) {
 	p := t.swarm.peer(ev.from())
 	if tracker.Event(ev.Sub) != tracker.Stopped {
-		t.kernel.At(now+atLeastMinLatency(t.swarm.cfg.Latency), Event{To: p.id, Kind: eventNoTracker, Sub: uint8(ev.C), A: uint32(ev.Sub)})
+		t.kernel.At(now+atLeastMinLatency(t.swarm.cfg.Latency), Event{To: p.id, Kind: eventNoTracker, Sub: uint8(ev.C), A: uint32(ev.Sub), C: ev.C >> 8})
 	}
 }
 
@@ -98,5 +100,5 @@ func (p *peer) gotPeers(now time.Duration, compact []byte) {
 	p.trackerAnswered()
 	state := p.state()
 	state.addrs = (&trackerswarm.Peers{V4: compact}).AppendTo(state.addrs[:0])
-	p.foundPeers(now, state.addrs)
+	p.foundPeers(now, state.addrs, engine.SourceTracker)
 }

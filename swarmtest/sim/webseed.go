@@ -72,7 +72,7 @@ func (s *webServer) Handle(now time.Duration, ev Event) {
 		dialler := ev.from()
 		f := s.kernel.dialFlow(&s.host, dialler, s.swarm.latency(s.id, dialler))
 		f.quiet = true
-		f.lossRate = lossRate(s.swarm.loss(&Peer{}, s.swarm.peer(dialler).cfg), f.latency)
+		f.loses(lossRate(s.swarm.loss(&Peer{}, s.swarm.peer(dialler).cfg), f.latency))
 		s.kernel.establish(&s.host, f, ev.A)
 		s.kernel.At(now+f.latency, Event{To: dialler, Kind: eventConnected, Flow: ev.A, A: f.number})
 	case KindMessage:
@@ -117,7 +117,7 @@ type webQueue struct {
 func (p *peer) dialWebSeeds(now time.Duration) {
 	for _, n := range p.cfg.WebSeeds {
 		server := p.swarm.servers[n]
-		f := p.kernel.dialFlow(&p.host, server.id, p.swarm.latency(p.id, server.id))
+		f := p.kernel.dialFlow(p.host, server.id, p.swarm.latency(p.id, server.id))
 		f.quiet, f.web = true, new(webQueue)
 		p.webSeeds = append(p.webSeeds, f)
 		p.kernel.At(now+f.latency, Event{To: server.id, Kind: eventDial, A: f.number})
@@ -126,7 +126,7 @@ func (p *peer) dialWebSeeds(now time.Duration) {
 
 // webSeedUp tells the engine of a web seed.
 func (p *peer) webSeedUp(now time.Duration, f *flow, remote uint32) {
-	p.kernel.establish(&p.host, f, remote)
+	p.kernel.establish(p.host, f, remote)
 	f.conn.Owner = f
 	in := engine.Input{Kind: engine.InConnUp, Conn: &f.conn, WebSeed: true}
 	in.PeerID[0], in.PeerID[1], in.PeerID[2] = byte(f.dst), byte(f.dst>>8), byte(f.dst>>16)
@@ -157,7 +157,7 @@ func (p *peer) askForRanges() {
 			}
 			q.waiting = slices.Delete(q.waiting, 0, n)
 			q.underway = n
-			p.kernel.sendMessage(&p.host, f, message{
+			p.kernel.sendMessage(p.host, f, message{
 				len: requestHeadLen, sub: uint8(wire.Request), a: first.piece, b: first.index, c: uint32(n),
 			})
 		}
