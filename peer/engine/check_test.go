@@ -164,6 +164,9 @@ func checkConns(t testing.TB, e *Engine) {
 		if c.knowsHas() && !c.closing && c.interested != (c.wanted > 0) {
 			t.Fatalf("connection %v: interested is %v with %d wanted pieces", c.Owner, c.interested, c.wanted)
 		}
+		if c.counts() && c.wanted > 0 && c.mayAsk() && !e.unfilled {
+			t.Fatalf("connection %v may be asked for more, and the engine does not know", c.Owner)
+		}
 		if c.queue.len() > maxQueued || c.seldom != nil && len(c.seldom.suggested) > maxSuggested || len(c.allowed()) > maxSuggested {
 			t.Fatalf("connection %v passed a bound", c.Owner)
 		}

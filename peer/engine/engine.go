@@ -23,6 +23,7 @@ type Engine struct {
 	downloadAt time.Duration
 
 	refill    bool // blocks became free: look whether idle peers can fetch them
+	unfilled  bool // there may be such peers: the window of one has room
 	stalled   bool // the store refuses writes
 	starved   bool // the Grants refused memory
 	completed bool // OutCompleted was said for the present selection
@@ -56,6 +57,7 @@ type Engine struct {
 	cfg      Config
 	webSeeds webSeeds
 	suspects []suspect
+	client   string // of the last peer that said it
 	book     book
 	bans     bans
 	choker   choker
@@ -209,7 +211,7 @@ func (e *Engine) tick(now time.Duration) {
 	e.book.tick()
 	e.dial(now)
 	e.callForPeers(now)
-	e.refill = true
+	e.refill, e.unfilled = true, true
 }
 
 // tickConn looks after one connection's time limits.

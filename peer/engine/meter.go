@@ -9,6 +9,21 @@ const (
 	meterDecay = 0.95
 )
 
+// maxFade is the number of ticks after which nothing is left of a byte: less
+// than one of a terabyte.
+const maxFade = 540
+
+// fades are what a meter fades by in so many ticks: left is what is left of a
+// byte's weight, and seconds is what the ticks themselves add to meter.seconds.
+var fades = func() (table [maxFade + 1]struct{ left, seconds float64 }) {
+	table[0].left = 1
+	for i := range maxFade {
+		table[i+1].left = table[i].left * meterDecay
+		table[i+1].seconds = (table[i].seconds + meterTick.Seconds()) * meterDecay
+	}
+	return table
+}()
+
 // meter estimates a rate with exponentially fading memory. It starts exact: a
 // meter that is one second old divides by one second.
 type meter struct {
@@ -46,8 +61,7 @@ func (m *meter) fade(now time.Duration) {
 		return
 	}
 	m.tick = tick
-	for range min(passed, 400) { // after 400 ticks nothing is left
-		m.bytes *= meterDecay
-		m.seconds = (m.seconds + float32(meterTick.Seconds())) * meterDecay
-	}
+	fade := &fades[min(passed, maxFade)]
+	m.bytes *= float32(fade.left)
+	m.seconds = m.seconds*float32(fade.left) + float32(fade.seconds)
 }
