@@ -15,11 +15,11 @@ const maxFade = 540
 
 // fades are what a meter fades by in so many ticks: left is what is left of a
 // byte's weight, and seconds is what the ticks themselves add to meter.seconds.
-var fades = func() (table [maxFade + 1]struct{ left, seconds float64 }) {
+var fades = func() (table [maxFade + 1]struct{ left, seconds float32 }) {
 	table[0].left = 1
 	for i := range maxFade {
 		table[i+1].left = table[i].left * meterDecay
-		table[i+1].seconds = (table[i].seconds + meterTick.Seconds()) * meterDecay
+		table[i+1].seconds = (table[i].seconds + float32(meterTick.Seconds())) * meterDecay
 	}
 	return table
 }()
@@ -62,6 +62,6 @@ func (m *meter) fade(now time.Duration) {
 	}
 	m.tick = tick
 	fade := &fades[min(passed, maxFade)]
-	m.bytes *= float32(fade.left)
-	m.seconds = m.seconds*float32(fade.left) + float32(fade.seconds)
+	m.bytes *= fade.left
+	m.seconds = m.seconds*fade.left + fade.seconds
 }
