@@ -118,6 +118,10 @@ const (
 	// allowedFastPieces is k of BEP 6: "We currently set k to 10".
 	allowedFastPieces = 10
 
+	// maxStarters is how many peers are offered such pieces at a time. Arbitrary: beside four
+	// slots, two take a third of an uplink at most.
+	maxStarters = 2
+
 	// maxStrikes is how many failed pieces a peer may have had a part in,
 	// less the good ones, before it is banned without proof.
 	maxStrikes = 5
