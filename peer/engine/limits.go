@@ -135,6 +135,10 @@ const (
 	rechokeEvery    = 10 * time.Second
 	optimisticEvery = 30 * time.Second
 
+	// longestTurn bounds a turn that goes on until a piece is through: who asks for no
+	// last blocks, or takes none, must not keep the slot. Arbitrary.
+	longestTurn = 4 * optimisticEvery
+
 	// rememberFor is how long an address keeps its place in the rotation
 	// after its last connection: leaving and coming back gains nothing.
 	rememberFor = time.Hour
