@@ -57,6 +57,7 @@ type Engine struct {
 	cfg      Config
 	webSeeds webSeeds
 	suspects []suspect
+	client   string // of the last peer that said it
 	book     book
 	bans     bans
 	choker   choker

@@ -95,7 +95,7 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 		return
 	}
 	if h.Client != "" {
-		c.client = h.Client
+		c.client = e.shared(h.Client)
 	}
 	if h.ReqQ > 0 {
 		c.reqQ = int32(min(h.ReqQ, maxWindow)) // more would make no difference
@@ -108,6 +108,15 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 		c.setPEX(id)
 	}
 	e.metadataOffer(now, c, h)
+}
+
+// shared returns a client's name, in the memory of that of the last peer if it is the
+// same: often it is.
+func (e *Engine) shared(client string) string {
+	if e.client != client {
+		e.client = client
+	}
+	return e.client
 }
 
 // learnPort notes where a peer that connected to us can be dialled: that is

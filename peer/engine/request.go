@@ -571,6 +571,7 @@ func (e *Engine) choked(now time.Duration, c *Conn) {
 	}
 	e.leavePartial(c)
 	c.window.restart(now)
+	e.unfilled = e.unfilled || c.mayAsk()
 }
 
 // unchokedUs handles "unchoke".

@@ -160,10 +160,15 @@ func (r *run) describe(sys *scenario.System, out *result.System, res *sim.Result
 		fromSeeds += p.FromSeeds
 		fromWebSeeds += p.FromWebSeeds
 		all += p.Down
+		if i >= r.numSeeds && r.isForeign(sys, i-r.numSeeds) {
+			p.CrossISP += p.FromWebSeeds
+		}
 		out.CrossISP += p.CrossISP
 		out.Peers = append(out.Peers, r.row(i, p))
 	}
-	out.Peers = append(out.Peers, r.webSeedRows(sys, res)...)
+	rows := r.webSeedRows(sys, res)
+	out.Peers = append(out.Peers, rows...)
+	out.Servers = r.webSeedServers(sys, rows)
 	out.Sources = r.sources(sys, fromSeeds, fromWebSeeds, all-fromSeeds-fromWebSeeds)
 	if p := &r.s.Prices; !p.Free() {
 		out.Cost, out.Currency = r.cost(out.Sources), p.Currency

@@ -75,6 +75,12 @@ func (s *SystemSummary) system() result.System {
 	if s.Cost.Known() {
 		system.Cost = float64(s.Cost)
 	}
+	if s.CrossISP != nil {
+		system.CrossISP = *s.CrossISP
+	}
+	for i := range s.Servers {
+		system.Servers = append(system.Servers, s.Servers[i].server())
+	}
 	for _, source := range s.Sources {
 		system.Sources = append(system.Sources, result.Source{Name: source.Name, Bytes: source.Bytes})
 	}

@@ -18,9 +18,11 @@ func (d *decoder) check(s *Scenario) {
 	d.checkClasses(s)
 	d.checkShares(s)
 	d.checkSystems(s)
+	d.checkServers(s)
+	d.checkHTTP(s)
 	d.checkFaults(s)
 	if s.Limits.Time/s.Samples.Every > maxSamples {
-		d.failf("samples.every", "that may be more than %d samples in limits.time = %s; sample less often, or lower limits.time", maxSamples, quote(formatDuration(s.Limits.Time)))
+		d.failf("samples.every", "that may be more than %d samples in limits.time = %q; sample less often, or lower limits.time", maxSamples, formatDuration(s.Limits.Time))
 	}
 	if s.Demand.Arrivals != Trace {
 		d.checkSizes(s)
@@ -214,11 +216,13 @@ func (d *decoder) checkSystem(s *Scenario, i int) {
 	if sys.Name == "" {
 		sys.Name = sys.Kind
 	}
+	sys.fillIn()
+	d.checkResolvers(s, i)
 	switch {
-	case sys.Kind == result.Replicas && sys.Balance == "":
-		sys.Balance = "round-robin"
-	case sys.Kind == result.Mirrors && sys.Balance == "":
-		sys.Balance = "random"
+	case sys.BrowserTTL != 0 && s.Demand.Users == 0:
+		d.failf(item("system", i, "browser_ttl"), "nobody comes twice; write demand.users, fewer than the clients, or take it out")
+	case sys.Kind == result.Cache && s.NumServers(sys, Proxy) == 0:
+		d.failf(item("system", i, "kind"), "every [[isp]] has no_proxy; take one out, or write another kind")
 	case sys.Disk != Unlimited && sys.Disk < sys.Slice:
 		d.failf(item("system", i, "disk"), "it is smaller than one slice; write a larger disk, or a smaller slice")
 	case sys.ParentDisk != Unlimited && sys.ParentDisk < sys.Slice:
@@ -226,19 +230,19 @@ func (d *decoder) checkSystem(s *Scenario, i int) {
 	}
 }
 
-// NumServers is how many servers of a tier of Fault a system has.
-func (s *Scenario) NumServers(sys *System, tier string) int {
+// fillIn has the defaults of a system that depend on other keys.
+func (sys *System) fillIn() {
 	switch {
-	case sys.Kind == result.Cache && tier == Proxy && sys.Per == PerRegion:
-		return max(len(s.Regions), 1)
-	case sys.Kind == result.Cache && tier == Proxy:
-		return max(len(s.ISPs), 1)
-	case sys.Kind == result.CDN && tier == Parent:
-		return sys.Parents
-	case sys.Kind == result.CDN && tier == Edge:
-		return sys.Edges
+	case sys.Kind == result.Replicas && sys.Balance == "":
+		sys.Balance = "round-robin"
+	case sys.Kind == result.Mirrors && sys.Balance == "":
+		sys.Balance = "random"
+	case cached.holds(sys.Kind) && sys.Slice == 0:
+		sys.Slice = 1 << 20
 	}
-	return 0
+	if sys.Kind == result.CDN && sys.ParentTTL == 0 {
+		sys.ParentTTL = sys.TTL
+	}
 }
 
 func (d *decoder) checkFaults(s *Scenario) {
@@ -251,6 +255,8 @@ func (d *decoder) checkFaults(s *Scenario) {
 			d.needsSwarm(s, i)
 		case TrackerDown:
 			d.needsSwarm(s, i)
+		case Route:
+			d.checkRoute(s, i)
 		}
 	}
 }

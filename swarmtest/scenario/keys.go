@@ -56,6 +56,7 @@ var file = table{keys: []key{
 	{name: "demand", kind: aTable, table: &demand},
 	{name: "network", kind: aTable, table: &network},
 	{name: "engine", kind: aTable, table: &engine},
+	{name: "http", kind: aTable, table: &http},
 	{name: "tracker", kind: aTable, table: &tracker},
 	{name: "samples", kind: aTable, table: &samples},
 	{name: "limits", kind: aTable, table: &limits},
@@ -64,6 +65,7 @@ var file = table{keys: []key{
 	{name: "region", kind: tables, max: maxRegions, table: &region},
 	{name: "isp", kind: tables, max: maxISPs, table: &isp},
 	{name: "system", kind: tables, max: maxSystems, table: &system},
+	{name: "server", kind: tables, max: maxOverrides, table: &server},
 	{name: "fault", kind: tables, max: maxFaults, table: &fault},
 }}
 
@@ -83,7 +85,7 @@ var origin = table{doc: "The publisher: the first seeds of a swarm, and the serv
 	{name: "region", kind: name, optional: true, doc: "Where it is. Default: in the first region, if there are any."},
 	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in the first."},
 	{name: "max_requests", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many requests the server of the other systems serves at a time. Default: any number."},
-	{name: "queue", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many wait for their turn then. Default: any number. Whoever finds no room asks again later."},
+	{name: "queue", kind: integer, optional: true, min: 1, max: 1e6, special: "none", doc: "How many wait for their turn then. Default: any number. Whoever finds no room asks again later, see [http]."},
 }}
 
 var demand = table{doc: "How many clients come, and when. Each class has arrivals of its own, with the part of the rate that is its part of the clients.", keys: []key{
@@ -96,6 +98,7 @@ var demand = table{doc: "How many clients come, and when. Each class has arrival
 	{name: "on", kind: duration, min: 0.001, max: maxSeconds, when: only("arrivals", OnOff), doc: "How long clients come."},
 	{name: "off", kind: duration, min: 0.001, max: maxSeconds, when: only("arrivals", OnOff), doc: "How long nobody comes."},
 	{name: "until", kind: duration, def: "forever", max: maxSeconds, special: "forever", when: only("arrivals", Poisson, Decaying, OnOff), doc: "Nobody comes later."},
+	{name: "users", kind: integer, optional: true, min: 1, max: maxPeers, doc: "How many people the clients are, drawn for each: some come several times. In systems without peers, those of one person share a downlink, a place and a browser, see `browser_ttl`; a swarm has a peer for each. Default: everybody comes once."},
 	{name: "trace", kind: text, min: 1, max: 200, when: only("arrivals", Trace), doc: "A CSV file in the folder of the scenario or below; see [traces](#traces)."},
 	{name: "trace_sha256", kind: text, optional: true, max: 64, when: only("arrivals", Trace), doc: "The SHA-256 of that file, in hex. Where it is given, no other file is read."},
 }}
@@ -159,4 +162,5 @@ var isp = table{doc: "A provider of access links.", keys: []key{
 	{name: "name", kind: name, doc: "Its name in the results."},
 	{name: "share", kind: number, def: 1.0, max: maxShare, doc: "How many clients are in its network, against the shares of the others that serve the region."},
 	{name: "region", kind: name, optional: true, doc: "The only region that it serves. Default: all."},
+	{name: "no_proxy", kind: boolean, optional: true, doc: "Its clients have no caching proxy in systems with one for each ISP. Default: they have."},
 }}

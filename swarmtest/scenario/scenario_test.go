@@ -59,6 +59,14 @@ endgame = true
 pex = false
 max_peers = 80
 
+[http]
+pipeline = 4
+handshakes = 2
+window = "unlimited"
+timeout = "3s"
+retry = "1s"
+retry_most = "1m"
+
 [tracker]
 interval = "30m"
 
