@@ -41,6 +41,7 @@ func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
 		in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip(i), 6881), Incoming: true, Fast: true}
 		in.PeerID[0] = byte(i + 1)
 		w.e.Receive(w.now, &in)
+		w.say(in.Conn, wire.HaveNone)
 		return in.Conn
 	}
 	offered := func(c *Conn) int { return len(c.seldomUsed().offered) }
@@ -48,7 +49,9 @@ func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
 	if offered(first) != allowedFastPieces || offered(second) != allowedFastPieces || offered(third) != 0 {
 		t.Fatalf("offered %d, %d and %d pieces", offered(first), offered(second), offered(third))
 	}
-	w.e.Receive(w.now, &Input{Kind: InMessage, Conn: first, Message: wire.Message{Type: wire.HaveAll}})
+	for piece := range uint32(allowedFastPieces + 1) {
+		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: first, Message: wire.Message{Type: wire.Have, Index: piece}})
+	}
 	if fourth := join(3); offered(fourth) != allowedFastPieces {
 		t.Error("the first has all it needs, and the next is offered nothing")
 	}
