@@ -39,10 +39,11 @@ func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int)
 
 // offerAllowedFast tells a new peer which pieces it may fetch while choked, when
 // it has said what it has. BEP 6: "A peer SHOULD send Allowed Fast messages to
-// any starting peer", which is one with at most k pieces. But what a choked peer
-// fetches comes out of the slots' part of the uplink: if a crowd came to a seed, and
-// each of it were let have ten pieces, the seed would serve all of it at once, and
-// send everything to many before the first could pass it on. So few are offered some at a time.
+// any starting peer", which is one with at most k pieces.
+//
+// But only to two at a time. What a choked peer fetches comes out of the slots' part of
+// the uplink: if a crowd came to a seed, and each of it were let have ten pieces, the
+// seed would serve all of it at once, and send everything to many before the first could pass it on.
 func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have.Count() == 0 || e.cfg.UploadSlots < 0 ||
 		c.closing || c.seed || c.has.Count() > e.cfg.AllowedFast {

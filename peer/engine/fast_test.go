@@ -41,7 +41,7 @@ func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
 		in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip(i), 6881), Incoming: true, Fast: true}
 		in.PeerID[0] = byte(i + 1)
 		w.e.Receive(w.now, &in)
-		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: in.Conn, Message: wire.Message{Type: wire.HaveNone}})
+		w.say(in.Conn, wire.HaveNone)
 		return in.Conn
 	}
 	offered := func(c *Conn) int { return len(c.seldomUsed().offered) }
