@@ -3,6 +3,7 @@ package lab
 import (
 	"time"
 
+	"github.com/shoal-bt/shoal/peer/engine"
 	"github.com/shoal-bt/shoal/swarmtest/demand"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
 	"github.com/shoal-bt/shoal/swarmtest/sim"
@@ -52,13 +53,20 @@ func (r *run) struck(fault int) (peers []int) {
 	return peers
 }
 
-// longestFault is how long a swarm may have to wait for the end of a fault.
+// longestFault is how long a swarm may have to wait for the end of a fault, and until web seeds are asked again
+// after it.
 func (r *run) longestFault() (longest time.Duration) {
 	for i := range r.s.Faults {
 		f := &r.s.Faults[i]
-		if _, ofSwarm := faultKinds[f.Kind]; ofSwarm && f.For != scenario.Forever {
-			longest = max(longest, f.For)
+		kind, ofSwarm := faultKinds[f.Kind]
+		if !ofSwarm || f.For == scenario.Forever {
+			continue
 		}
+		wait := f.For
+		if kind >= sim.WebSeedDown {
+			wait += 2 * engine.WebSeedRetryLast // more than any pause
+		}
+		longest = max(longest, wait)
 	}
 	return longest
 }

@@ -83,3 +83,12 @@ func TestEachClientHasSeveralWebSeeds(t *testing.T) {
 		t.Errorf("the edges sent %d", sent)
 	}
 }
+
+func TestPatienceOutlastsAnOutageOfWebSeeds(t *testing.T) {
+	for _, kind := range []string{"down", "busy"} {
+		origin, _ := onHybrid(t, "[[fault]]\nkind = \"web-seed-"+kind+"\"\nat = \"2s\"\nfor = \"9h\"\n", "limits.patience=1m")
+		if last := completed(origin); last < 9*time.Hour {
+			t.Errorf("%s: ended at %v because %s", kind, origin.End, origin.Reason)
+		}
+	}
+}

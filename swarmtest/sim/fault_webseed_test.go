@@ -17,8 +17,8 @@ func TestAWebSeedThatIsDownIsAskedAgain(t *testing.T) {
 	s.Faults = []Fault{{Kind: WebSeedDown, At: 2 * time.Second, For: 2 * minute, Servers: []int{0}}}
 	r := mustRun(t, s)
 	for i, p := range r.Peers {
-		// Failures at 2 s, and 5, 15, 35, 75 and 155 s later: the last try finds it.
-		if p.Complete < 157*time.Second || p.Complete > 200*time.Second {
+		// Failures at 2 s, and 5, 15, 35 and 75 s later, or a quarter more; the try after 155 s or more finds it.
+		if p.Complete < 157*time.Second || p.Complete > 240*time.Second {
 			t.Errorf("peer %d completed at %v", i, p.Complete)
 		}
 		if p.FromWebSeeds == 0 || p.Wasted > 2<<20 {
@@ -51,7 +51,7 @@ func TestABusyWebSeedIsLeftAlone(t *testing.T) {
 	s.Faults = []Fault{{Kind: WebSeedBusy, At: 0, For: 10 * time.Hour, Servers: []int{0}, RetryAfter: 5 * minute}}
 	r := mustRun(t, s)
 	const tries = 5 + 2 + 10 // of 5 minutes, until the pause has doubled beyond them, and then up to an hour
-	if last := r.LastCompletion(); last < 10*time.Hour || last > 11*time.Hour+2*minute {
+	if last := r.LastCompletion(); last < 10*time.Hour || last > 11*time.Hour+30*minute {
 		t.Errorf("a server that was busy for ten hours served all by %v", last)
 	}
 	if said := (r.WebSeeds[0].MessagesUp - r.WebSeeds[0].MessagesDown/requestHeadLen*responseHeadLen) / (busyHeadLen - responseHeadLen); said < 2*10 || said > 2*tries+4 {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -19,13 +20,15 @@ type webUse struct {
 	waiting  []webBlock // that the engine asks for
 	underway int        // blocks of the range that were not received yet
 	backoff  engine.WebSeedBackoff
+	random   *rand.Rand // by which pauses differ
 	banned   bool
 }
 
 // dialWebSeeds connects to the peer's web seeds.
 func (p *peer) dialWebSeeds(now time.Duration) {
 	for i, n := range p.cfg.WebSeeds {
-		use := &webUse{index: i, server: p.swarm.servers[n]}
+		stream := streamWebSeed + uint32(p.life)<<8 + uint32(i)<<16
+		use := &webUse{index: i, server: p.swarm.servers[n], random: p.kernel.Rand(p.id, stream)}
 		p.webSeeds = append(p.webSeeds, use)
 		p.dialWebSeed(now, use)
 	}
@@ -50,7 +53,7 @@ func (p *peer) webSeedUp(now time.Duration, f *flow, remote uint32) {
 
 // webSeedFailed asks a web seed again, after a pause, whose connection was refused or broke.
 func (p *peer) webSeedFailed(now time.Duration, use *webUse) {
-	if pause, again := use.backoff.Failed(); again {
+	if pause, again := use.backoff.Failed(use.random.Float64()); again {
 		p.redialWebSeed(now+pause, use)
 	}
 }
@@ -59,7 +62,7 @@ func (p *peer) webSeedFailed(now time.Duration, use *webUse) {
 func (p *peer) webSeedBusy(now time.Duration, f *flow, retryAfter time.Duration) {
 	use := f.web
 	p.close(now, f)
-	p.redialWebSeed(now+use.backoff.Busy(retryAfter), use)
+	p.redialWebSeed(now+use.backoff.Busy(retryAfter, use.random.Float64()), use)
 }
 
 func (p *peer) redialWebSeed(at time.Duration, use *webUse) {
