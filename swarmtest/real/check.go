@@ -54,6 +54,7 @@ func Check(s *scenario.Scenario) error {
 		{s.Network.Loss > 0, "nothing is lost on loopback; leave out network.loss"},
 		{s.Origin.LeaveAfter > 0, "no Shoal can be told to leave after some copies; leave out origin.leave_after"},
 		{strikesSwarm(s), "faults of swarms are simulated only; leave out each [[fault]] of a kind other than \"server\""},
+		{findsOtherwise(s), "peers find each other by a tracker only; leave out dht and tracker of each [[system]]"},
 		{s.Origin.MaxRequests > 0, "the origin cannot limit its requests; leave out origin.max_requests"},
 	}, checkClasses(s)...))
 }
@@ -72,6 +73,13 @@ func checkClasses(s *scenario.Scenario) (checks []check) {
 // strikesSwarm reports whether there is a fault of other things than servers.
 func strikesSwarm(s *scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Kind != scenario.ServerFails })
+}
+
+// findsOtherwise reports whether a swarm has no tracker, or more than that and peer exchange.
+func findsOtherwise(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Systems, func(sys scenario.System) bool {
+		return sys.Kind == result.Swarm && (!sys.Tracker || sys.DHT)
+	})
 }
 
 // canRun reports whether a system can be run for real.

@@ -191,6 +191,12 @@ func TestCheck(t *testing.T) {
 	if err := Check(parse(t, three+"[[system]]\nkind = \"mirrors\"\nservers = 2\nup = \"1MiB/s\"\n")); err == nil {
 		t.Error("mirrors alone cannot be run")
 	}
+	for _, discovery := range []string{"dht = true\n", "dht = true\ntracker = false\n"} {
+		err := Check(parse(t, three+"[[system]]\nkind = \"swarm\"\n"+discovery))
+		if err == nil || !strings.Contains(err.Error(), "leave out dht") {
+			t.Errorf("%s: %v", discovery, err)
+		}
+	}
 	s := parse(t, three+onlyOrigin, "origin.up=100B/s")
 	run, _ := simulate(t, s)
 	if err := Run(t.Context(), s, run, Options{}); err == nil || !strings.Contains(err.Error(), "content.length") {

@@ -72,6 +72,8 @@ type SystemSummary struct {
 	Currency        string `json:"currency"`
 
 	Classes []ClassSummary `json:"classes"`
+	// Discovery is nil for what has no peers.
+	Discovery *DiscoverySummary `json:"discovery"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -161,6 +163,7 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s.summarizeTraffic(run, system)
 	s.summarizeFairness(run, system)
 	s.UplinkUse = meanUplinkUse(system)
+	s.Discovery = summarizeDiscovery(system)
 	if system.Cost != 0 || system.Currency != "" {
 		s.Cost = Number(system.Cost)
 		s.CostPerDownload = ratio(system.Cost, float64(s.Downloads.Completed))

@@ -29,6 +29,7 @@ type Scenario struct {
 	Network Network  `toml:"network"`
 	Engine  Engine   `toml:"engine"`
 	Tracker Tracker  `toml:"tracker"`
+	DHT     DHT      `toml:"dht"`
 	Samples Samples  `toml:"samples"`
 	Limits  Limits   `toml:"limits"`
 	Prices  Prices   `toml:"prices"`
@@ -111,7 +112,6 @@ type Engine struct {
 	Picker      string `toml:"picker"`
 	Choking     bool   `toml:"choking"`
 	Endgame     bool   `toml:"endgame"`
-	PEX         bool   `toml:"pex"`
 	MaxPeers    int    `toml:"max_peers"`
 	UploadSlots int    `toml:"upload_slots"`
 }
@@ -126,6 +126,12 @@ const (
 // Tracker is the tracker of a swarm.
 type Tracker struct {
 	Interval time.Duration `toml:"interval"`
+}
+
+// DHT is the DHT of a swarm, beside the nodes of its peers.
+type DHT struct {
+	Nodes   int `toml:"nodes"`
+	Routers int `toml:"routers"`
 }
 
 // Samples says how often the state is noted.

@@ -56,11 +56,14 @@ slow_start = false
 picker = "rarest"
 choking = true
 endgame = true
-pex = false
 max_peers = 80
 
 [tracker]
 interval = "30m"
+
+[dht]
+nodes = 200
+routers = 4
 
 [samples]
 every = "10s"
@@ -90,6 +93,9 @@ give_up = "never"
 [[system]]
 kind = "swarm"
 name = "swarm"
+tracker = true
+dht = false
+pex = false
 
 [[system]]
 kind = "origin"
@@ -260,6 +266,12 @@ func TestMistakes(t *testing.T) {
 		{"[demand]", "[[fault]]\nkind = \"partition\"\nat = \"1m\"\n[demand]", `test.toml:7: a partition has two sides`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\nclass = \"x\"\n[demand]", `test.toml:9: class has a meaning only with kind = "crash", "partition"`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"origin\"\n[demand]", `test.toml:7: a fault of the kind "tracker" is for a swarm`},
+		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"swarm\"\ntracker = false\ndht = true\n[demand]", `test.toml:7: no [[system]] has a tracker that could fail`},
+		{"[demand]", "[[system]]\nkind = \"swarm\"\ntracker = false\npex = true\n[demand]", `test.toml:8: with neither a tracker nor a DHT no client finds the seed, or another one, and the run would never end`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\ntracker = false\nforeign = 3\n[demand]", `test.toml:9: it is what the tracker does, and there is none`},
+		{"[demand]", "[[system]]\nkind = \"origin\"\ndht = true\n[demand]", `test.toml:8: dht has a meaning only with kind = "swarm", "hybrid"`},
+		{"[demand]", "[dht]\nnodes = 0\n[demand]", `test.toml:7: dht.nodes = 0: it must be from 1 to 100000`},
+		{"[demand]", "[dht]\nnodes = 3\n[demand]", `test.toml:6: routers are among the dht.nodes, of which there are 3`},
 		{"[demand]", "[network]\nloss = 0.9\n[demand]", `test.toml:7: network.loss = 0.9: it must be from 0 to 0.5`},
 	} {
 		_, err := parse(with(t, tt.old, tt.text))
