@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -43,8 +44,14 @@ func TestTorrentFromURL(t *testing.T) {
 			t.Errorf("%s: exit %d, %q", path, r.code, r.stderr)
 		}
 	}
-	server.Close()
-	if r := shoal(t, "show", server.URL+"/a.torrent"); r.code != exitFailed || !strings.Contains(r.stderr, "refused") {
+	// Nobody listens where a connection begins, and nobody else can while it is
+	// open.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if r := shoal(t, "show", "http://"+conn.LocalAddr().String()+"/a.torrent"); r.code != exitFailed || !strings.Contains(r.stderr, "refused") {
 		t.Errorf("server gone: exit %d, %q", r.code, r.stderr)
 	}
 }

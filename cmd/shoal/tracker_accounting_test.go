@@ -38,10 +38,6 @@ const (
 // sums every two seconds.
 const longestRun = 3500 * time.Millisecond
 
-// drainSlack is what may pass between the moment up to which a batch has the
-// announces and the time that is stored with it.
-const drainSlack = 500 * time.Millisecond
-
 // countedTracker is a private tracker in a process of its own, which is killed
 // and started again.
 type countedTracker struct {
@@ -100,16 +96,27 @@ func (c *countedTracker) start() {
 func (c *countedTracker) startWith(stdout *os.File, flags ...string) {
 	c.t.Helper()
 	c.process = startProcess(c.t, stdout, append([]string{"tracker", "run", "--private", "--db", c.db, "--http", c.address}, flags...)...)
-	for begin := time.Now(); ; {
+	c.await("the tracker does not listen", func() bool {
 		conn, err := net.Dial("tcp", c.address)
 		if err == nil {
 			conn.Close()
-			return
 		}
-		if time.Since(begin) > patience {
+		return err == nil
+	})
+}
+
+// await looks again and again, with pauses that leave the machine to the tracker.
+func (c *countedTracker) await(failure string, isSo func() bool) {
+	c.t.Helper()
+	tooLate, ticker := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
+	defer ticker.Stop()
+	for !isSo() {
+		if time.Now().After(tooLate) {
+			c.process.signal(c.t, syscall.SIGKILL)
 			_, stderr := c.process.end(c.t)
-			c.t.Fatalf("the tracker does not listen: %v\n%s", err, stderr)
+			c.t.Fatalf("%s\n%s", failure, stderr)
 		}
+		<-ticker.C
 	}
 }
 
@@ -139,7 +146,7 @@ func (c *countedTracker) uploaded() map[ledger.UserID]int64 {
 	return sums
 }
 
-// lastFlush is when the last batch was stored.
+// lastFlush is the time up to which all announces are stored.
 func (c *countedTracker) lastFlush() time.Time {
 	c.t.Helper()
 	var at time.Duration
@@ -231,8 +238,8 @@ func (cl *countingClient) ackedBefore(end time.Time) (counter int64) {
 }
 
 // killUnderLoad lets clients announce, all at once, and kills the tracker after
-// a time.
-func (c *countedTracker) killUnderLoad(clients []*countingClient, after time.Duration) {
+// a time, and not before isTime.
+func (c *countedTracker) killUnderLoad(clients []*countingClient, after time.Duration, isTime func() bool) {
 	c.t.Helper()
 	moment := time.After(after)
 	var announcing sync.WaitGroup
@@ -244,6 +251,7 @@ func (c *countedTracker) killUnderLoad(clients []*countingClient, after time.Dur
 		})
 	}
 	<-moment
+	c.await("a batch is not stored", isTime)
 	c.process.signal(c.t, syscall.SIGKILL)
 	c.process.end(c.t)
 	announcing.Wait()
@@ -253,7 +261,7 @@ func (c *countedTracker) killUnderLoad(clients []*countingClient, after time.Dur
 // at most, and to what was answered before the last batch at least.
 func (c *countedTracker) checkBounds(what string, clients []*countingClient) (stored int64) {
 	c.t.Helper()
-	flushed := c.lastFlush().Add(-drainSlack)
+	flushed := c.lastFlush()
 	least, most := map[ledger.UserID]int64{}, map[ledger.UserID]int64{}
 	for _, cl := range clients {
 		least[cl.user] += cl.ackedBefore(flushed)
@@ -315,7 +323,9 @@ func TestKilledTracker(t *testing.T) {
 		// Any moment, but each part of the time between two batches has its
 		// share.
 		moment := (float64(kill) + rng.Float64()) / float64(numKills)
-		c.killUnderLoad(append(fleeting, steady...), time.Duration(moment*float64(longestRun)))
+		// The last comes after a batch, however slow the machine is.
+		isTime := func() bool { return kill < numKills-1 || c.uploaded()[user] > 0 }
+		c.killUnderLoad(append(fleeting, steady...), time.Duration(moment*float64(longestRun)), isTime)
 		c.checkBounds(what, steady)
 		stored += c.checkBounds(what, fleeting)
 		for _, cl := range fleeting {

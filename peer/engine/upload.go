@@ -37,6 +37,15 @@ func (q *queue) pop() {
 	}
 }
 
+// trim gives up memory that is not needed.
+func (q *queue) trim() {
+	if q.head == 0 {
+		q.items = shrink(q.items)
+	} else if cap(q.items) > 4*q.len() {
+		q.items, q.head = slices.Clone(q.all()), 0
+	}
+}
+
 // remove takes out the first upload equal to u and reports whether there was
 // one.
 func (q *queue) remove(u upload) bool {

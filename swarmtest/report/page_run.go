@@ -21,6 +21,12 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
 		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: append([]*tableView{classesTable(s)}, discoveryTables(s)...), Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
+	if ranks := ranksTable(s); ranks != nil {
+		p.Tables = append(p.Tables, ranks)
+	}
+	if servers := serversTable(s); len(servers.Rows) > 0 {
+		p.Tables = append(p.Tables, servers)
+	}
 	p.setScenario(run.Scenario)
 	p.show(figures)
 	return p
@@ -158,5 +164,6 @@ var notes = []fact{
 	{"first peer", "the time from joining until the first connection with another peer."},
 	{"DHT traffic", "what a downloader sent and received in the DHT, with the headers of IP and UDP."},
 	{"share ratio", "what downloaders sent divided by what they received."},
+	{"peak and use of a server", "the most that it sent between two samples, and what it sent after the start, as a part of what its uplink could have sent until the end. Misses that were coalesced waited for a fetch that was under way."},
 	{"quantiles", "are of type 7 of Hyndman and Fan (1996), as in R and NumPy."},
 }

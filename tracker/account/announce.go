@@ -59,9 +59,9 @@ func (t *tables) byKey(key string) (keyEntry, error) {
 func (s *Service) announceAs(t *tables, entry keyEntry, req *tracker.Request) error {
 	torrent := t.torrents[req.InfoHash]
 	err := entry.check(torrent)
-	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	now := s.now() // in the ledger's order, which is that of its batches
 	if err == nil {
 		e := announcelog.Entry{At: now, Announce: ledger.Announce{
 			User: entry.user.ID, Torrent: torrent.ID, PeerID: req.PeerID,

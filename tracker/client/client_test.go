@@ -27,6 +27,28 @@ func trackerFunc(t *testing.T, f http.HandlerFunc) string {
 	return srv.URL
 }
 
+// nobodyListens returns an address of network ("tcp" or "udp") at which nobody
+// listens, nor will before the test ends: a connection has it. A port that was
+// let go could be another test's by the time that it is asked.
+func nobodyListens(t *testing.T, network string) string {
+	t.Helper()
+	other := "127.0.0.1:9" // of UDP, nothing is sent there
+	if network == "tcp" {
+		ln, err := net.Listen(network, "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		other = ln.Addr().String()
+	}
+	conn, err := net.Dial(network, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn.LocalAddr().String()
+}
+
 func announceTo(t *testing.T, u string) (*tracker.Response, error) {
 	t.Helper()
 	return New(Config{}).Announce(t.Context(), u, &tracker.Request{Left: 1})
@@ -114,13 +136,11 @@ func TestScrapeOverHTTP(t *testing.T) {
 }
 
 func TestErrorsSayWhatToDo(t *testing.T) {
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	answer := func(status int, body string) string {
 		return trackerFunc(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status); fmt.Fprint(w, body) })
 	}
 	for name, c := range map[string]struct{ url, want string }{
-		"not running":     {closed.URL, "connection refused; is it running?"},
+		"not running":     {"http://" + nobodyListens(t, "tcp"), "connection refused; is it running?"},
 		"not found":       {answer(404, "<html>"), "it answers 404 Not Found instead of as a tracker; check the URL"},
 		"a web page":      {answer(200, "<html>"), "its answer is not that of a tracker; check the URL"},
 		"endless":         {answer(200, strings.Repeat("x", MaxBody+1)), "its answer is longer than 1024 KiB"},

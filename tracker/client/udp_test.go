@@ -459,10 +459,7 @@ func TestUDPAddresses(t *testing.T) {
 }
 
 func TestUDPConnectionRefused(t *testing.T) {
-	f := &udpTracker{}
-	var port uint16
-	t.Run("listen and close", func(t *testing.T) { port = f.listen(t, "127.0.0.1:0") })
-	_, err := New(Config{}).Announce(t.Context(), fmt.Sprintf("udp://127.0.0.1:%d", port), &tracker.Request{})
+	_, err := New(Config{}).Announce(t.Context(), "udp://"+nobodyListens(t, "udp"), &tracker.Request{})
 	if err == nil || !strings.Contains(err.Error(), "connection refused; is it running?") {
 		t.Errorf("error %v", err)
 	}

@@ -115,18 +115,34 @@ func runOpentracker(t *testing.T, torrents []metainfo.InfoHash) endpoints {
 // that ends after its header.
 func awaitList(t *testing.T, at netip.AddrPort, h metainfo.InfoHash) {
 	announce := fmt.Sprintf("http://%v/announce?info_hash=%s&port=1&left=1", at, escaped(h[:]))
-	for begin := time.Now(); ; {
+	await(t, fmt.Sprintf("opentracker does not track %x", h), nil, func() bool {
 		resp, err := http.Get(announce)
 		if err != nil {
 			t.Fatal(err)
 		}
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		switch {
-		case strings.HasPrefix(string(body), "d8:complete"):
-			return
-		case time.Since(begin) > time.Minute:
-			t.Fatalf("opentracker does not track %x: %q", h, body)
+		return strings.HasPrefix(string(body), "d8:complete")
+	})
+}
+
+// patience is how long a program of others may take to begin, or to answer: it
+// is only for the tests that fail.
+const patience = 5 * time.Minute
+
+// await looks again and again, with pauses that leave the machine to who is
+// waited for, until something is so. It fails when ended is closed.
+func await(t *testing.T, failure string, ended <-chan struct{}, isSo func() bool) {
+	t.Helper()
+	tooLate, ticker := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer ticker.Stop()
+	for !isSo() {
+		select {
+		case <-ticker.C:
+		case <-ended:
+			t.Fatal(failure)
+		case <-tooLate:
+			t.Fatal(failure)
 		}
 	}
 }
@@ -180,22 +196,19 @@ func runForeign(t *testing.T, at netip.AddrPort, process *exec.Cmd) {
 	}
 	ended := make(chan struct{})
 	go func() { process.Wait(); close(ended) }()
-	t.Cleanup(func() { process.Process.Kill(); <-ended })
-	for begin := time.Now(); ; {
+	t.Cleanup(func() {
+		process.Process.Kill()
+		if <-ended; t.Failed() {
+			t.Logf("%s printed %q", process.Path, printed.String())
+		}
+	})
+	await(t, process.Path+" does not listen", ended, func() bool {
 		conn, err := net.Dial("tcp", at.String())
 		if err == nil {
 			conn.Close()
-			return
 		}
-		select {
-		case <-ended:
-			t.Fatalf("%s ended: %s", process.Path, printed.String())
-		default:
-		}
-		if time.Since(begin) > time.Minute {
-			t.Fatalf("%s does not listen: %v", process.Path, err)
-		}
-	}
+		return err == nil
+	})
 }
 
 // subject is a tracker that is asked.
@@ -277,7 +290,7 @@ func (s *subject) exchange(a *udpAsker, action udp.Action, body []byte) (udp.Res
 	if _, err := a.Write(append(udp.AppendRequestHeader(nil, h), body...)); err != nil {
 		s.t.Fatal(err)
 	}
-	a.SetReadDeadline(time.Now().Add(time.Minute))
+	a.SetReadDeadline(time.Now().Add(patience))
 	packet := make([]byte, 4096)
 	for {
 		n, err := a.Read(packet)
@@ -350,7 +363,7 @@ func (s *subject) answers(a *udpAsker, packet []byte) bool {
 	}
 	s.transaction++
 	a.Write(udp.AppendRequestHeader(nil, udp.RequestHeader{ConnectionID: udp.ProtocolID, Action: udp.Connect, TransactionID: s.transaction}))
-	a.SetReadDeadline(time.Now().Add(time.Minute))
+	a.SetReadDeadline(time.Now().Add(patience))
 	reply := make([]byte, 4096)
 	answered := false
 	for {

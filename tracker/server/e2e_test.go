@@ -79,12 +79,14 @@ func TestPeersFindEachOther(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(address, func(t *testing.T) {
 			s, base := runTracker(t, address, server.Config{})
-			dead, err := net.Listen("tcp", address)
+			// One that is down: nobody listens where a connection begins, and
+			// nobody else can while it is open.
+			conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			deadURL := "http://" + dead.Addr().String() + "/announce"
-			dead.Close()
+			defer conn.Close()
+			deadURL := "http://" + conn.LocalAddr().String() + "/announce"
 			ip := netip.MustParseAddrPort(strings.TrimPrefix(base, "http://")).Addr()
 			c := client.New(client.Config{})
 			// A seed that hears nothing of a leecher knows when it is listed:

@@ -27,7 +27,10 @@ func (d *Delta) merge(o *Delta) {
 // Batch is what is to be stored at once: all of it or nothing.
 type Batch struct {
 	// Seq counts the batches of a Ledger from 1.
-	Seq      uint64
+	Seq uint64
+	// At is the time, since the Unix epoch, up to which every announce is in
+	// this batch or in an earlier one.
+	At       time.Duration
 	Deltas   []Delta
 	Sessions []Session    // to be set
 	Ended    []SessionKey // to be removed, after Sessions were set
@@ -52,8 +55,11 @@ func (l *Ledger) Drain() *Batch {
 	if len(b.Deltas) == 0 && len(b.Findings) == 0 && len(b.Refusals) == 0 {
 		return nil
 	}
+	if l.queue.Len() == 0 {
+		l.drained = l.now
+	}
 	l.seq++
-	b.Seq = l.seq
+	b.Seq, b.At = l.seq, max(l.drained, l.begin-1)
 	l.inFlight = b
 	return b
 }

@@ -26,6 +26,7 @@ type Ledger struct {
 	findings   []Finding
 	found      map[findingKey]int // index into findings
 	seq        uint64
+	drained    time.Duration // up to when all announces are in batches
 	inFlight   *Batch
 	stats      Stats
 }

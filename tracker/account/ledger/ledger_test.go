@@ -415,6 +415,38 @@ func TestOldestDeltasMerge(t *testing.T) {
 	}
 }
 
+// A batch says up to when all announces are in it or in an earlier one: not
+// later than the first that still waits.
+func TestBatchesSayUpToWhen(t *testing.T) {
+	l := newLedger(t, Config{MaxBatch: 2})
+	at := func(minute, torrent int) {
+		a := of(1, 0, 0, 0, tracker.Started)
+		a.Torrent = TorrentID(torrent)
+		l.Announce(epoch+time.Duration(minute)*time.Minute, a)
+	}
+	drain := func(want time.Duration) {
+		t.Helper()
+		if b := l.Drain(); b == nil || b.At != want {
+			t.Errorf("%+v, want up to %v", b, want)
+		}
+		l.Ack()
+	}
+	for torrent := range 3 {
+		at(torrent, torrent+1)
+	}
+	drain(epoch - 1)
+	at(3, 4)
+	drain(epoch + 3*time.Minute)
+	for torrent := range 3 {
+		at(10+torrent, torrent+5)
+	}
+	drain(epoch + 3*time.Minute)
+	l.Expire(epoch + 20*time.Minute)
+	drain(epoch + 20*time.Minute)
+	l.Refuse(Refusal{User: 1, At: epoch + 21*time.Minute, Reason: "no"})
+	drain(epoch + 20*time.Minute)
+}
+
 func TestLastRefusal(t *testing.T) {
 	l := newLedger(t, Config{})
 	if _, ok := l.LastRefusal(1); ok {

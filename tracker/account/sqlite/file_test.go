@@ -279,6 +279,27 @@ func TestLockedDatabase(t *testing.T) {
 	}
 }
 
+// What was stored last is remembered, however long ago that was, and with it up to
+// when: a log is brought in from there on.
+func TestLastFlush(t *testing.T) {
+	st, err := Create(t.Context(), filepath.Join(t.TempDir(), "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	for _, step := range []struct {
+		run       byte
+		at, after time.Duration
+	}{{1, 7, 7}, {2, 5, 7}, {3, 9, 9}, {4, 8, 9}} {
+		if err := st.Flush(t.Context(), account.RunID{step.run}, &ledger.Batch{Seq: 1, At: step.at}); err != nil {
+			t.Fatal(err)
+		}
+		if at, err := st.LastFlush(t.Context()); err != nil || at != step.after {
+			t.Errorf("after run %d: %v, %v; want %v", step.run, at, err, step.after)
+		}
+	}
+}
+
 func execute(t *testing.T, conn *sql.Conn, statement string) {
 	t.Helper()
 	if _, err := conn.ExecContext(t.Context(), statement); err != nil {

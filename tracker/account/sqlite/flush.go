@@ -41,7 +41,7 @@ var (
 // Flush stores a batch. See account.Store.
 func (st *Store) Flush(ctx context.Context, run account.RunID, b *ledger.Batch) error {
 	return st.change(ctx, func(tx *sql.Tx) error {
-		isNew, err := beginBatch(ctx, tx, run, b.Seq)
+		isNew, err := beginBatch(ctx, tx, run, b)
 		if err != nil || !isNew {
 			return err
 		}
@@ -55,15 +55,15 @@ func (st *Store) Flush(ctx context.Context, run account.RunID, b *ledger.Batch) 
 }
 
 // beginBatch notes the batch as stored, and reports whether it was not yet.
-func beginBatch(ctx context.Context, tx *sql.Tx, run account.RunID, seq uint64) (isNew bool, err error) {
-	now := time.Now()
+func beginBatch(ctx context.Context, tx *sql.Tx, run account.RunID, b *ledger.Batch) (isNew bool, err error) {
 	result, err := tx.ExecContext(ctx, `INSERT INTO flush (run, seq, at) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET seq = excluded.seq, at = excluded.at WHERE excluded.seq > seq`, run[:], int64(seq), now.UnixNano())
+		ON CONFLICT DO UPDATE SET seq = excluded.seq, at = excluded.at WHERE excluded.seq > seq`, run[:], int64(b.Seq), int64(b.At))
 	if err != nil {
 		return false, fmt.Errorf("database: %w", err)
 	}
-	if seq == 1 {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM flush WHERE at < ?", now.Add(-keepRuns).UnixNano()); err != nil {
+	if b.Seq == 1 {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM flush WHERE at < ? AND at < (SELECT max(at) FROM flush) AND run <> ?",
+			time.Now().Add(-keepRuns).UnixNano(), run[:]); err != nil {
 			return false, fmt.Errorf("database: %w", err)
 		}
 	}
@@ -71,8 +71,8 @@ func beginBatch(ctx context.Context, tx *sql.Tx, run account.RunID, seq uint64) 
 	return n > 0, err
 }
 
-// LastFlush returns when the last batch was stored, since the Unix epoch; 0 if
-// none was.
+// LastFlush returns the time up to which all announces are stored, since the
+// Unix epoch; 0 if none was.
 func (st *Store) LastFlush(ctx context.Context) (at time.Duration, err error) {
 	err = st.read.QueryRowContext(ctx, "SELECT coalesce(max(at), 0) FROM flush").Scan((*int64)(&at))
 	if err != nil {
