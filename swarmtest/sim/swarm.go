@@ -201,8 +201,6 @@ func (s *Swarm) validate() error {
 		return fmt.Errorf("swarm: %d peers, expected 1 to %d", len(s.Peers), maxPeers)
 	case s.Contents < 0 || s.Contents > maxContents:
 		return fmt.Errorf("swarm: %d contents, expected 1 to %d", s.Contents, maxContents)
-	case s.Contents > 1 && s.DHT != nil:
-		return errors.New("swarm: several contents with a DHT: only one is supported")
 	case s.Foreign < 0:
 		return errors.New("swarm: a negative number of foreign peers")
 	case !validLoss(s.Loss):
