@@ -75,8 +75,8 @@ type SystemSummary struct {
 	Classes []ClassSummary `json:"classes"`
 	// Ranks are of several contents, by their popularity.
 	Ranks []RankSummary `json:"ranks"`
-	// Servers are left out of the reports of several runs.
-	Servers []ServerSummary `json:"servers,omitempty"`
+	// Servers are null in the reports of several runs.
+	Servers []ServerSummary `json:"servers"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -167,6 +167,7 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s.summarizeFairness(run, system)
 	s.Ranks = summarizeRanks(run, system)
 	s.UplinkUse = meanUplinkUse(system)
+	s.Servers = []ServerSummary{}
 	for i := range system.Servers {
 		s.Servers = append(s.Servers, summarizeServer(system, &system.Servers[i]))
 	}
