@@ -130,7 +130,10 @@ func TestMistakesInAScenarioAreUsageErrors(t *testing.T) {
 		{"run tiny.toml --set demand.peers=many", "--set demand.peers=many: write a whole number"},
 		{"compare tiny.toml tiny.toml --set-b system=x", "write one or more tables"},
 		{"sweep tiny.toml --set demand.peers=1,x", "--set demand.peers=x: write a whole number"},
-		{"sweep tiny.toml --set demand.peers=1,2 --replicas 99999", "199998 runs; at most"},
+		{"sweep tiny.toml --set demand.peers=1,2 --set seed=1 --set demand.peers=3", "--set demand.peers is there twice; write all values into one"},
+		{"sweep tiny.toml --set demand.peers=1,2,1", "--set demand.peers has the value 1 twice"},
+		{"run tiny.toml --set title=" + strings.Repeat("x", 1000), "--set title=" + strings.Repeat("x", 54) + "...: title = \""},
+		{"sweep tiny.toml --set demand.peers=1,2 --replicas 99999", "that are more than 100000 runs"},
 	} {
 		r := shoal(t, append([]string{"swarm"}, strings.Fields(tt.args)...)...)
 		if r.code != exitUsage || !strings.Contains(r.stderr, tt.want) {

@@ -349,6 +349,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 	case peers > maxPeers:
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
+	}
+	d.checkRequests(s)
+	switch {
 	case s.firstSwarm() < 0:
 		return
 	case peers > maxSwarmPeers:

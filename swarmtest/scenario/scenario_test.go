@@ -437,6 +437,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Replace(minimal, "peers = 10", "arrivals = \"trace\"\ntrace = \"trace.csv\"", 1)))
 	f.Add([]byte(minimal + "[network]\nmodel = \"matrix\"\n[[region]]\nname = \"eu\"\nlatency = [\"1ms\"]\n[[isp]]\nname = \"a\"\nregion = \"eu\"\n"))
 	f.Add([]byte(minimal + "[[system]]\nkind = \"cdn\"\nedges = 2\nedge_up = \"1MB/s\"\nmin_share = \"1kB/s\"\n[[system]]\nkind = \"cache\"\nproxy_up = \"1MB/s\"\n[[fault]]\ntier = \"edge\"\nat = \"1m\"\n"))
+	f.Add([]byte(world))
+	for _, fault := range []string{
+		"tier = \"origin\"\n", "tier = \"mirror\"\nserver = 2\nfor = \"1m\"\n", "kind = \"crash\"\nclass = \"dsl\"\npart = 0.5\n",
+		"kind = \"tracker\"\nfor = \"10m\"\n", "kind = \"partition\"\nisp = \"a\"\n", "kind = \"route\"\nregion = \"us\"\nserver = 1\n",
+	} {
+		f.Add([]byte(world + "[[system]]\nkind = \"swarm\"\n[[fault]]\nat = \"3s\"\n" + fault))
+	}
 	f.Add([]byte("class = [{name='a'}, {name=\"b\"}]\ncontent.length = '''1'''\n\"a\".b = [[1]]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := parse(string(data))
@@ -455,7 +462,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzSet(f *testing.F) {
-	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1"} {
+	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1", "origin.queue=none", "http.window=64KiB"} {
 		f.Add(set)
 	}
 	f.Fuzz(func(t *testing.T, set string) {
