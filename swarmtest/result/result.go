@@ -108,7 +108,7 @@ type Peer struct {
 	Class   string // the scenario's word
 	Region  string
 	ISP     string
-	Content int // that it downloads, from 0, the most popular one
+	Content int  // that it downloads, from 0, the most popular one
 	Server  bool // a seed of the start, an origin, an edge
 
 	// Times are since the start, 0 for what did not happen (Join may be 0).
