@@ -66,7 +66,7 @@ func runJobs(ctx context.Context, e *env, name string, workers int, jobs []swarm
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent(jobs)))
+	defer collectSeldom(jobs, workers)()
 	j := &swarmJobs{
 		name: printable(name), jobs: jobs, start: time.Now(),
 		at: make([]lab.Progress, len(jobs)), since: make([]time.Time, len(jobs)),
@@ -88,20 +88,32 @@ func runJobs(ctx context.Context, e *env, name string, workers int, jobs []swarm
 	return errors.Join(group.Wait(), ctx.Err())
 }
 
-// gcPercent is how much garbage, in percent of what is in use, may gather before
-// it is collected. A simulation makes little and keeps nearly all of it, so collecting
-// costs a fifth of a run and gains nothing, as long as memory is no concern: 1,000 peers take
-// 100 MB. A swarm of 10,000 takes more than 1 GB.
-func gcPercent(jobs []swarmJob) int {
-	const most = 3000 // peers at a time
+// A simulation makes little garbage and keeps nearly everything else to its end, so
+// collecting costs a fifth of a run and gains nothing as long as memory is no
+// concern: it may grow to five times what is in use. But not beyond simulatorMemory,
+// which is what 10,000 peers may take together with the rest of a process of 2 GB; or,
+// for larger swarms, beyond twice what a peer needs, so that not all time goes into looking
+// for the last garbage.
+const (
+	simulatorPercent = 400
+	simulatorMemory  = 1600 << 20
+	memoryPerPeer    = 160 << 10
+)
+
+// collectSeldom sets how often garbage is collected while jobs run, so many at a time, and
+// returns what sets it back. A stricter GOMEMLIMIT of the user's stays.
+func collectSeldom(jobs []swarmJob, atATime int) (restore func()) {
 	peers := 0
 	for _, job := range jobs {
 		peers = max(peers, job.scenario.NumPeers())
 	}
-	if peers*min(len(jobs), runtime.GOMAXPROCS(0)) > most {
-		return 40
+	limit := max(simulatorMemory, int64(peers)*int64(min(len(jobs), atATime))*memoryPerPeer)
+	percent, before := debug.SetGCPercent(simulatorPercent), debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(limit, before))
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(before)
 	}
-	return 400
 }
 
 func (j *swarmJobs) run(ctx context.Context, i, workers int) error {

@@ -211,36 +211,30 @@ func printComment(w io.Writer, text string) {
 // tomlValue writes a value as readConfig reads it.
 func tomlValue(value pflag.Value) string {
 	if list, ok := value.(pflag.SliceValue); ok {
-		var quoted []string
-		for _, text := range list.GetSlice() {
-			quoted = append(quoted, tomlString(text))
-		}
-		return "[" + strings.Join(quoted, ", ") + "]"
+		return tomlText(append([]string{}, list.GetSlice()...)) // the library leaves out nil
 	}
 	switch value.Type() {
 	case "bool", "int", "float64":
 		return value.String()
 	}
-	return tomlString(value.String())
+	return tomlText(value.String())
 }
 
-// tomlString quotes a string: "Any Unicode character may be used except those
-// that must be escaped: quotation mark, backslash, and the control characters".
-func tomlString(s string) string {
+// tomlText writes a string, or a list of them, on one line. The library escapes the control characters of
+// ASCII; a terminal knows further ones.
+func tomlText(text any) string {
+	line, err := toml.Marshal(map[string]any{"key": text})
+	if err != nil {
+		panic(err) // strings always encode
+	}
 	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || doesNotPrint(r):
+	for _, r := range strings.TrimSuffix(strings.TrimPrefix(string(line), "key = "), "\n") {
+		if doesNotPrint(r) {
 			fmt.Fprintf(&b, `\U%08X`, r)
-		default:
+		} else {
 			b.WriteRune(r)
 		}
 	}
-	b.WriteByte('"')
 	return b.String()
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/BurntSushi/toml"
 	"github.com/spf13/pflag"
 )
 
@@ -252,4 +253,20 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("%v\n%s", err, printed(r))
 		}
 	})
+}
+
+// TestTOMLText: what is written reads as it was, on one line that no terminal obeys.
+func TestTOMLText(t *testing.T) {
+	for _, text := range []string{"", `a "b" \c`, "two\nlines\ttab", "\x00\x1b[31m\x7f", "\u009b31m\u202e\u2028", "naïve ☂", `C:\new\U0001`} {
+		written := tomlText([]string{text, "end"})
+		for _, r := range written {
+			if r < ' ' || r == 0x7f || doesNotPrint(r) {
+				t.Errorf("%q is written with %U: %q", text, r, written)
+			}
+		}
+		var read struct{ Key []string }
+		if _, err := toml.Decode("key = "+written, &read); err != nil || !slices.Equal(read.Key, []string{text, "end"}) {
+			t.Errorf("%q is written as %s, which reads as %q, %v", text, written, read.Key, err)
+		}
+	}
 }

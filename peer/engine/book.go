@@ -1,16 +1,20 @@
 package engine
 
 import (
+	"encoding/binary"
+	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // book holds the addresses of peers: where they came from, how dialling them
 // went, and when to try again.
 type book struct {
-	byAddr  map[netip.AddrPort]*known
-	entries []*known // in the order in which they came, for a stable choice
-	cursor  int      // where the next choice begins
+	entries []known             // in the order in which they came, for a stable choice
+	tags    []uint16            // of the addresses of entries
+	zones   map[endpoint]string // of the few that have one: link-local addresses that the user named
+	cursor  int                 // where the next choice begins
 	dialing int
 	// seedDials is how many addresses may be dialled by who lacks nothing. Most
 	// lead to other seeds, and to nothing, when a swarm is old.
@@ -23,16 +27,19 @@ type book struct {
 // was. One that was forgotten and comes again counts again.
 type Found [SourcePEX + 1]int32
 
-// known is one address.
+// known is one address. There may be thousands of them in each torrent, so it is
+// small, and without pointers.
 type known struct {
-	addr   netip.AddrPort
+	addr   endpoint
 	source Source
 	state  knownState
-	fails  int
-	tried  time.Duration // when the last try ended
-	tryAt  time.Duration // when it is polite to try again
+	fails  uint8         // dials in a row that failed, at most maxFails
 	seed   bool          // it had everything when its connection ended
+	tried  time.Duration // when the last try ended, 0 if there was none
 }
+
+// maxFails is where the counting of failed dials ends.
+const maxFails = math.MaxUint8
 
 type knownState uint8
 
@@ -43,13 +50,53 @@ const (
 	knownItself // it is us
 )
 
-func (b *book) init() {
-	b.byAddr = make(map[netip.AddrPort]*known)
-	b.seedDials = maxSeedDials
+// endpoint is an IP address and a port in a third of the memory of a netip.AddrPort.
+type endpoint struct {
+	ip   [16]byte
+	port uint16
 }
+
+func endpointOf(addr netip.AddrPort) endpoint {
+	return endpoint{ip: addr.Addr().As16(), port: addr.Port()}
+}
+
+// tag is a short hash. It need not be hard to predict: whoever aims many addresses at
+// one tag makes searching a book as slow as without tags, which is microseconds.
+func (a endpoint) tag() uint16 {
+	h := binary.LittleEndian.Uint64(a.ip[:8]) ^ binary.LittleEndian.Uint64(a.ip[8:]) ^ uint64(a.port)
+	return uint16(h * 0x9e3779b97f4a7c15 >> 48)
+}
+
+func (b *book) init() { b.seedDials = maxSeedDials }
 
 // tick is called every ten seconds.
 func (b *book) tick() { b.seedDials = min(maxSeedDials, b.seedDials+seedDialsPerTick) }
+
+// find returns what is known of an address, or nil. It is valid until an address is
+// added or removed. The tags are searched, for a map would take as much memory
+// as the entries, and two thousand tags are searched in less time than a map in cold
+// memory takes to answer.
+func (b *book) find(addr netip.AddrPort) *known {
+	if !addr.IsValid() {
+		return nil
+	}
+	want := endpointOf(addr)
+	for i, tag := 0, want.tag(); i < len(b.tags); i++ {
+		if b.tags[i] == tag && b.entries[i].addr == want {
+			return &b.entries[i]
+		}
+	}
+	return nil
+}
+
+// addrOf is the address of an entry, to be dialled.
+func (b *book) addrOf(k *known) netip.AddrPort {
+	ip := netip.AddrFrom16(k.addr.ip).Unmap()
+	if zone := b.zones[k.addr]; zone != "" {
+		ip = ip.WithZone(zone)
+	}
+	return netip.AddrPortFrom(ip, k.addr.port)
+}
 
 // add takes an address in unless it is known or the book is full. A user's
 // word is always taken. Who cannot be held to account fills half of the book at
@@ -59,7 +106,7 @@ func (b *book) add(addr netip.AddrPort, source Source) bool {
 	if !addr.IsValid() || addr.Port() == 0 || addr.Addr().IsUnspecified() || addr.Addr().IsMulticast() {
 		return false
 	}
-	if k := b.byAddr[addr]; k != nil {
+	if k := b.find(addr); k != nil {
 		b.vouch(k, source)
 		return false
 	}
@@ -71,12 +118,22 @@ func (b *book) add(addr netip.AddrPort, source Source) bool {
 	if len(b.entries) >= maxKnown && !b.makeRoom(anySource) && source != SourceUser {
 		return false
 	}
-	k := &known{addr: addr, source: source}
+	b.append(addr, source)
+	return true
+}
+
+func (b *book) append(addr netip.AddrPort, source Source) {
+	k := known{addr: endpointOf(addr), source: source}
 	b.numOf[source]++
 	b.found[source]++
-	b.byAddr[addr] = k
 	b.entries = append(b.entries, k)
-	return true
+	b.tags = append(b.tags, k.addr.tag())
+	if zone := addr.Addr().Zone(); zone != "" {
+		if b.zones == nil {
+			b.zones = make(map[endpoint]string)
+		}
+		b.zones[k.addr] = zone
+	}
 }
 
 // vouch notes that a known address came from a better source as well. The
@@ -96,7 +153,8 @@ const anySource = Source(255)
 // source, if any failed.
 func (b *book) makeRoom(source Source) bool {
 	worst := -1
-	for i, k := range b.entries {
+	for i := range b.entries {
+		k := &b.entries[i]
 		if source != anySource && k.source != source {
 			continue
 		}
@@ -112,12 +170,14 @@ func (b *book) makeRoom(source Source) bool {
 }
 
 func (b *book) remove(i int) {
-	delete(b.byAddr, b.entries[i].addr)
-	b.numOf[b.entries[i].source]--
-	if b.entries[i].state == knownDialing {
+	k := &b.entries[i]
+	b.numOf[k.source]--
+	if k.state == knownDialing {
 		b.dialing-- // nobody waits for how it ends
 	}
-	b.entries = append(b.entries[:i], b.entries[i+1:]...)
+	delete(b.zones, k.addr)
+	b.entries = slices.Delete(b.entries, i, i+1)
+	b.tags = slices.Delete(b.tags, i, i+1)
 	if b.cursor > i {
 		b.cursor--
 	}
@@ -132,8 +192,8 @@ func (e *Engine) nextToDial(now time.Duration) *known {
 	b, hungry, lacking := &e.book, e.hungry(), e.lacking()
 	n := len(b.entries)
 	for i := range n {
-		k := b.entries[(b.cursor+i)%n]
-		if k.state == knownIdle && (lacking || !k.seed) && (k.tryAt <= now || hungry && now-k.tried >= redialHungry) {
+		k := &b.entries[(b.cursor+i)%n]
+		if k.state == knownIdle && (lacking || !k.seed) && (k.tryAt() <= now || hungry && now-k.tried >= redialHungry) {
 			b.cursor = (b.cursor + i + 1) % n
 			return k
 		}
@@ -143,7 +203,7 @@ func (e *Engine) nextToDial(now time.Duration) *known {
 
 // connected notes that a dial succeeded.
 func (b *book) connected(addr netip.AddrPort) {
-	if k := b.byAddr[addr]; k != nil {
+	if k := b.find(addr); k != nil {
 		if k.state == knownDialing {
 			b.dialing--
 		}
@@ -153,37 +213,32 @@ func (b *book) connected(addr netip.AddrPort) {
 
 // itself notes that an address is our own.
 func (b *book) itself(addr netip.AddrPort) {
-	if k := b.byAddr[addr]; k != nil {
+	if k := b.find(addr); k != nil {
 		k.state = knownItself
 	}
 }
 
 // disconnected notes the end of a connection that we dialled. It is tried
-// again later: at once would be a hammer on who has no room for us.
+// again later.
 func (b *book) disconnected(now time.Duration, c *Conn) {
 	if c.incoming && !c.booked && !c.seed {
 		return
 	}
-	k := b.byAddr[c.contact()]
+	k := b.find(c.contact())
 	if k == nil {
 		return
 	}
 	k.seed = c.seed
 	if k.state == knownConnected {
 		k.state = knownIdle
-		k.tried = now
-		k.tryAt = now + 2*redialFirst
+		k.tried = max(now, 1) // 0 is never
 	}
 }
 
 // knowsIP reports whether any address with this IP is in the book.
 func (b *book) knowsIP(ip netip.Addr) bool {
-	for _, k := range b.entries {
-		if k.addr.Addr() == ip {
-			return true
-		}
-	}
-	return false
+	want := ip.As16()
+	return slices.ContainsFunc(b.entries, func(k known) bool { return k.addr.ip == want })
 }
 
 // found handles addresses of peers.
@@ -207,25 +262,29 @@ func (e *Engine) found(now time.Duration, addrs []netip.AddrPort, source Source)
 // long each time, and is forgotten in the end unless the user named it.
 func (e *Engine) dialFailed(now time.Duration, addr netip.AddrPort) {
 	e.cfg.Grants.DialDone(now)
-	k := e.book.byAddr[addr]
+	k := e.book.find(addr)
 	if k == nil || k.state != knownDialing {
 		return
 	}
 	e.book.dialing--
 	k.state = knownIdle
 	k.tried = now
-	k.fails++
+	k.fails = min(k.fails, maxFails-1) + 1
 	if k.fails >= maxDials && k.source != SourceUser && !e.hungry() {
-		for i := range e.book.entries {
-			if e.book.entries[i] == k {
-				e.book.remove(i)
-				break
-			}
-		}
-	} else {
-		k.tryAt = now + k.pause()
+		e.book.remove(slices.IndexFunc(e.book.entries, func(other known) bool { return other.addr == k.addr }))
 	}
 	e.dial(now)
+}
+
+// tryAt is when it is polite to try an address again.
+func (k *known) tryAt() time.Duration {
+	switch {
+	case k.tried == 0 && k.fails == 0:
+		return 0
+	case k.fails == 0: // it was connected: at once would be a hammer on who has no room for us
+		return k.tried + 2*redialFirst
+	}
+	return k.tried + k.pause()
 }
 
 // pause is how long an address waits after its latest failure. One that the
@@ -281,7 +340,8 @@ func (e *Engine) dial(now time.Duration) {
 		if k == nil {
 			return
 		}
-		if e.bans.hasIP(k.addr.Addr()) {
+		addr := e.book.addrOf(k)
+		if e.bans.hasIP(addr.Addr()) {
 			k.state = knownItself // never again
 			continue
 		}
@@ -291,6 +351,6 @@ func (e *Engine) dial(now time.Duration) {
 		k.state = knownDialing
 		e.book.dialing++
 		e.book.seedDials = max(0, e.book.seedDials-1)
-		e.out.push(Output{Kind: OutDial, Addr: k.addr})
+		e.out.push(Output{Kind: OutDial, Addr: addr})
 	}
 }

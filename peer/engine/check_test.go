@@ -164,6 +164,9 @@ func checkConns(t testing.TB, e *Engine) {
 		if c.knowsHas() && !c.closing && c.interested != (c.wanted > 0) {
 			t.Fatalf("connection %v: interested is %v with %d wanted pieces", c.Owner, c.interested, c.wanted)
 		}
+		if c.counts() && c.wanted > 0 && c.mayAsk() && !e.unfilled {
+			t.Fatalf("connection %v may be asked for more, and the engine does not know", c.Owner)
+		}
 		if c.queue.len() > maxQueued || c.seldom != nil && len(c.seldom.suggested) > maxSuggested || len(c.allowed()) > maxSuggested {
 			t.Fatalf("connection %v passed a bound", c.Owner)
 		}
@@ -229,7 +232,7 @@ func checkBook(t testing.TB, e *Engine) {
 			dialing++
 		}
 	}
-	if numOf != e.book.numOf || dialing != e.book.dialing || len(e.book.byAddr) != len(e.book.entries) {
+	if numOf != e.book.numOf || dialing != e.book.dialing || len(e.book.tags) != len(e.book.entries) {
 		t.Fatalf("the book counts %v and %d dials, want %v and %d", e.book.numOf, e.book.dialing, numOf, dialing)
 	}
 	if len(e.contacts.lost) > maxLostContacts {

@@ -34,12 +34,16 @@ type choker struct {
 	probeAt    time.Duration
 }
 
-// place is where in the line an address stood when it left.
+// place is where in the line an address stood when it left. There may be many, so
+// they are small, and without pointers.
 type place struct {
-	key  identity
+	key  placeKey
+	left int32 // seconds
 	turn int64
-	left time.Duration
 }
+
+// placeKey is what a place is kept for: an IP address or a peer id.
+type placeKey [20]byte
 
 // unknownSlots is the number of slots to begin with when nothing is known of
 // the uplink. Arbitrary: between BEP 3's four and what fast uplinks need.
@@ -75,7 +79,7 @@ func slotsFor(capacity int) int {
 // anywhere else in the rotation." An address that comes back within an hour
 // gets the place it had: leaving and coming back must gain nothing.
 func (k *choker) enter(now time.Duration, c *Conn, e *Engine) {
-	if was := k.remembered(c.placeKey()); was != nil && now-was.left < rememberFor {
+	if was := k.remembered(c.placeKey()); was != nil && now-time.Duration(was.left)*time.Second < rememberFor {
 		c.turn = was.turn
 		return
 	}
@@ -91,13 +95,14 @@ func (k *choker) enter(now time.Duration, c *Conn, e *Engine) {
 	}
 }
 
-// placeKey is what a place is kept for: the address, or where that stands for
-// the whole machine, the peer id.
-func (c *Conn) placeKey() identity {
+// placeKey is the address, or where that stands for the whole machine, the peer id.
+func (c *Conn) placeKey() (key placeKey) {
 	if c.addr.Addr().IsLoopback() {
-		return c.identity()
+		return placeKey(c.peerID)
 	}
-	return identity{ip: c.addr.Addr()}
+	ip := c.addr.Addr().As16()
+	copy(key[:], ip[:])
+	return key
 }
 
 // leave remembers the place of a connection that ends.
@@ -105,7 +110,7 @@ func (k *choker) leave(now time.Duration, c *Conn) {
 	if c.unchoked {
 		k.toEnd(c)
 	}
-	is := place{key: c.placeKey(), turn: c.turn, left: now}
+	is := place{key: c.placeKey(), turn: c.turn, left: int32(now / time.Second)}
 	if was := k.remembered(is.key); was != nil {
 		*was = is
 		return
@@ -119,7 +124,7 @@ func (k *choker) leave(now time.Duration, c *Conn) {
 // remembered returns the place that is kept for a key, or nil. The list is
 // searched, for a map would take four times the memory, and connections come and
 // go some thousand times less often than blocks.
-func (k *choker) remembered(key identity) *place {
+func (k *choker) remembered(key placeKey) *place {
 	for i := range k.memory {
 		if k.memory[i].key == key {
 			return &k.memory[i]
@@ -175,7 +180,7 @@ func (e *Engine) choke(now time.Duration, c *Conn) {
 	if c.unchoked {
 		e.choker.toEnd(c)
 	}
-	c.optimistic = false
+	c.optimistic, c.overdue, c.sending = false, false, 0
 	e.setChoke(now, c, true)
 }
 
@@ -292,11 +297,13 @@ func (e *Engine) reciprocate(now time.Duration) (regular []*Conn, threshold int)
 }
 
 // rotate ends the turns of those that had theirs, as far as others wait for
-// the n rotating slots.
+// the n rotating slots. Who is in the middle of a piece gets the rest of it: half a
+// piece can be passed on by nobody, and a seed that hands out halves sends them again, to others.
 func (e *Engine) rotate(now time.Duration, n int) {
 	var holders []*Conn
 	waiting := 0
 	for _, c := range e.conns {
+		c.overdue = false
 		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
 			holders = append(holders, c)
 		} else if c.waiting() {
@@ -308,11 +315,16 @@ func (e *Engine) rotate(now time.Duration, n int) {
 	waiting -= max(0, -excess) // these find a free slot
 	for _, c := range holders {
 		over := now-c.unchokedAt >= optimisticEvery
-		if excess > 0 || over && waiting > 0 {
+		switch {
+		case excess <= 0 && (!over || waiting <= 0):
+			continue
+		case excess <= 0 && c.sending > 0 && now-c.unchokedAt < longestTurn:
+			c.overdue = true
+		default:
 			e.choke(now, c)
-			excess--
-			waiting--
 		}
+		excess--
+		waiting--
 	}
 }
 

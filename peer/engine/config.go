@@ -82,6 +82,10 @@ type Config struct {
 	// high one is for speed, a low one spares who pays for the servers.
 	WebSeedBelow int
 
+	// Outputs is shared with other engines; nil if it is not. Everything that
+	// one of them wants done must be asked for by Next before another gets an input.
+	Outputs *Outputs
+
 	// Order is how new pieces are picked. NoChoking unchokes every interested
 	// peer, NoEndgame asks for each block only once: both are ablations for
 	// experiments.

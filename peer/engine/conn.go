@@ -28,21 +28,31 @@ type Conn struct {
 	peerInterested bool
 	unchoked       bool // we let it download
 
+	snubbed    bool
+	parole     bool
+	optimistic bool
+	inBacklog  bool
+
+	fast     bool // BEP 6 was negotiated
+	extended bool // BEP 10 was negotiated
+	incoming bool
+
 	lastHeard time.Duration
 	has       bitfield.Set // of length 0 until something is known; hasMemory holds it if there is room
 	wanted    int32        // the pieces it has that we want and lack
-	seldom    *seldom      // nil until it is needed
+	reqQ      int32
+	seldom    *seldom // nil until it is needed
 	hasMemory [64]byte
 
 	// Owner is the driver's: what the connection is to it.
 	Owner any
 
-	addr     netip.AddrPort
-	peerID   metainfo.PeerID
-	fast     bool // BEP 6 was negotiated
-	extended bool // BEP 10 was negotiated
-	dht      bool // it has a DHT node, by its handshake (BEP 5)
-	incoming bool
+	addr   netip.AddrPort
+	peerID metainfo.PeerID
+
+	booked     bool   // an incoming peer that the book counts as connected
+	dht        bool   // it has a DHT node, by its handshake (BEP 5)
+	listenPort uint16 // of an incoming peer, 0 if it did not say
 
 	// Of its extension handshake, and of ours.
 	uploadOnly     bool
@@ -50,19 +60,10 @@ type Conn struct {
 	toldPEX        bool // our last handshake offered PEX
 	toldUploadOnly bool // our last handshake said upload_only
 
-	snubbed    bool
-	parole     bool
-	optimistic bool
-	inBacklog  bool
-
-	booked     bool   // an incoming peer that the book counts as connected
-	listenPort uint16 // of an incoming peer, 0 if it did not say
-	client     string
-	metadata   *metadataPeer // nil if it has no such extension, as pex
-	pex        *pexPeer
-
 	contactSince uint32 // the event of contacts by which others may hear of it, 0 for never
-	reqQ         int32
+	client       string
+	metadata     *metadataPeer // nil if it has no such extension, as pex
+	pex          *pexPeer
 
 	up       time.Duration
 	lastSent time.Duration
@@ -72,22 +73,26 @@ type Conn struct {
 	pending    []request // asked for and not here yet, oldest first
 	own        *partial  // the piece its next blocks come from
 	ownSince   time.Duration
-	nextOfGap  int // of a web seed: the piece behind the last that it began, 0 for none
 	lastBlock  time.Duration
-	down       meter
 	downloaded int64
+	down       meter
 	unasked    int32 // blocks in a row that nobody asked for
 	strikes    int32
+	nextOfGap  int32 // of a web seed: the piece behind the last that it began, 0 for none
 
 	// Upload.
+	upMeter        meter
+	chokedRequests int32
 	queue          queue
 	credit         int // bytes its transport can take
-	chokedRequests int32
-	upMeter        meter
 	uploaded       int64
 	turn           int64 // its place in the line: the least is next
 	unchokedAt     time.Duration
-	lastSentBlock  time.Duration
+	// sending is one more than the piece of which it was sent blocks but not the last
+	// one, 0 if there is none. overdue says that its turn ends with that piece.
+	sending       uint32
+	overdue       bool
+	lastSentBlock time.Duration
 }
 
 // seldom is what few connections ever need.
@@ -124,6 +129,12 @@ func (c *Conn) begin(now time.Duration, in *Input) {
 	c.webSeed = in.WebSeed
 	c.up, c.lastHeard, c.lastSent = now, now, now
 	c.peerChoking, c.reqQ, c.window = true, defaultReqQ, newWindow()
+}
+
+// trim gives up memory that is not needed.
+func (c *Conn) trim() {
+	c.pending = shrink(c.pending)
+	c.queue.trim()
 }
 
 // counts reports whether what the connection says counts. What was on its way
@@ -248,7 +259,9 @@ func (e *Engine) takeBitfield(now time.Duration, c *Conn, kind wire.Type, payloa
 	}
 	c.wanted = e.countWanted(c)
 	e.updateInterest(now, c)
+	e.unfilled = e.unfilled || c.mayAsk()
 	e.closeIfUseless(c)
+	e.offerAllowedFast(now, c)
 }
 
 // readHas reads the pieces that a bitfield, have all or have none names into an

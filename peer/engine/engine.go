@@ -14,7 +14,7 @@ import (
 // use: whoever drives it owns it.
 type Engine struct {
 	// What nearly every input touches comes first.
-	out outputs
+	out *Outputs
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
 	// that bytes would be there again. That of the fetch is in there.
@@ -23,6 +23,7 @@ type Engine struct {
 	downloadAt time.Duration
 
 	refill    bool // blocks became free: look whether idle peers can fetch them
+	unfilled  bool // there may be such peers: the window of one has room
 	stalled   bool // the store refuses writes
 	starved   bool // the Grants refused memory
 	completed bool // OutCompleted was said for the present selection
@@ -56,6 +57,7 @@ type Engine struct {
 	cfg      Config
 	webSeeds webSeeds
 	suspects []suspect
+	client   string // of the last peer that said it
 	book     book
 	bans     bans
 	choker   choker
@@ -75,9 +77,12 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 		cfg.AllowedFast = allowedFastPieces
 	}
 	if cfg.WebSeedBelow == 0 {
-		cfg.WebSeedBelow = defaultWebSeedBelow
+		cfg.WebSeedBelow = DefaultWebSeedBelow
 	}
-	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery}
+	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery, out: cfg.Outputs}
+	if e.out == nil {
+		e.out = new(Outputs)
+	}
 	e.book.init()
 	e.choker.init(now)
 	if err := e.setGeometry(cfg.Geometry, cfg.Have, cfg.Want); err != nil {
@@ -91,6 +96,7 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 // earlier than the now of a call before. What the engine wants done waits in
 // Next. in is read during the call and not kept.
 func (e *Engine) Receive(now time.Duration, in *Input) {
+	e.out.begin(e)
 	switch in.Kind {
 	case InConnUp:
 		e.connUp(now, in)
@@ -144,6 +150,7 @@ func (e *Engine) receiveBlock(now time.Duration, in *Input) {
 
 // Advance runs the timers that are due at now.
 func (e *Engine) Advance(now time.Duration) {
+	e.out.begin(e)
 	if due(&e.uploadAt, now) {
 		e.serveMetadata(now)
 		e.serve(now)
@@ -184,33 +191,7 @@ func (e *Engine) NextTimeout() (at time.Duration, ok bool) {
 
 // Next returns the next thing to do, in the order in which the engine wants
 // it done, until there is none. The output is valid until Next is called again.
-func (e *Engine) Next() (out *Output, ok bool) { return e.out.next() }
-
-// keptOutputs is how many outputs the queue has room for while it is empty.
-// What one input leads to is mostly fewer; a burst, as at the end of a download,
-// must not cost memory for ever.
-const keptOutputs = 16
-
-// outputs is a queue that keeps its memory, but for that of bursts.
-type outputs struct {
-	queue []Output
-	head  int
-}
-
-func (o *outputs) push(out Output) { o.queue = append(o.queue, out) }
-
-func (o *outputs) next() (*Output, bool) {
-	if o.head == len(o.queue) {
-		clear(o.queue) // no payload must be kept alive
-		o.queue, o.head = o.queue[:0], 0
-		if cap(o.queue) > keptOutputs {
-			o.queue = nil
-		}
-		return nil, false
-	}
-	o.head++
-	return &o.queue[o.head-1], true
-}
+func (e *Engine) Next() (out *Output, ok bool) { return e.out.next(e) }
 
 // send queues a message without a payload. A web seed understands few.
 func (e *Engine) send(now time.Duration, c *Conn, m wire.Message) {
@@ -230,7 +211,7 @@ func (e *Engine) tick(now time.Duration) {
 	e.book.tick()
 	e.dial(now)
 	e.callForPeers(now)
-	e.refill = true
+	e.refill, e.unfilled = true, true
 }
 
 // tickConn looks after one connection's time limits.
@@ -243,6 +224,7 @@ func (e *Engine) tickConn(now time.Duration, c *Conn) {
 		e.checkSnub(now, c)
 		e.checkParole(now, c)
 		e.sendPEX(now, c)
+		c.trim()
 		if now-max(c.lastSent, e.lastHave) >= keepAliveAfter-rechokeEvery {
 			e.send(now, c, wire.Message{Type: wire.KeepAlive})
 		}
@@ -355,7 +337,6 @@ func (e *Engine) greet(now time.Duration, c *Conn) {
 		e.sendExtHandshake(now, c)
 	}
 	e.offerNode(now, c)
-	e.offerAllowedFast(now, c)
 }
 
 // connDown forgets a connection; what it was to bring is free again.
@@ -393,7 +374,8 @@ func (e *Engine) connDown(now time.Duration, c *Conn) {
 func (e *Engine) forget(now time.Duration, c *Conn) {
 	e.releaseAll(now, c)
 	e.leavePartial(c)
-	c.queue.clear()
+	c.queue = queue{}
+	c.pending, c.seldom = nil, nil // they hold pieces, which hold other connections
 	e.unbacklog(c)
 	e.forgetMetadata(c)
 	if e.picker == nil {

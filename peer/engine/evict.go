@@ -33,7 +33,7 @@ func (e *Engine) isIdle(now time.Duration, c *Conn) bool {
 	if c.closing || c.webSeed || now-c.up < evictGrace || now-c.lastMoved() < evictIdle {
 		return false
 	}
-	if k := e.book.byAddr[c.addr]; k != nil && k.source == SourceUser {
+	if k := e.book.find(c.addr); k != nil && k.source == SourceUser {
 		return false
 	}
 	return e.lacking() || !c.peerInterested

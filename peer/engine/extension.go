@@ -95,7 +95,7 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 		return
 	}
 	if h.Client != "" {
-		c.client = h.Client
+		c.client = e.shared(h.Client)
 	}
 	if h.ReqQ > 0 {
 		c.reqQ = int32(min(h.ReqQ, maxWindow)) // more would make no difference
@@ -110,6 +110,15 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 	e.metadataOffer(now, c, h)
 }
 
+// shared returns a client's name, in the memory of that of the last peer if it is the
+// same: often it is.
+func (e *Engine) shared(client string) string {
+	if e.client != client {
+		e.client = client
+	}
+	return e.client
+}
+
 // learnPort notes where a peer that connected to us can be dialled: that is
 // worth knowing when the connection ends, and to others (BEP 11). The first word
 // counts.
@@ -121,7 +130,7 @@ func (e *Engine) learnPort(c *Conn, port uint16) {
 	e.becameContact(c)
 	addr := c.contact()
 	e.book.add(addr, SourceIncoming)
-	if k := e.book.byAddr[addr]; k != nil && k.state == knownIdle {
+	if k := e.book.find(addr); k != nil && k.state == knownIdle {
 		e.book.connected(addr) // else we would dial it, for a second connection
 		c.booked = true
 	}

@@ -37,9 +37,19 @@ func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int)
 	return set
 }
 
-// offerAllowedFast tells a new peer which pieces it may fetch while choked.
+// offerAllowedFast tells a new peer which pieces it may fetch while choked, when
+// it has said what it has. BEP 6: "A peer SHOULD send Allowed Fast messages to
+// any starting peer", which is one with at most k pieces.
+//
+// But only to two at a time. What a choked peer fetches comes out of the slots' part of
+// the uplink: if a crowd came to a seed, and each of it were let have ten pieces, the
+// seed would serve all of it at once, and send everything to many before the first could pass it on.
 func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
-	if !c.fast || e.cfg.AllowedFast < 0 || e.have == nil || e.have.Count() == 0 || e.cfg.UploadSlots < 0 {
+	if !c.fast || e.cfg.AllowedFast < 0 || e.have.Count() == 0 || e.cfg.UploadSlots < 0 ||
+		c.closing || c.seed || c.has.Count() > e.cfg.AllowedFast {
+		return
+	}
+	if e.numStarters() >= maxStarters {
 		return
 	}
 	offered := allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
@@ -47,6 +57,16 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	for _, piece := range offered {
 		e.send(now, c, wire.Message{Type: wire.AllowedFast, Index: uint32(piece)})
 	}
+}
+
+// numStarters counts the peers that may still fetch while choked.
+func (e *Engine) numStarters() (n int) {
+	for _, c := range e.conns {
+		if s := c.seldom; s != nil && len(s.offered) > 0 && c.has.Count() <= len(s.offered) && !c.closing {
+			n++
+		}
+	}
+	return n
 }
 
 // isOffered reports whether a choked peer may have a block all the same. BEP
@@ -74,13 +94,29 @@ func (e *Engine) allowedByPeer(now time.Duration, c *Conn, index uint32) {
 		return
 	}
 	piece := int32(index)
-	if len(c.allowed()) >= maxSuggested || slices.Contains(c.allowed(), piece) {
+	if !e.isStarting() || len(c.allowed()) >= maxSuggested || slices.Contains(c.allowed(), piece) {
 		return
 	}
 	s := c.seldomUsed()
 	s.allowed = append(s.allowed, piece)
 	if c.peerChoking {
 		e.fill(now, c)
+	}
+}
+
+// isStarting reports whether we are what BEP 6 calls a starting peer. Another is
+// not served while it is choked, and does not ask: "Our current implementation
+// rejects requests for Allowed Fast messages whenever the requesting peer has
+// more than k pieces."
+func (e *Engine) isStarting() bool { return e.have == nil || e.have.Count() <= allowedFastPieces }
+
+// forgetAllowed forgets what choking peers let us fetch, when we are no longer
+// starting.
+func (e *Engine) forgetAllowed() {
+	for _, c := range e.conns {
+		if c.seldom != nil {
+			c.seldom.allowed = nil
+		}
 	}
 }
 

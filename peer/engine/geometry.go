@@ -53,7 +53,7 @@ func (e *Engine) learn(now time.Duration, in *Input) {
 		e.replay(now, c)
 	}
 	e.judgeWebSeeds(now)
-	e.refill = true
+	e.refill, e.unfilled = true, true
 	e.rechoke(now)
 	e.dial(now)
 }
@@ -115,7 +115,7 @@ func (e *Engine) selectPieces(now time.Duration, want *bitfield.Set) {
 	e.checkCompleted(now)
 	e.tellUploadOnly(now)
 	e.judgeWebSeeds(now)
-	e.refill = true
+	e.refill, e.unfilled = true, true
 }
 
 // dropUnwanted ends the download of pieces that are not wanted any more. One

@@ -256,7 +256,7 @@ func (e *Engine) metadataArrived(now time.Duration, c *Conn, msg wire.MetadataMe
 func (e *Engine) keepMetadata(now time.Duration, c *Conn, r metadataRequest, data []byte) {
 	m := r.of
 	piece := &m.pieces[r.piece]
-	piece.data, piece.giver = slices.Clone(data), c.placeKey()
+	piece.data, piece.giver = slices.Clone(data), c.machine()
 	m.arrived++
 	m.held += len(data)
 	e.fetch.held += len(data)

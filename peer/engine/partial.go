@@ -23,7 +23,7 @@ type partial struct {
 	resident  int  // bytes of block memory it holds: asked for, or here and not spilled
 	spilled   bool // part of it went to the store early
 
-	givers []giver   // who brought its blocks, for blame
+	givers []*Conn   // who brought its blocks, for blame
 	few    [16]block // the memory of blocks, if it has room
 }
 
@@ -33,12 +33,6 @@ type block struct {
 	taken    bool   // its slot was taken when it came from another peer: it is on its way
 	requests uint8  // peers that it is asked of
 	giver    uint16 // who brought it: an index into givers
-}
-
-// giver is a peer that brought blocks of a piece.
-type giver struct {
-	conn *Conn
-	who  identity
 }
 
 // identity is what a ban holds on to: an address, and the peer id where the
@@ -87,7 +81,7 @@ func (e *Engine) closePiece(now time.Duration, p *partial) {
 // something of it.
 func (e *Engine) disown(p *partial) {
 	for i := 0; i < len(p.givers) && p.users > 0; i++ {
-		p.disownedBy(p.givers[i].conn)
+		p.disownedBy(p.givers[i])
 	}
 	for i := 0; i < len(e.conns) && p.users > 0; i++ {
 		p.disownedBy(e.conns[i])
@@ -147,11 +141,11 @@ func (p *partial) give(index int, c *Conn, wasFree bool) {
 // the last one is the likeliest.
 func (p *partial) giverOf(c *Conn) uint16 {
 	for i := len(p.givers) - 1; i >= 0; i-- {
-		if p.givers[i].conn == c {
+		if p.givers[i] == c {
 			return uint16(i)
 		}
 	}
-	p.givers = append(p.givers, giver{c, c.identity()})
+	p.givers = append(p.givers, c)
 	return uint16(len(p.givers) - 1)
 }
 
@@ -159,3 +153,11 @@ func (p *partial) giverOf(c *Conn) uint16 {
 func (p *partial) complete() bool { return p.arrived == len(p.blocks) }
 
 func (c *Conn) identity() identity { return identity{c.addr.Addr(), c.peerID} }
+
+// machine is the identity that all connections from one machine share, so far as can be told.
+func (c *Conn) machine() identity {
+	if c.addr.Addr().IsLoopback() {
+		return c.identity()
+	}
+	return identity{ip: c.addr.Addr()}
+}

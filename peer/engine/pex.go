@@ -208,7 +208,7 @@ func (e *Engine) heardOf(c *Conn, peer wire.PEXPeer) {
 	case !mayTell(c, peer.Addr), e.bans.hasIP(ip):
 	case e.picker != nil && e.have.All() && peer.Flags&wire.PEXSeed != 0:
 		// Two seeds have nothing to say to each other.
-	case e.book.byAddr[peer.Addr] != nil, reach(ip) == 2 && e.book.knowsIP(ip):
+	case e.book.find(peer.Addr) != nil, reach(ip) == 2 && e.book.knowsIP(ip):
 	default:
 		e.book.add(peer.Addr, SourcePEX)
 	}

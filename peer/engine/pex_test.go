@@ -175,14 +175,14 @@ func TestPEXCannotFillTheBook(t *testing.T) {
 	// One that failed makes room for another.
 	for _, k := range w.e.book.entries {
 		if k.source == SourcePEX && k.state == knownDialing {
-			w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: k.addr})
+			w.e.Receive(w.now, &Input{Kind: InDialFailed, Addr: w.e.book.addrOf(&k)})
 			break
 		}
 	}
 	fresh := netip.MustParseAddrPort("98.1.1.1:1")
 	w.now += time.Minute
 	w.say(flooders[0], pexExtID, wire.AppendPEX(nil, wire.PEX{Added: []wire.PEXPeer{{Addr: fresh}}}))
-	if w.e.book.byAddr[fresh] == nil || w.e.book.numOf[SourcePEX] != maxKnownUnvouched {
+	if w.e.book.find(fresh) == nil || w.e.book.numOf[SourcePEX] != maxKnownUnvouched {
 		t.Errorf("no room was made: %d addresses from PEX", w.e.book.numOf[SourcePEX])
 	}
 }

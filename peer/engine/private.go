@@ -18,7 +18,7 @@ func (e *Engine) admits(c *Conn) bool {
 	if c.incoming {
 		return !e.wasPublic || e.book.knowsIP(c.addr.Addr())
 	}
-	return e.book.byAddr[c.addr] != nil
+	return e.book.find(c.addr) != nil
 }
 
 // becomePrivate applies BEP 27 to a torrent of which only the metadata told

@@ -19,24 +19,29 @@ type request struct {
 func (r request) len(geo metainfo.Geometry) int { return geo.BlockLen(r.p.piece, int(r.block)) }
 
 // fill asks a peer for blocks until its window is full, or it has none to
-// give, or the Grants say no.
+// give, or the Grants say no. In the latter cases it notes that there is room.
 func (e *Engine) fill(now time.Duration, c *Conn) {
-	if e.picker == nil || c.closing || c.wanted == 0 || e.stalled {
-		return
-	}
-	if c.webSeed {
+	switch {
+	case e.picker == nil || c.closing || c.wanted == 0:
+	case e.stalled:
+		e.unfilled = true
+	case c.webSeed:
+		e.unfilled = true
 		e.fillWebSeed(now, c)
-		return
+	default:
+		e.fillPeer(now, c)
 	}
+}
+
+func (e *Engine) fillPeer(now time.Duration, c *Conn) {
 	for len(c.pending) < c.windowSize() {
 		if e.downloadAt > now {
+			e.unfilled = true
 			return
 		}
 		p, index := e.nextBlock(now, c)
-		if p == nil {
-			return
-		}
-		if !e.ask(now, c, p, index) {
+		if p == nil || !e.ask(now, c, p, index) {
+			e.unfilled = true
 			return
 		}
 	}
@@ -220,7 +225,7 @@ func (e *Engine) deservesPiece(c *Conn) bool {
 	if e.starved || e.cfg.Order == Sequential {
 		return false
 	}
-	return c.window.bestRate*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
+	return float64(c.window.bestRate)*wholePiece.Seconds() >= float64(e.geo.StdPieceLen())
 }
 
 // chooseScarce returns what only a seed can bring, if c is one and there is
@@ -512,7 +517,7 @@ func (e *Engine) cancelRequests(now time.Duration, c *Conn, f func(request) bool
 		}
 		r.p.pending--
 		e.cancel(now, c, r)
-		e.refill = true
+		e.refill, e.unfilled = true, true
 		return true
 	})
 }
@@ -566,6 +571,7 @@ func (e *Engine) choked(now time.Duration, c *Conn) {
 	}
 	e.leavePartial(c)
 	c.window.restart(now)
+	e.unfilled = e.unfilled || c.mayAsk()
 }
 
 // unchokedUs handles "unchoke".
@@ -620,6 +626,7 @@ func (e *Engine) rejected(now time.Duration, c *Conn, m wire.Message) {
 		r := c.takeOff(i)
 		e.releaseRequest(now, r)
 		e.disallow(c, piece)
+		e.unfilled = e.unfilled || c.mayAsk()
 		return
 	}
 	if !c.takeCancelled(piece, begin, length, e.geo) {
@@ -662,16 +669,15 @@ func (e *Engine) checkSnub(now time.Duration, c *Conn) {
 
 // refillIdle lets the peers that could bring more look for blocks that have
 // become free. They look in turn, beginning with another one each time, so
-// that none has the first choice when a rate limit hands out bytes.
+// that none has the first choice when a rate limit hands out bytes. Mostly all
+// windows are full, and nobody needs to look.
 func (e *Engine) refillIdle(now time.Duration) {
-	if !e.refill {
-		return
-	}
-	e.refill = false
 	n := len(e.conns)
-	if n == 0 {
+	if !e.refill || !e.unfilled || n == 0 {
+		e.refill = false
 		return
 	}
+	e.refill, e.unfilled = false, false
 	start := e.cfg.Rand.IntN(n)
 	for i := range n {
 		c := e.conns[(start+i)%n]

@@ -37,6 +37,15 @@ func (q *queue) pop() {
 	}
 }
 
+// trim gives up memory that is not needed.
+func (q *queue) trim() {
+	if q.head == 0 {
+		q.items = shrink(q.items)
+	} else if cap(q.items) > 4*q.len() {
+		q.items, q.head = slices.Clone(q.all()), 0
+	}
+}
+
 // remove takes out the first upload equal to u and reports whether there was
 // one.
 func (q *queue) remove(u upload) bool {
@@ -140,6 +149,11 @@ func (e *Engine) serve(now time.Duration) {
 	e.uploadAt = 0
 	for len(e.backlog) > 0 {
 		c := e.backlog[0]
+		if c.overdue && c.queue.front().piece != c.sending-1 {
+			e.choke(now, c)
+			e.fillSlots(now)
+			continue
+		}
 		length := int(c.queue.front().length)
 		if granted, again := e.cfg.Grants.Upload(now, length); granted < length {
 			e.uploadAt = max(again, now+1)
@@ -159,6 +173,10 @@ func (e *Engine) release(now time.Duration, c *Conn) {
 	u := c.queue.front()
 	c.queue.pop()
 	n := int(u.length)
+	c.sending = u.piece + 1
+	if int(u.begin)+n == e.geo.PieceLen(int(u.piece)) {
+		c.sending = 0
+	}
 	c.credit -= n
 	c.uploaded += int64(n)
 	c.lastSentBlock, e.served = now, now

@@ -10,7 +10,7 @@ import (
 type suspect struct {
 	piece   int
 	digests [][20]byte
-	givers  []giver
+	givers  []*Conn
 	who     []uint16 // by block: an index into givers
 }
 
@@ -58,6 +58,9 @@ func (e *Engine) passed(now time.Duration, p *partial, digests [][20]byte) {
 	e.praise(p)
 	e.closePiece(now, p)
 	e.have.Add(p.piece)
+	if e.have.Count() == allowedFastPieces+1 {
+		e.forgetAllowed()
+	}
 	if e.missing.Remove(p.piece) {
 		e.left -= int64(e.geo.PieceLen(p.piece))
 		e.lostInterestIn(now, p.piece)
@@ -99,7 +102,7 @@ func (e *Engine) failed(now time.Duration, p *partial, digests [][20]byte) {
 	e.waste(e.geo.PieceLen(p.piece))
 	e.downloaded -= int64(e.geo.PieceLen(p.piece))
 	if len(p.givers) == 1 {
-		e.ban(p.givers[0].who, "a piece that fails its hash")
+		e.ban(p.givers[0].identity(), "a piece that fails its hash")
 	} else {
 		e.suspect(p, digests)
 	}
@@ -113,15 +116,14 @@ func (e *Engine) failed(now time.Duration, p *partial, digests [][20]byte) {
 // suspect remembers who brought which block of a failed piece, and puts them
 // on parole: they get whole pieces alone until one passes.
 func (e *Engine) suspect(p *partial, digests [][20]byte) {
-	for _, g := range p.givers {
-		c := g.conn
+	for _, c := range p.givers {
 		if !c.live {
 			continue
 		}
 		c.parole = true
 		e.leavePartial(c)
 		if c.strikes++; c.strikes >= maxStrikes {
-			e.ban(g.who, "part in too many failed pieces")
+			e.ban(c.identity(), "part in too many failed pieces")
 		}
 	}
 	if e.suspectOf(p.piece) >= 0 || len(digests) != len(p.blocks) {
@@ -153,19 +155,18 @@ func (e *Engine) blame(p *partial, digests [][20]byte) {
 		// A zero digest is of a block that could not be read back from the
 		// disk: no fault of who sent it.
 		if d != s.digests[i] && d != ([20]byte{}) && s.digests[i] != ([20]byte{}) {
-			e.ban(s.givers[s.who[i]].who, "a false block")
+			e.ban(s.givers[s.who[i]].identity(), "a false block")
 		}
 	}
-	for _, g := range s.givers { // the others are cleared
-		g.conn.parole = false
+	for _, c := range s.givers { // the others are cleared
+		c.parole = false
 	}
 }
 
 // praise ends the parole of a peer that brought a whole good piece, and takes
 // a strike off everybody who had a part.
 func (e *Engine) praise(p *partial) {
-	for _, g := range p.givers {
-		c := g.conn
+	for _, c := range p.givers {
 		if !c.live {
 			continue
 		}

@@ -27,9 +27,9 @@ const (
 	// user does not notice a second, and a meter remembers five.
 	judgeWebSeedsEvery = time.Second
 
-	// defaultWebSeedBelow is the rate in bytes/s that peers must bring for web
+	// DefaultWebSeedBelow is the rate in bytes/s that peers must bring for web
 	// seeds to be left alone. Arbitrary: 1 MiB/s is a film at full quality.
-	defaultWebSeedBelow = 1 << 20
+	DefaultWebSeedBelow = 1 << 20
 
 	// webSeedAhead is for how long a web seed is asked ahead. A range is half of
 	// that: BEP 19 warns of servers whose administrators see "100's of connections in their
@@ -153,7 +153,7 @@ func (e *Engine) nextOfRun(now time.Duration, c *Conn) (*partial, int) {
 		return e.overdue(now, c)
 	}
 	e.leavePartial(c)
-	c.own, c.ownSince, c.nextOfGap = p, now, p.piece+1
+	c.own, c.ownSince, c.nextOfGap = p, now, int32(p.piece+1)
 	p.users++
 	p.alone = c.parole
 	return p, p.takeFree()
@@ -164,7 +164,7 @@ func (e *Engine) nextOfRun(now time.Duration, c *Conn) (*partial, int) {
 // beginning of a large gap and download the most data before it gets to a piece
 // the client already has."
 func (e *Engine) nextOfGap(c *Conn) *partial {
-	piece := c.nextOfGap
+	piece := int(c.nextOfGap)
 	if piece == 0 || piece == e.geo.NumPieces() || !e.picker.open.Has(piece) || !e.mayBring(piece) {
 		return nil
 	}

@@ -23,8 +23,8 @@ type window struct {
 	// round began: one round trip. Slow start ends after three rounds that
 	// brought less than a quarter more than the best.
 	roundStart time.Duration
-	roundBytes int
-	bestRate   float64 // bytes/s
+	roundBytes int32
+	bestRate   float32 // bytes/s
 }
 
 // maxStuckRounds and roundGrowth are BBR's numbers for a filled pipe.
@@ -56,11 +56,11 @@ func (w *window) arrived(now, askedAt time.Duration, n, rate, reqQ int) {
 // round counts a block into the present round, and judges the round when it is
 // over.
 func (w *window) round(now, askedAt time.Duration, n int) {
-	w.roundBytes += n
+	w.roundBytes += int32(n)
 	if askedAt < w.roundStart || now == w.roundStart {
 		return
 	}
-	rate := float64(w.roundBytes) / (now - w.roundStart).Seconds()
+	rate := float32(float64(w.roundBytes) / (now - w.roundStart).Seconds())
 	w.roundStart, w.roundBytes = now, 0
 	if rate >= w.bestRate*roundGrowth {
 		w.bestRate, w.stuckRounds = rate, 0

@@ -367,8 +367,8 @@ func (c *Config) checkRouting() error {
 		return fmt.Errorf("%d resolvers of an ISP: expected 1 to %d", r.ResolversPerISP, MaxClients)
 	case badRate(r.MinShare):
 		return fmt.Errorf("least share %d bytes/s: expected 0 or more", r.MinShare)
-	case len(r.Changes) > maxFaults:
-		return fmt.Errorf("%d route changes, expected at most %d", len(r.Changes), maxFaults)
+	case len(r.Changes) > 2*maxFaults: // each may have an end
+		return fmt.Errorf("%d route changes, expected at most %d", len(r.Changes), 2*maxFaults)
 	case max(r.TTL, r.Lookup, r.LoadAge, r.Detect, r.Convergence) > maxTime:
 		return fmt.Errorf("a time of routing is above %v", maxTime)
 	}

@@ -45,7 +45,8 @@ func (r *run) struck(fault int) (peers []int) {
 // longestFault is how long a swarm may have to wait for the end of a fault.
 func (r *run) longestFault() (longest time.Duration) {
 	for i := range r.s.Faults {
-		if f := &r.s.Faults[i]; f.Kind != scenario.ServerFails && f.For != scenario.Forever {
+		f := &r.s.Faults[i]
+		if _, ofSwarm := faultKinds[f.Kind]; ofSwarm && f.For != scenario.Forever {
 			longest = max(longest, f.For)
 		}
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // A hybrid is a swarm without a seed, whose clients have web seeds (BEP 19): the origin's
-// server, or edges to which the content was pushed before the start.
+// server, or edges to which all contents were pushed before the start.
 
 // webSeedPlaces are where the web seeds of a system are, none if it is no hybrid.
 func (r *run) webSeedPlaces(sys *scenario.System) []demand.Place {
@@ -90,7 +91,7 @@ func (r *run) sources(sys *scenario.System, fromSeeds, fromWebSeeds, fromPeers i
 	}
 	return []result.Source{
 		{Name: result.FromEdges, Bytes: fromWebSeeds}, {Name: peersName, Bytes: fromPeers},
-		{Name: result.FromOrigin, Bytes: int64(sys.WebEdges) * r.s.Content.Length},
+		{Name: result.FromOrigin, Bytes: int64(sys.WebEdges) * int64(r.s.Content.Count) * r.s.Content.Length},
 	}
 }
 
@@ -126,10 +127,41 @@ func (r *run) webSeedRows(sys *scenario.System, res *sim.Result) (rows []result.
 		index := r.numSeeds + len(r.clients) + i
 		place := r.places[index]
 		rows = append(rows, result.Peer{
-			Index: index, Class: w.Class, Region: r.region(place), ISP: r.isp(place), Server: true,
+			Index: index, Class: w.Class, Region: r.region(place), Server: true,
 			Up: w.Up, MessagesUp: w.MessagesUp, MessagesDown: w.MessagesDown, Occupied: w.Occupied,
 			UpRate: int64(servers[i].Link.Up), DownRate: int64(servers[i].Link.Down),
 		})
+		if sys.WebEdges == 0 {
+			rows[i].ISP = r.isp(place)
+		}
 	}
 	return rows
+}
+
+// webSeedServers are what the web seeds of a hybrid did, as far as that is counted, and the origin that
+// sent to edges before the start.
+func (r *run) webSeedServers(sys *scenario.System, rows []result.Peer) (servers []result.Server) {
+	tier, price := scenario.OriginTier, r.s.Prices.Origin
+	if sys.WebEdges > 0 {
+		pushed := int64(sys.WebEdges) * r.s.Content.Length
+		servers = []result.Server{{
+			Name: "origin 0", Tier: tier, Region: r.region(demand.Origin(r.s)), ISP: r.isp(demand.Origin(r.s)), UpRate: r.s.OriginUp(),
+			Out: pushed, Pushed: pushed, Peak: -1, Cost: float64(pushed) / 1e9 * price,
+		}}
+		tier, price = scenario.Edge, r.s.Prices.Edge
+	}
+	for i := range rows {
+		row := &rows[i]
+		servers = append(servers, result.Server{
+			Name: fmt.Sprintf("%s %d", tier, i), Tier: tier, Region: row.Region, ISP: row.ISP, UpRate: row.UpRate,
+			Out: row.Up, Peak: -1, Occupied: row.Occupied, Cost: float64(row.Up) / 1e9 * price,
+		})
+	}
+	return servers
+}
+
+// isForeign says whether what a client gets from a web seed comes from outside of its ISP's network: edges are in
+// nobody's.
+func (r *run) isForeign(sys *scenario.System, client int) bool {
+	return sys.Kind == result.Hybrid && len(r.s.ISPs) > 0 && (sys.WebEdges > 0 || r.clients[client].ISP != demand.Origin(r.s).ISP)
 }

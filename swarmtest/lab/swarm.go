@@ -39,7 +39,7 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	leechers := r.leechers()
 	r.assignWebSeeds(leechers)
 	swarm := sim.Swarm{
-		Seed: r.seed, Geometry: geometry, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
+		Seed: r.seed, Geometry: geometry, Contents: s.Content.Count, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
 		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
 		Faults: r.swarmFaults(), Foreign: sys.Foreign, Wire: r.options.Wire,
 		AnnounceInterval: s.Tracker.Interval,
@@ -80,10 +80,14 @@ func never(d time.Duration) time.Duration {
 
 func (r *run) seeds() []sim.Peer {
 	o := &r.s.Origin
-	return sim.Repeat(r.numSeeds, sim.Peer{
+	seed := sim.Peer{
 		Class: seedName, Seed: true, Link: sim.Link{Up: int(o.Up), Down: int(o.Down)}, Leave: never(o.Leave),
-		LeaveAfter: int64(o.LeaveAfter * float64(r.s.Content.Length)), ISP: demand.Origin(r.s).ISP,
-	})
+		LeaveAfter: int64(o.LeaveAfter * float64(r.s.Content.Length) * float64(r.s.Content.Count)), ISP: demand.Origin(r.s).ISP,
+	}
+	if r.s.Content.Count > 1 {
+		seed.Quota.Up = int(o.Up) // who seeds several torrents tells the client what the uplink carries, so that they share it evenly
+	}
+	return sim.Repeat(r.numSeeds, seed)
 }
 
 func (r *run) leechers() []sim.Peer {
@@ -91,7 +95,7 @@ func (r *run) leechers() []sim.Peer {
 	for i := range r.clients {
 		c := &r.clients[i]
 		peers[i] = sim.Peer{
-			Class: r.s.Classes[c.Class].Name, Link: sim.Link{Up: int(c.Up), Down: int(c.Down)},
+			Class: r.s.Classes[c.Class].Name, Content: c.Content, Link: sim.Link{Up: int(c.Up), Down: int(c.Down)},
 			Join: c.Join, GiveUp: never(c.GiveUp), SeedFor: never(orNone(c.SeedFor)), Unreachable: c.Unreachable,
 			Corrupt: r.s.Classes[c.Class].Corrupt, Loss: r.s.Classes[c.Class].Loss, ISP: c.ISP,
 		}
@@ -156,31 +160,40 @@ func (r *run) describe(sys *scenario.System, out *result.System, res *sim.Result
 		fromSeeds += p.FromSeeds
 		fromWebSeeds += p.FromWebSeeds
 		all += p.Down
+		if i >= r.numSeeds && r.isForeign(sys, i-r.numSeeds) {
+			p.CrossISP += p.FromWebSeeds
+		}
 		out.CrossISP += p.CrossISP
 		out.Peers = append(out.Peers, r.row(i, p))
 	}
-	out.Peers = append(out.Peers, r.webSeedRows(sys, res)...)
+	rows := r.webSeedRows(sys, res)
+	out.Peers = append(out.Peers, rows...)
+	out.Servers = r.webSeedServers(sys, rows)
 	out.Sources = r.sources(sys, fromSeeds, fromWebSeeds, all-fromSeeds-fromWebSeeds)
 	if p := &r.s.Prices; !p.Free() {
 		out.Cost, out.Currency = r.cost(out.Sources), p.Currency
 	}
 	if _, all := lastCompletion(out); all {
 		out.Bound, out.BoundName = r.swarmBound(sys), "Kumar and Ross"
+		if r.s.Content.Count > 1 {
+			out.BoundName += ", of contents that share a publisher"
+		}
 	}
 }
 
 func (r *run) row(i int, p *sim.PeerResult) result.Peer {
-	place, up, down := demand.Origin(r.s), r.s.Origin.Up, r.s.Origin.Down
+	place, up, down, content := demand.Origin(r.s), r.s.Origin.Up, r.s.Origin.Down, 0
 	if client := i - r.numSeeds; client >= 0 {
 		c := &r.clients[client]
-		place, up, down = c.Place, c.Up, c.Down
+		place, up, down, content = c.Place, c.Up, c.Down, c.Content
 	}
 	return result.Peer{
-		Index: i, Class: p.Class, Region: r.region(place), ISP: r.isp(place), Server: p.Seed,
+		Index: i, Class: p.Class, Region: r.region(place), ISP: r.isp(place), Content: content, Server: p.Seed,
 		Join: p.Join, FirstPiece: p.FirstPiece, Complete: p.Complete, Leave: p.Leave,
 		Up: p.Up, Down: p.Down, Wasted: p.Wasted, MessagesUp: p.MessagesUp, MessagesDown: p.MessagesDown,
 		Occupied: p.Occupied, UpRate: up, DownRate: down,
 		HashFails: p.HashFails, BannedBy: p.BannedBy, CrossISP: p.CrossISP,
+		FromServers: p.FromSeeds + p.FromWebSeeds,
 	}
 }
 
@@ -200,18 +213,20 @@ func (r *run) isp(p demand.Place) string {
 
 // swarmBound is the least time at which the last client can complete, if all do.
 // Kumar and Ross have all clients there from the start, to the end: who comes later
-// or leaves earlier can only send less. Nobody completes sooner than his
+// or leaves earlier can only send less. Several contents share the publisher's uplink. Nobody completes sooner than his
 // downlink allows after he came.
 func (r *run) swarmBound(sys *scenario.System) time.Duration {
 	fileLen := float64(r.s.Content.Length)
-	peers := make([]theory.Peer, len(r.clients))
+	contents := make([]theory.Demanded, r.s.Content.Count)
 	demands := make([]theory.Demand, len(r.clients))
 	for i := range r.clients {
 		c := &r.clients[i]
-		peers[i] = theory.Peer{Up: uplink(c), Down: float64(c.Down)}
+		wanted := &contents[c.Content]
+		wanted.Len = fileLen
+		wanted.Peers = append(wanted.Peers, theory.Peer{Up: uplink(c), Down: float64(c.Down)})
 		demands[i] = theory.Demand{At: c.Join.Seconds(), Len: fileLen, Down: float64(c.Down)}
 	}
-	least := max(theory.Swarm(fileLen, r.serverUp(sys), peers), theory.Served(0, demands))
+	least := max(theory.Swarms(r.serverUp(sys), contents), theory.Served(0, demands))
 	// Rounded down: the last digit of a float must not beat it.
 	return max(0, time.Duration(least*float64(time.Second))-time.Microsecond)
 }

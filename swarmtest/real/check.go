@@ -53,8 +53,9 @@ func Check(s *scenario.Scenario) error {
 		{s.Engine.UploadSlots > 0, "no Shoal can be told its upload slots; leave out engine.upload_slots"},
 		{s.Network.Loss > 0, "nothing is lost on loopback; leave out network.loss"},
 		{s.Origin.LeaveAfter > 0, "no Shoal can be told to leave after some copies; leave out origin.leave_after"},
-		{strikesSwarm(s), "faults of swarms are simulated only; leave out each [[fault]] of a kind other than \"server\""},
+		{strikesReal(s), "faults are simulated only; leave out each [[fault]], but for those of edges, parents and proxies"},
 		{s.Origin.MaxRequests > 0, "the origin cannot limit its requests; leave out origin.max_requests"},
+		{s.Demand.Users > 0, "everybody comes once; leave out demand.users"},
 	}, checkClasses(s)...))
 }
 
@@ -69,9 +70,11 @@ func checkClasses(s *scenario.Scenario) (checks []check) {
 	return checks
 }
 
-// strikesSwarm reports whether there is a fault of other things than servers.
-func strikesSwarm(s *scenario.Scenario) bool {
-	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool { return f.Kind != scenario.ServerFails })
+// strikesReal reports whether there is a fault of a swarm or an origin.
+func strikesReal(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool {
+		return f.Kind != scenario.ServerFails && f.Kind != scenario.Route || f.Kind == scenario.ServerFails && f.Tier == scenario.OriginTier
+	})
 }
 
 // canRun reports whether a system can be run for real.

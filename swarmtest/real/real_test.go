@@ -188,23 +188,48 @@ func TestCheck(t *testing.T) {
 		"engine.endgame=false":       "engine.endgame=true",
 		"engine.upload_slots=3":      "engine.upload_slots",
 		"origin.max_requests=3":      "origin.max_requests",
+		"origin.leave_after=2":       "leave out origin.leave_after",
+		"network.loss=0.01":          "leave out network.loss",
+		"class.home.loss=0.01":       "leave out corrupt and loss of the class \"home\"",
+		"class.home.corrupt=true":    "leave out corrupt and loss of the class \"home\"",
+		"demand.users=2":             "leave out demand.users",
+		"demand.peers=50":            "",
+		"origin.count=5":             "",
+		"network.loss=0":             "",
 		"class.home.nat=0.5":         "class.home.nat=0",
 		"class.home.free_rider=true": "class.home.free_rider=false",
 		"engine.picker=sequential":   "",
 		"content.length=300MiB":      "",
 	} {
-		err := Check(parse(t, three+onlyOrigin, set))
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", set, err)
-		}
+		checkRefusal(t, three+onlyOrigin, set, want)
 	}
-	if err := Check(parse(t, three+"[[system]]\nkind = \"mirrors\"\nservers = 2\nup = \"1MiB/s\"\n")); err == nil {
-		t.Error("mirrors alone cannot be run")
+	const both = three + onlyOrigin + "[[system]]\nkind = \"swarm\"\n[[system]]\nkind = \"cdn\"\nedges = 2\nedge_up = \"1MiB/s\"\nparents = 1\nrouting = \"anycast\"\n[[region]]\nname = \"eu\"\n[[fault]]\nat = \"1s\"\n"
+	for fault, want := range map[string]string{
+		"kind = \"crash\"\n":                      "faults are simulated only",
+		"kind = \"tracker\"\n":                    "faults are simulated only",
+		"kind = \"partition\"\nregion = \"eu\"\n": "faults are simulated only",
+		"tier = \"origin\"\n":                     "faults are simulated only",
+		"tier = \"edge\"\n":                       "",
+		"tier = \"parent\"\n":                     "",
+		"kind = \"route\"\nregion = \"eu\"\n":     "",
+	} {
+		checkRefusal(t, both+fault, "title=x", want)
 	}
+	checkRefusal(t, three+"[[system]]\nkind = \"mirrors\"\nservers = 2\nup = \"1MiB/s\"\n", "title=x", "neither a swarm nor an origin")
+	checkRefusal(t, strings.Replace(three, "demand.peers = 3", "", 1)+onlyOrigin, "class.home.count=51", "make the counts of the classes smaller")
 	s := parse(t, three+onlyOrigin, "origin.up=100B/s")
 	run, _ := simulate(t, s)
 	if err := Run(t.Context(), s, run, Options{}); err == nil || !strings.Contains(err.Error(), "content.length") {
 		t.Errorf("it would take 49 minutes: %v", err)
+	}
+}
+
+// checkRefusal expects an error with want in it, none if that is empty.
+func checkRefusal(t *testing.T, text, set, want string) {
+	t.Helper()
+	err := Check(parse(t, text, set))
+	if (err == nil) != (want == "") || err != nil && !(strings.HasPrefix(err.Error(), "for real: ") && strings.Contains(err.Error(), want)) {
+		t.Errorf("%s: %v", set, err)
 	}
 }
 

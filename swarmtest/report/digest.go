@@ -36,12 +36,12 @@ func NewDigest(run *result.Run) *Digest {
 	return d
 }
 
-// summariesOf are the summaries of some runs.
+// summariesOf are the summaries of some runs, for a report of all.
 func summariesOf(runs []*Digest) (summaries []*Summary) {
 	for _, run := range runs {
 		summaries = append(summaries, run.Summary)
 	}
-	return summaries
+	return withoutServers(summaries)
 }
 
 // systemsIn returns the system with a name in each run that has one.

@@ -19,7 +19,7 @@ func keysOf(t reflect.Type, known map[reflect.Type]bool) (keys []string) {
 	known[t] = true
 	for i := range t.NumField() {
 		field := t.Field(i)
-		if key := field.Tag.Get("json"); key != "" {
+		if key, _, _ := strings.Cut(field.Tag.Get("json"), ","); key != "" {
 			keys = append(keys, key)
 		}
 		keys = append(keys, keysOf(field.Type, known)...)

@@ -84,7 +84,7 @@ func TestPageShowsWhatAReaderNeeds(t *testing.T) {
 			t.Errorf("no figure of %q among %s", want, got)
 		}
 	}
-	if len(found["table"]) != 2 || len(found["h1"]) != 1 || attribute(found["html"][0], "lang") != "en" {
+	if len(found["table"]) != 3 || len(found["h1"]) != 1 || attribute(found["html"][0], "lang") != "en" {
 		t.Errorf("%d tables, %d headings", len(found["table"]), len(found["h1"]))
 	}
 	for _, row := range []string{"mean download time", "median", "95th percentile", "last completion", "times the bound", "copies from the publisher", "offload", "Jain’s index", "cost"} {

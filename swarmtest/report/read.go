@@ -75,6 +75,12 @@ func (s *SystemSummary) system() result.System {
 	if s.Cost.Known() {
 		system.Cost = float64(s.Cost)
 	}
+	if s.CrossISP != nil {
+		system.CrossISP = *s.CrossISP
+	}
+	for i := range s.Servers {
+		system.Servers = append(system.Servers, s.Servers[i].server())
+	}
 	for _, source := range s.Sources {
 		system.Sources = append(system.Sources, result.Source{Name: source.Name, Bytes: source.Bytes})
 	}
@@ -179,6 +185,7 @@ func readPeer(run *result.Run, r *row) {
 		MessagesUp: r.int64("messages_up_bytes"), MessagesDown: r.int64("messages_down_bytes"),
 		Occupied: r.duration("occupied_s"), UpRate: r.int64("up_rate"), DownRate: r.int64("down_rate"),
 		CrossISP: r.int64("cross_isp_bytes"), HashFails: r.int("hash_fails"), BannedBy: r.int("banned_by"),
+		FromServers: r.int64("from_servers_bytes"),
 	})
 }
 

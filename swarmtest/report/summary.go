@@ -54,8 +54,9 @@ type SystemSummary struct {
 	Delivered int64 `json:"deliveredBytes"`
 	Wasted    int64 `json:"wastedBytes"`
 	Messages  int64 `json:"messageBytes"`
-	// CrossISP is what went from one ISP's network to another, in a swarm.
-	CrossISP int64 `json:"crossISPBytes"`
+	// CrossISP is what came from outside of the ISPs' networks in which it was received, nil where that was not
+	// counted.
+	CrossISP *int64 `json:"crossISPBytes"`
 	// OriginBytes is what the publisher's machines sent, OriginCopies the same in
 	// copies of the content, Offload the part of Delivered that they did not send.
 	OriginBytes  int64  `json:"originBytes"`
@@ -72,6 +73,10 @@ type SystemSummary struct {
 	Currency        string `json:"currency"`
 
 	Classes []ClassSummary `json:"classes"`
+	// Ranks are of several contents, by their popularity.
+	Ranks []RankSummary `json:"ranks"`
+	// Servers are left out of the reports of several runs.
+	Servers []ServerSummary `json:"servers,omitempty"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -147,7 +152,7 @@ func eventLog(run *result.Run) string {
 
 func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s := SystemSummary{
-		Name: system.Name, Kind: system.Kind, CrossISP: system.CrossISP, Reason: system.Reason, Completed: system.Completed,
+		Name: system.Name, Kind: system.Kind, CrossISP: crossISP(system), Reason: system.Reason, Completed: system.Completed,
 		End: seconds(system.End), Bound: unlessZero(system.Bound), BoundName: system.BoundName,
 		Events: system.Events, EventLog: system.EventLog,
 		Downloads: summarizeDownloads(downloaders(system)),
@@ -160,7 +165,11 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	}
 	s.summarizeTraffic(run, system)
 	s.summarizeFairness(run, system)
+	s.Ranks = summarizeRanks(run, system)
 	s.UplinkUse = meanUplinkUse(system)
+	for i := range system.Servers {
+		s.Servers = append(s.Servers, summarizeServer(system, &system.Servers[i]))
+	}
 	if system.Cost != 0 || system.Currency != "" {
 		s.Cost = Number(system.Cost)
 		s.CostPerDownload = ratio(system.Cost, float64(s.Downloads.Completed))

@@ -104,7 +104,17 @@ func WriteSweep(dir string, s *Sweep) error {
 		}
 	})
 	figures := s.figures()
-	return writeReport(dir, sweepFile, &sweepDocument{sweepFormat, s}, csv, s.page(figures), figures)
+	return writeReport(dir, sweepFile, &sweepDocument{sweepFormat, s.withoutServers()}, csv, s.page(figures), figures)
+}
+
+// withoutServers is the sweep as its document has it.
+func (s *Sweep) withoutServers() *Sweep {
+	without := *s
+	without.Points = nil
+	for _, p := range s.Points {
+		without.Points = append(without.Points, Point{p.Values, withoutServers(p.Runs)})
+	}
+	return &without
 }
 
 // sweptMetrics are what the table and the figures of a sweep show.

@@ -16,7 +16,7 @@ var peerColumns = []string{
 	"join_s", "first_piece_s", "complete_s", "leave_s",
 	"up_bytes", "down_bytes", "wasted_bytes", "messages_up_bytes", "messages_down_bytes",
 	"occupied_s", "up_rate", "down_rate", "duration_s", "share_ratio",
-	"cross_isp_bytes", "hash_fails", "banned_by",
+	"cross_isp_bytes", "hash_fails", "banned_by", "from_servers_bytes",
 }
 
 func peersCSV(run *result.Run) []byte {
@@ -42,7 +42,7 @@ func peerRow(system string, p *result.Peer) []string {
 		decimalSeconds(p.Join), happened(p.FirstPiece), happened(p.Complete), happened(p.Leave),
 		integer(p.Up), integer(p.Down), integer(p.Wasted), integer(p.MessagesUp), integer(p.MessagesDown),
 		decimalSeconds(p.Occupied), integer(p.UpRate), integer(p.DownRate), duration, share,
-		integer(p.CrossISP), strconv.Itoa(p.HashFails), strconv.Itoa(p.BannedBy),
+		integer(p.CrossISP), strconv.Itoa(p.HashFails), strconv.Itoa(p.BannedBy), integer(p.FromServers),
 	}
 }
 

@@ -108,7 +108,7 @@ type Peer struct {
 	Class   string // the scenario's word
 	Region  string
 	ISP     string
-	Content int
+	Content int  // that it downloads, from 0, the most popular one
 	Server  bool // a seed of the start, an origin, an edge
 
 	// Times are since the start, 0 for what did not happen (Join may be 0).
@@ -120,6 +120,8 @@ type Peer struct {
 	Occupied time.Duration
 	// CrossISP is the part of Down that came from outside of its ISP's network.
 	CrossISP int64
+	// FromServers is the part of Down that came from seeds of the start and from web seeds, of the peers of a swarm.
+	FromServers int64
 	// HashFails counts the pieces that it got and that did not match, BannedBy the peers that banned it
 	// because it sent false data.
 	HashFails, BannedBy int

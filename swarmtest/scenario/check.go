@@ -18,9 +18,11 @@ func (d *decoder) check(s *Scenario) {
 	d.checkClasses(s)
 	d.checkShares(s)
 	d.checkSystems(s)
+	d.checkServers(s)
+	d.checkHTTP(s)
 	d.checkFaults(s)
 	if s.Limits.Time/s.Samples.Every > maxSamples {
-		d.failf("samples.every", "that may be more than %d samples in limits.time = %s; sample less often, or lower limits.time", maxSamples, quote(formatDuration(s.Limits.Time)))
+		d.failf("samples.every", "that may be more than %d samples in limits.time = %q; sample less often, or lower limits.time", maxSamples, formatDuration(s.Limits.Time))
 	}
 	if s.Demand.Arrivals != Trace {
 		d.checkSizes(s)
@@ -204,8 +206,8 @@ func (d *decoder) checkSystems(s *Scenario) {
 		d.checkSystem(s, i)
 	}
 	d.unique("system", len(s.Systems), func(i int) string { return s.Systems[i].Name })
-	if i := s.firstSwarm(); i >= 0 && s.Content.Count > 1 {
-		d.failf("content.count", "a system of the kind %q distributes one content so far; write other systems, or one content", s.Systems[i].Kind)
+	if n := s.Content.Count * s.Origin.Count; s.firstSwarm() >= 0 && s.Content.Count > 1 && n > maxTorrents {
+		d.failf("content.count", "in a swarm each of them is a torrent of each seed of the origin: %d in all; at most %d are allowed: write fewer", n, maxTorrents)
 	}
 }
 
@@ -214,11 +216,13 @@ func (d *decoder) checkSystem(s *Scenario, i int) {
 	if sys.Name == "" {
 		sys.Name = sys.Kind
 	}
+	sys.fillIn()
+	d.checkResolvers(s, i)
 	switch {
-	case sys.Kind == result.Replicas && sys.Balance == "":
-		sys.Balance = "round-robin"
-	case sys.Kind == result.Mirrors && sys.Balance == "":
-		sys.Balance = "random"
+	case sys.BrowserTTL != 0 && s.Demand.Users == 0:
+		d.failf(item("system", i, "browser_ttl"), "nobody comes twice; write demand.users, fewer than the clients, or take it out")
+	case sys.Kind == result.Cache && s.NumServers(sys, Proxy) == 0:
+		d.failf(item("system", i, "kind"), "every [[isp]] has no_proxy; take one out, or write another kind")
 	case sys.Disk != Unlimited && sys.Disk < sys.Slice:
 		d.failf(item("system", i, "disk"), "it is smaller than one slice; write a larger disk, or a smaller slice")
 	case sys.ParentDisk != Unlimited && sys.ParentDisk < sys.Slice:
@@ -226,19 +230,19 @@ func (d *decoder) checkSystem(s *Scenario, i int) {
 	}
 }
 
-// NumServers is how many servers of a tier of Fault a system has.
-func (s *Scenario) NumServers(sys *System, tier string) int {
+// fillIn has the defaults of a system that depend on other keys.
+func (sys *System) fillIn() {
 	switch {
-	case sys.Kind == result.Cache && tier == Proxy && sys.Per == PerRegion:
-		return max(len(s.Regions), 1)
-	case sys.Kind == result.Cache && tier == Proxy:
-		return max(len(s.ISPs), 1)
-	case sys.Kind == result.CDN && tier == Parent:
-		return sys.Parents
-	case sys.Kind == result.CDN && tier == Edge:
-		return sys.Edges
+	case sys.Kind == result.Replicas && sys.Balance == "":
+		sys.Balance = "round-robin"
+	case sys.Kind == result.Mirrors && sys.Balance == "":
+		sys.Balance = "random"
+	case cached.holds(sys.Kind) && sys.Slice == 0:
+		sys.Slice = 1 << 20
 	}
-	return 0
+	if sys.Kind == result.CDN && sys.ParentTTL == 0 {
+		sys.ParentTTL = sys.TTL
+	}
 }
 
 func (d *decoder) checkFaults(s *Scenario) {
@@ -251,6 +255,8 @@ func (d *decoder) checkFaults(s *Scenario) {
 			d.needsSwarm(s, i)
 		case TrackerDown:
 			d.needsSwarm(s, i)
+		case Route:
+			d.checkRoute(s, i)
 		}
 	}
 }
@@ -299,13 +305,18 @@ func (d *decoder) checkSizes(s *Scenario) {
 		d.failf("demand", "that are %d peers; a swarm takes at most %d of them, which need some 10 GB: write fewer, or systems other than a swarm", peers, maxSwarmPeers)
 		return
 	}
+	pieces := (s.Content.Length-1)/s.Content.PieceLength + 1
+	if torrents := int64(s.Content.Count * s.Origin.Count); torrents > 1 && pieces > maxBitfields/torrents {
+		d.failf("content.piece_length", "%d torrents of the origin's seeds with %d pieces each need too much memory; write longer pieces", torrents, pieces)
+		return
+	}
 	blocks := (s.Content.Length-1)/metainfo.BlockLen + 1
 	if blocks > maxBlocks/int64(peers) {
 		d.failf("content.length", "%d peers with it are %d million blocks of 16 KiB, which would take a swarm days; lower it, or the number of peers, by a factor of %d",
 			peers, int64(peers)*blocks/1_000_000, int64(peers)*blocks/maxBlocks+1)
 		return
 	}
-	if pieces := (s.Content.Length-1)/s.Content.PieceLength + 1; pieces > maxBitfields/int64(peers) {
+	if pieces > maxBitfields/int64(peers) {
 		d.failf("content.piece_length", "%d peers with %d pieces each need too much memory; write longer pieces", peers, pieces)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"reflect"
+
+	"github.com/BurntSushi/toml"
 )
 
 // TOML returns the canonical form: every default filled in, in the order of
@@ -32,7 +34,11 @@ func appendTable(b *bytes.Buffer, t *table, at string, v reflect.Value) {
 			continue
 		}
 		if field := fieldOf(v, k); !k.optional || !field.IsZero() {
-			fmt.Fprintf(b, "%s = %s\n", k.name, k.format(plain(field)))
+			line, err := toml.Marshal(map[string]any{k.name: k.plain(value(field))})
+			if err != nil {
+				panic(err) // texts, numbers and lists of texts always encode
+			}
+			b.Write(line)
 		}
 	}
 	for i := range t.keys {
@@ -51,8 +57,8 @@ func appendTable(b *bytes.Buffer, t *table, at string, v reflect.Value) {
 	}
 }
 
-// plain returns the value of a field as format wants it.
-func plain(field reflect.Value) any {
+// value returns the value of a field as plain wants it.
+func value(field reflect.Value) any {
 	if field.Kind() == reflect.Int {
 		return field.Int()
 	}

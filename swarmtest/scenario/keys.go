@@ -36,6 +36,8 @@ const (
 	maxSwarmPeers = 100_000
 	// maxBitfields bounds the memory of a swarm: peers times pieces, in bits.
 	maxBitfields = 1 << 34
+	// maxTorrents bounds the torrents of the origin's seeds in a swarm, an engine each. swarmtest/sim has no more contents.
+	maxTorrents = 10_000
 )
 
 var oneYear = (365 * 24 * time.Hour).Seconds()
@@ -54,6 +56,7 @@ var file = table{keys: []key{
 	{name: "demand", kind: aTable, table: &demand},
 	{name: "network", kind: aTable, table: &network},
 	{name: "engine", kind: aTable, table: &engine},
+	{name: "http", kind: aTable, table: &http},
 	{name: "tracker", kind: aTable, table: &tracker},
 	{name: "samples", kind: aTable, table: &samples},
 	{name: "limits", kind: aTable, table: &limits},
@@ -62,13 +65,14 @@ var file = table{keys: []key{
 	{name: "region", kind: tables, max: maxRegions, table: &region},
 	{name: "isp", kind: tables, max: maxISPs, table: &isp},
 	{name: "system", kind: tables, max: maxSystems, table: &system},
+	{name: "server", kind: tables, max: maxOverrides, table: &server},
 	{name: "fault", kind: tables, max: maxFaults, table: &fault},
 }}
 
 var content = table{doc: "What is distributed.", keys: []key{
 	{name: "length", kind: size, min: 1, max: maxLength, doc: "The length of one content."},
 	{name: "piece_length", kind: size, def: "256KiB", min: 16 << 10, max: 1 << 29, doc: "The length of its pieces, a power of two."},
-	{name: "count", kind: integer, def: int64(1), min: 1, max: maxContents, doc: "How many contents there are, all of one length. The system `swarm` has one so far."},
+	{name: "count", kind: integer, def: int64(1), min: 1, max: maxContents, doc: "How many contents there are, all of one length. Each client wants one. In a swarm each content is a torrent, which the seeds seed side by side: their uplink is shared evenly among the torrents that are asked for."},
 	{name: "zipf", kind: number, def: 0.8, max: 10, doc: "How popular they are: the content of rank r is asked for as often as r to the power of minus this. 0: all alike."},
 }}
 
@@ -77,11 +81,11 @@ var origin = table{doc: "The publisher: the first seeds of a swarm, and the serv
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", doc: "The uplink of each."},
 	{name: "down", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", doc: "The downlink of each."},
 	{name: "leave", kind: duration, def: "never", min: 0.001, max: maxSeconds, special: "never", doc: "When the seeds leave the swarm, since the start."},
-	{name: "leave_after", kind: number, optional: true, min: 0.01, max: 1e6, doc: "The seeds leave the swarm when each has sent so many copies of the content. Default: never."},
+	{name: "leave_after", kind: number, optional: true, min: 0.01, max: 1e6, doc: "The seeds leave the swarm when each has sent so many copies of the content, of several contents so many copies of all. Default: never."},
 	{name: "region", kind: name, optional: true, doc: "Where it is. Default: in the first region, if there are any."},
 	{name: "isp", kind: name, optional: true, doc: "In whose network it is. Default: in the first."},
 	{name: "max_requests", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many requests the server of the other systems serves at a time. Default: any number."},
-	{name: "queue", kind: integer, optional: true, min: 1, max: 1e6, doc: "How many wait for their turn then. Default: any number. Whoever finds no room asks again later."},
+	{name: "queue", kind: integer, optional: true, min: 1, max: 1e6, special: "none", doc: "How many wait for their turn then. Default: any number. Whoever finds no room asks again later, see [http]."},
 }}
 
 var demand = table{doc: "How many clients come, and when. Each class has arrivals of its own, with the part of the rate that is its part of the clients.", keys: []key{
@@ -94,6 +98,7 @@ var demand = table{doc: "How many clients come, and when. Each class has arrival
 	{name: "on", kind: duration, min: 0.001, max: maxSeconds, when: only("arrivals", OnOff), doc: "How long clients come."},
 	{name: "off", kind: duration, min: 0.001, max: maxSeconds, when: only("arrivals", OnOff), doc: "How long nobody comes."},
 	{name: "until", kind: duration, def: "forever", max: maxSeconds, special: "forever", when: only("arrivals", Poisson, Decaying, OnOff), doc: "Nobody comes later."},
+	{name: "users", kind: integer, optional: true, min: 1, max: maxPeers, doc: "How many people the clients are, drawn for each: some come several times. In systems without peers, those of one person share a downlink, a place and a browser, see `browser_ttl`; a swarm has a peer for each. Default: everybody comes once."},
 	{name: "trace", kind: text, min: 1, max: 200, when: only("arrivals", Trace), doc: "A CSV file in the folder of the scenario or below; see [traces](#traces)."},
 	{name: "trace_sha256", kind: text, optional: true, max: 64, when: only("arrivals", Trace), doc: "The SHA-256 of that file, in hex. Where it is given, no other file is read."},
 }}
@@ -157,4 +162,5 @@ var isp = table{doc: "A provider of access links.", keys: []key{
 	{name: "name", kind: name, doc: "Its name in the results."},
 	{name: "share", kind: number, def: 1.0, max: maxShare, doc: "How many clients are in its network, against the shares of the others that serve the region."},
 	{name: "region", kind: name, optional: true, doc: "The only region that it serves. Default: all."},
+	{name: "no_proxy", kind: boolean, optional: true, doc: "Its clients have no caching proxy in systems with one for each ISP. Default: they have."},
 }}

@@ -3,7 +3,6 @@ package scenario
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,6 +27,7 @@ const (
 	frequency             // float64: a second, as "10/s"
 	duration              // time.Duration, as "1h30m"
 	durations             // []time.Duration
+	names                 // []string: each a name
 	aTable                // map[string]any: [key]
 	tables                // []map[string]any: [[key]]
 )
@@ -40,6 +40,7 @@ func (k *key) describe() string {
 		size: `a size in quotes, like "100MiB"`, rate: `a rate in quotes, like "6000kbit/s"`,
 		frequency: `how many in a time, in quotes, like "10/s", "30/min" or "100/h"`,
 		duration:  `a duration in quotes, like "90s" or "1h30m"`, durations: `a list of durations in quotes, like ["10ms", "45ms"]`,
+		names:  `a list of names in quotes, like ["eu", "us"]`,
 		aTable: "a table: [" + k.name + "]", tables: "one or more tables: [[" + k.name + "]]",
 	}[k.kind]
 	if k.special != "" {
@@ -55,6 +56,9 @@ func quoteAll(words []string) string {
 	}
 	return strings.Join(quoted, ", ")
 }
+
+// noNumber is what an integer's special word stands for.
+const noNumber = -1
 
 // errKind stands for "that is not what describe says".
 var errKind = errors.New("of another kind")
@@ -81,8 +85,11 @@ func (k *key) parse(v any) (any, error) {
 			return v, k.inBounds(v)
 		}
 	case []any:
-		if k.kind == durations {
-			return k.parseList(v)
+		switch k.kind {
+		case durations:
+			return parseList(k, v, (&key{kind: duration, min: -60, max: 60}).parseDuration)
+		case names:
+			return parseList(k, v, func(s string) (string, error) { return s, checkName(s) })
 		}
 	}
 	return nil, errKind
@@ -94,6 +101,10 @@ func (k *key) parseString(s string) (any, error) {
 		return s, k.checkText(s)
 	case name:
 		return s, checkName(s)
+	case integer:
+		if s == k.special && s != "" {
+			return int64(noNumber), nil
+		}
 	case word:
 		if !slices.Contains(k.words, s) {
 			return nil, errKind
@@ -147,11 +158,11 @@ func checkName(s string) error {
 
 // parseRate has a word for no limit: 0 could be meant as "nothing".
 func (k *key) parseRate(s string) (any, error) {
-	if s == k.special {
+	if s == k.special && s != "" {
 		return Unlimited, nil
 	}
 	n, err := units.ParseRate(s)
-	if err == nil && n == 0 {
+	if err == nil && n == 0 && k.special != "" {
 		err = fmt.Errorf("0 is not a rate; write %q for no limit; clients that upload nothing are of a class with free_rider = true", k.special)
 	}
 	if err == nil {
@@ -174,33 +185,32 @@ func (k *key) parseFrequency(s string) (any, error) {
 	return perSecond, k.inBounds(perSecond)
 }
 
-func (k *key) parseDuration(s string) (any, error) {
+func (k *key) parseDuration(s string) (d time.Duration, err error) {
 	if k.special != "" && s == k.special {
 		return Forever, nil
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return nil, errKind
+	if d, err = time.ParseDuration(s); err != nil {
+		return 0, errKind
 	}
 	return d, k.inBounds(d.Seconds())
 }
 
-func (k *key) parseList(list []any) (any, error) {
+// parseList reads a list, of which each element is a text.
+func parseList[T any](k *key, list []any, parse func(string) (T, error)) ([]T, error) {
 	if n := float64(len(list)); n < k.min || n > k.max {
 		return nil, fmt.Errorf("it has %d elements, and must have %g to %g", len(list), k.min, k.max)
 	}
-	element := key{kind: duration, min: -60, max: 60}
-	var out []time.Duration
+	var out []T
 	for _, v := range list {
 		s, ok := v.(string)
 		if !ok {
 			return nil, errKind
 		}
-		d, err := element.parseDuration(s)
+		element, err := parse(s)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, d.(time.Duration))
+		out = append(out, element)
 	}
 	return out, nil
 }
@@ -231,50 +241,40 @@ func (k *key) bound(n float64) string {
 	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
-// format writes a Go value of the key's kind as TOML.
-func (k *key) format(v any) string {
+// plain turns a Go value of the key's kind into what a file has for it.
+func (k *key) plain(v any) any {
 	switch v := v.(type) {
-	case string:
-		return quote(v)
 	case float64:
 		if k.kind == frequency {
-			return quote(formatNumber(v) + "/s")
+			return formatNumber(v) + "/s"
 		}
-		return formatFloat(v)
 	case int64:
 		switch {
-		case k.kind == size && v != Unlimited:
-			return quote(units.FormatSize(v))
+		case k.kind == integer && k.special != "" && v == noNumber:
+			return k.special
 		case (k.kind == size || k.kind == rate) && v == Unlimited:
-			return quote(k.special)
+			return k.special
+		case k.kind == size:
+			return units.FormatSize(v)
 		case k.kind == rate:
-			return quote(units.FormatRate(v))
+			return units.FormatRate(v)
 		}
 	case time.Duration:
 		if v == Forever {
-			return quote(k.special)
+			return k.special
 		}
-		return quote(formatDuration(v))
+		return formatDuration(v)
 	case []time.Duration:
 		var list []string
 		for _, d := range v {
-			list = append(list, quote(formatDuration(d)))
+			list = append(list, formatDuration(d))
 		}
-		return "[" + strings.Join(list, ", ") + "]"
+		return list
 	}
-	return fmt.Sprint(v)
+	return v
 }
 
 func formatNumber(n float64) string { return strconv.FormatFloat(n, 'g', -1, 64) }
-
-// formatFloat writes a number that TOML takes for a float.
-func formatFloat(n float64) string {
-	s := strconv.FormatFloat(n, 'f', -1, 64)
-	if n == math.Trunc(n) {
-		s += ".0"
-	}
-	return s
-}
 
 // formatDuration leaves out the zeros that Go writes: "1h", not "1h0m0s".
 func formatDuration(d time.Duration) string {
@@ -286,27 +286,4 @@ func formatDuration(d time.Duration) string {
 		s = strings.TrimSuffix(s, "0m")
 	}
 	return s
-}
-
-// quote writes a basic string of TOML.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

@@ -48,6 +48,7 @@ func (k *key) valueDoc() string {
 	what := [...]string{
 		text: "text", name: "name", boolean: "`true` or `false`", integer: "whole number", number: "number", size: "size",
 		rate: "rate", frequency: "how many in a time", duration: "duration", durations: "list of durations",
+		names: "list of names",
 	}[k.kind]
 	switch k.kind {
 	case integer, number, size, rate, frequency, duration:

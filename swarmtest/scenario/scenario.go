@@ -28,6 +28,7 @@ type Scenario struct {
 	Demand  Demand   `toml:"demand"`
 	Network Network  `toml:"network"`
 	Engine  Engine   `toml:"engine"`
+	HTTP    HTTP     `toml:"http"`
 	Tracker Tracker  `toml:"tracker"`
 	Samples Samples  `toml:"samples"`
 	Limits  Limits   `toml:"limits"`
@@ -36,6 +37,7 @@ type Scenario struct {
 	Regions []Region `toml:"region"`
 	ISPs    []ISP    `toml:"isp"`
 	Systems []System `toml:"system"`
+	Servers []Server `toml:"server"`
 	Faults  []Fault  `toml:"fault"`
 
 	// Trace is what the file Demand.Trace says.
@@ -77,6 +79,7 @@ type Demand struct {
 	On          time.Duration `toml:"on"`
 	Off         time.Duration `toml:"off"`
 	Until       time.Duration `toml:"until"`
+	Users       int           `toml:"users"` // 0: everybody comes once
 	Trace       string        `toml:"trace"`
 	TraceSHA256 string        `toml:"trace_sha256"`
 }
@@ -177,6 +180,8 @@ type ISP struct {
 	Name   string  `toml:"name"`
 	Share  float64 `toml:"share"`
 	Region string  `toml:"region"`
+	// NoProxy leaves it without the proxy of System.PerISP.
+	NoProxy bool `toml:"no_proxy"`
 }
 
 // Arrival is a row of a trace.

@@ -59,6 +59,14 @@ endgame = true
 pex = false
 max_peers = 80
 
+[http]
+pipeline = 4
+handshakes = 2
+window = "unlimited"
+timeout = "3s"
+retry = "1s"
+retry_most = "1m"
+
 [tracker]
 interval = "30m"
 
@@ -208,7 +216,7 @@ func TestMistakes(t *testing.T) {
 		{`length = "1MiB"`, `length = "17TiB"`, `test.toml:3: content.length = "17TiB": it must be from 1 to 16TiB`},
 		{`length = "1MiB"`, "length = \"1MiB\"\npiece_length = \"100KiB\"", `test.toml:4: 102400 is not a power of two`},
 		{`length = "1MiB"`, "length = \"1TiB\"", `test.toml:2: that makes 4194304 pieces; at most 1048576 are allowed`},
-		{`length = "1MiB"`, "length = \"1MiB\"\ncount = 2", `test.toml:4: a system of the kind "swarm" distributes one content`},
+		{`length = "1MiB"`, "length = \"1MiB\"\ncount = 10001", `test.toml:4: in a swarm each of them is a torrent of each seed of the origin: 10001 in all`},
 		{`[content]`, "content = 3\n[tracker]", `test.toml:2: content = 3: write a table: [content]`},
 		{`up = "6000kbit/s"`, `up = "0"`, `test.toml:5: origin.up = "0": 0 is not a rate; write "unlimited"`},
 		{`up = "6000kbit/s"`, `up = "6000kbps"`, `test.toml:5: origin.up = "6000kbps": unit "kbps" is not known`},

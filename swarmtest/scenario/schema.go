@@ -84,6 +84,7 @@ const (
 	sizePattern      = `^` + numberPattern + ` *([kKMGT]?B|[KMGT]iB)?$`
 	ratePattern      = `^` + numberPattern + ` *([kKMGT]?B|[KMGT]iB|[kKMG]?bit)?(/s)?$`
 	frequencyPattern = `^[0-9.eE+-]+/(s|min|h|d)$`
+	namePattern      = `^[A-Za-z0-9][A-Za-z0-9 _+,()-]*$`
 	durationPattern  = `^[+-]?(0|(` + numberPattern + `(ns|us|µs|ms|s|m|h))+)$`
 )
 
@@ -100,8 +101,12 @@ func (k *key) schema() object {
 	case integer, number:
 		o["type"] = map[kind]string{integer: "integer", number: "number"}[k.kind]
 		o["minimum"], o["maximum"] = k.min, k.max
-	case durations:
-		o["type"], o["items"] = "array", object{"type": "string", "pattern": durationPattern}
+		if k.special != "" {
+			o["type"], o["pattern"] = []any{"integer", "string"}, "^"+k.special+"$"
+		}
+	case durations, names:
+		pattern := map[kind]string{durations: durationPattern, names: namePattern}[k.kind]
+		o["type"], o["items"] = "array", object{"type": "string", "pattern": pattern}
 		o["minItems"], o["maxItems"] = k.min, k.max
 	default:
 		o["type"] = "string"
@@ -121,7 +126,7 @@ func (k *key) stringSchema(o object) {
 	case text:
 		o["maxLength"], o["minLength"] = k.max, k.min
 	case name:
-		o["pattern"], o["maxLength"] = `^[A-Za-z0-9][A-Za-z0-9 _+,()-]*$`, maxNameLen
+		o["pattern"], o["maxLength"] = namePattern, maxNameLen
 	default:
 		pattern := map[kind]string{size: sizePattern, rate: ratePattern, frequency: frequencyPattern, duration: durationPattern}[k.kind]
 		if k.special != "" {

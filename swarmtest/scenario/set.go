@@ -119,10 +119,13 @@ func (k *key) fromText(value string) (any, error) {
 	case boolean:
 		return strconv.ParseBool(value)
 	case integer:
+		if value == k.special && value != "" {
+			return value, nil
+		}
 		return strconv.ParseInt(value, 10, 64)
 	case number:
 		return strconv.ParseFloat(value, 64)
-	case durations:
+	case durations, names:
 		var list struct{ Value []any }
 		if len(value) > maxTextLen || strings.Count(value, "[") > 1 {
 			return nil, errKind

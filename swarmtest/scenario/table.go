@@ -22,7 +22,7 @@ type key struct {
 
 	min, max float64  // of a number, size, rate (bytes/s), frequency (1/s) or duration (s); of the length of texts and lists
 	words    []string // of a word: those that there are
-	special  string   // of a rate or size: the word for Unlimited; of a duration: for Forever
+	special  string   // of a rate or size: the word for Unlimited; of a duration: for Forever; of an integer: for noNumber
 
 	// when says that the key has a meaning only beside certain values of a key before it.
 	when condition

@@ -49,7 +49,8 @@ func validateType(s map[string]any, v any, at string) string {
 		return fmt.Sprintf("%s = %v is none of %v", at, v, enum)
 	}
 	typ := map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Int64: "integer", reflect.Float64: "number", reflect.Map: "object", reflect.Slice: "array"}[reflect.ValueOf(v).Kind()]
-	if want, ok := s["type"]; ok && want != typ && !(want == "number" && typ == "integer") {
+	several, _ := s["type"].([]any)
+	if want, ok := s["type"]; ok && several == nil && want != typ && !(want == "number" && typ == "integer") || several != nil && !slices.Contains(several, any(typ)) {
 		return fmt.Sprintf("%s is of the type %s, and not %v", at, typ, want)
 	}
 	switch v := v.(type) {

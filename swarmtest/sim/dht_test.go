@@ -220,3 +220,41 @@ func TestWindowsOfNegativeTimes(t *testing.T) {
 		}
 	}
 }
+
+// TestTheDHTIsThereBeforeTheSwarm stops a run where the first peer joins.
+func TestTheDHTIsThereBeforeTheSwarm(t *testing.T) {
+	s := trackerless(t, 5)
+	s.setDefaults()
+	w, err := newSwarm(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at, _ := w.shards.next(); at < 0; at, _ = w.shards.next() {
+		if reason := w.runOn(); reason != "" {
+			t.Fatal(reason)
+		}
+	}
+	numNodes := 0
+	for _, h := range w.world().hosts {
+		if b, ok := h.entity.(*backgroundNode); ok {
+			numNodes++
+			if known, _ := b.driver.Node().NumNodes(); known < 20 {
+				t.Errorf("a node of %d knows %d others", s.DHT.Nodes, known)
+			}
+		}
+	}
+	if numNodes != s.DHT.Nodes {
+		t.Errorf("%d nodes, want %d", numNodes, s.DHT.Nodes)
+	}
+}
+
+// TestPacketsOfTheDHTAreAsFastAsTheirPath: what is faster than Swarm.Latency does not wait.
+func TestPacketsOfTheDHTAreAsFastAsTheirPath(t *testing.T) {
+	s := pair(t)
+	s.NoTracker, s.DHT = true, &DHT{Nodes: 10, Routers: 2}
+	s.Latency, s.Between = time.Second, func(a, b int) time.Duration { return time.Millisecond }
+	s.Peers[1].Join = time.Minute
+	if p := mustComplete(t, s).Peers[1]; p.FirstPeer-p.Join > 500*time.Millisecond {
+		t.Errorf("the first peer was there after %v", p.FirstPeer-p.Join)
+	}
+}

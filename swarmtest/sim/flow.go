@@ -24,8 +24,7 @@ const (
 
 // flow is one host's end of a connection: what it sends to the other host, and
 // how much of what it was sent it has yet to acknowledge. The two ends name
-// each other by the numbers that each host gives to its own. Numbers are not
-// used again, so that what is under way to an end that was closed finds nobody.
+// each other by the numbers that each host gives to its own.
 type flow struct {
 	src, dst       ID
 	number, remote uint32 // here and at dst
@@ -47,12 +46,28 @@ type flow struct {
 	next     *flow // in the list of the uplink
 	peerRate int64 // of the other host's uplink
 
-	cwnd     int64   // of slow start, in bytes; 0 once it no longer binds
-	lossRate float64 // that packet loss allows, in bytes/s; 0 for no limit
-	pace     time.Duration
+	pacing *pacing // nil if nothing holds it back
 
 	web  *webQueue   // of a peer's connection to a web seed
 	conn engine.Conn // what the engine of a swarm's peer knows of it
+}
+
+// pacing is what holds a flow back beside its links.
+type pacing struct {
+	cwnd     int64         // of slow start, in bytes; 0 once it no longer binds
+	lossRate float64       // that packet loss allows, in bytes/s; 0 for no limit
+	until    time.Duration // no block may start before
+}
+
+// loses caps the rate of a flow, in bytes/s; 0 is no limit.
+func (f *flow) loses(lossRate float64) {
+	switch {
+	case lossRate == 0:
+	case f.pacing == nil:
+		f.pacing = &pacing{lossRate: lossRate}
+	default:
+		f.pacing.lossRate = lossRate
+	}
 }
 
 type flowState uint8
@@ -67,28 +82,31 @@ const (
 type chunk struct{ a, b, n uint32 }
 
 // chunks is a queue of blocks. An engine hands over one at a time, so the first
-// has a place of its own.
+// has a place of its own, and few flows have a list of others.
 type chunks struct {
 	first chunk // n is 0 for none
-	rest  []chunk
+	rest  *[]chunk
 }
 
 func (q *chunks) empty() bool { return q.first.n == 0 }
 
 func (q *chunks) push(c chunk) {
-	if q.empty() {
+	switch {
+	case q.empty():
 		q.first = c
-	} else {
-		q.rest = append(q.rest, c)
+	case q.rest == nil:
+		q.rest = &[]chunk{c}
+	default:
+		*q.rest = append(*q.rest, c)
 	}
 }
 
 func (q *chunks) pop() chunk {
 	c := q.first
 	q.first = chunk{}
-	if len(q.rest) > 0 {
-		q.first = q.rest[0]
-		q.rest = slices.Delete(q.rest, 0, 1)
+	if q.rest != nil && len(*q.rest) > 0 {
+		q.first = (*q.rest)[0]
+		*q.rest = slices.Delete(*q.rest, 0, 1)
 	}
 	return c
 }
@@ -101,13 +119,13 @@ func (w *world) SlowStart(on bool) { w.slowStart = on }
 // dialFlow makes an end at h of a connection to dst, whose messages and blocks
 // need latency beside their time on the links. Nothing flows before establish.
 func (k *Kernel) dialFlow(h *host, dst ID, latency time.Duration) *flow {
-	f := &flow{src: h.id, dst: dst, number: uint32(len(h.flows)), latency: latency}
+	f := &flow{src: h.id, dst: dst, latency: latency}
 	f.peerRate = k.hosts[dst].up.rate
 	f.window = windowOf(h.up.rate, k.hosts[dst].down.rate, latency)
 	if k.slowStart && latency > 0 {
-		f.cwnd = initialWindow
+		f.pacing = &pacing{cwnd: initialWindow}
 	}
-	h.flows = append(h.flows, f)
+	h.enlist(f)
 	k.least = min(k.least, latency)
 	return f
 }
@@ -143,7 +161,7 @@ const maxBlocks = math.MaxUint16
 // closeFlow closes a host's end. What is under way to it is lost; what waits is
 // dropped.
 func (k *Kernel) closeFlow(h *host, f *flow) {
-	h.flows[f.number] = nil
+	h.strike(f)
 	if f.state == flowing && !f.quiet {
 		i := slices.Index(h.open, f)
 		h.open = slices.Delete(h.open, i, i+1)
@@ -156,12 +174,47 @@ func (k *Kernel) closeFlow(h *host, f *flow) {
 	f.queue = chunks{}
 }
 
+// The number of a flow is its place in host.flows, in the lower bits, and how
+// many flows had that place before. So a number is not used again, and what is under way
+// to an end that was closed finds nobody; but places are, and a host needs no more than it
+// has flows at a time. A place that had as many flows as fit into the other bits is left
+// empty.
+const (
+	placeBits = 20
+	places    = 1 << placeBits
+)
+
+// enlist gives a flow its number. The first is 1.
+func (h *host) enlist(f *flow) {
+	if n := len(h.vacant); n > 0 {
+		f.number = h.vacant[n-1]
+		h.vacant = h.vacant[:n-1]
+		h.flows[f.number%places] = f
+		return
+	}
+	if len(h.flows) == places {
+		panic("sim: a host has a million flows")
+	}
+	f.number = uint32(len(h.flows))
+	h.flows = append(h.flows, f)
+}
+
+// strike takes a flow off the list.
+func (h *host) strike(f *flow) {
+	h.flows[f.number%places] = nil
+	if next := f.number + places; next > places {
+		h.vacant = append(h.vacant, next)
+	}
+}
+
 // flow returns the end with a number, or nil if it is closed.
 func (h *host) flow(number uint32) *flow {
-	if int(number) >= len(h.flows) {
-		return nil
+	if place := int(number % places); place < len(h.flows) {
+		if f := h.flows[place]; f != nil && f.number == number {
+			return f
+		}
 	}
-	return h.flows[number]
+	return nil
 }
 
 // send queues a block of numBytes for the uplink. a and b are for the
@@ -223,14 +276,19 @@ const growth = math.Ln2
 // grow is slow start: the flow sends its congestion window in each round trip,
 // evenly, until the window is as large as the flow's own. Losses slow it down as well.
 func (f *flow) grow(now time.Duration, numBytes int64) {
-	gap := f.lossGap(numBytes)
-	if f.cwnd > 0 {
-		gap = max(gap, time.Duration(float64(2*f.latency)*float64(numBytes)/float64(f.cwnd)))
-		if f.cwnd += int64(growth * float64(numBytes)); f.cwnd >= int64(f.window)*metainfo.BlockLen {
-			f.cwnd = 0
+	p := f.pacing
+	if p == nil {
+		return
+	}
+	gap := p.lossGap(numBytes)
+	if p.cwnd > 0 {
+		gap = max(gap, time.Duration(float64(2*f.latency)*float64(numBytes)/float64(p.cwnd)))
+		if p.cwnd += int64(growth * float64(numBytes)); p.cwnd >= int64(f.window)*metainfo.BlockLen {
+			p.cwnd = 0
 		}
 	}
-	if gap > 0 {
-		f.pace = max(now, f.pace) + gap
+	p.until = max(now, p.until) + gap
+	if p.cwnd == 0 && p.lossRate == 0 {
+		f.pacing = nil
 	}
 }

@@ -75,9 +75,10 @@ type host struct {
 	digest    digest
 	up        uplink
 	down      downlink
-	flows     []*flow // by their numbers, nil for those that were closed; the first is nil
-	open      []*flow // those that may send, in the order in which they began
-	classes   []class // of open
+	flows     []*flow  // by their places, nil for those that were closed; the first is nil
+	vacant    []uint32 // the next numbers of places that are free
+	open      []*flow  // those that may send, in the order in which they began
+	classes   []class  // of open
 }
 
 // nobody is no entity's ID.

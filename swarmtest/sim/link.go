@@ -79,9 +79,9 @@ func (k *Kernel) list(h *host, f *flow) {
 		return // takeAcks lists it when the window opens
 	}
 	f.listed = true
-	if (f.cwnd > 0 || f.lossRate > 0) && f.pace > k.now {
+	if f.pacing != nil && f.pacing.until > k.now {
 		h.up.paced = append(h.up.paced, f)
-		k.push(h, f.pace, Event{To: h.id, Kind: kindPace}, nil)
+		k.push(h, f.pacing.until, Event{To: h.id, Kind: kindPace}, nil)
 		return
 	}
 	h.up.append(f)
@@ -102,7 +102,7 @@ func (up *uplink) append(f *flow) {
 func (k *Kernel) paced(h *host) {
 	waiting := h.up.paced[:0]
 	for _, f := range h.up.paced {
-		if f.pace <= k.now {
+		if f.pacing == nil || f.pacing.until <= k.now {
 			h.up.append(f)
 		} else {
 			waiting = append(waiting, f)

@@ -271,3 +271,33 @@ func TestTheWindowIsAcknowledged(t *testing.T) {
 		}
 	}
 }
+
+// TestPlacesOfFlowsAreUsedAgain: a host that opens and closes flows all the time
+// needs as many places as it has flows at a time, and gives no number twice.
+func TestPlacesOfFlowsAreUsedAgain(t *testing.T) {
+	k := New(1)
+	_, id := addHost(k, Link{})
+	h := k.hosts[id]
+	given := map[uint32]bool{0: true}
+	const atATime, rounds = 3, 1<<(32-placeBits) + 10
+	for range rounds {
+		var flows []*flow
+		for range atATime {
+			f := k.dialFlow(h, id, time.Second)
+			if given[f.number] || h.flow(f.number) != f {
+				t.Fatalf("the number %d is given again, or leads to another flow", f.number)
+			}
+			given[f.number] = true
+			flows = append(flows, f)
+		}
+		for _, f := range flows {
+			k.closeFlow(h, f)
+			if h.flow(f.number) != nil {
+				t.Fatal("a closed flow is found")
+			}
+		}
+	}
+	if len(h.flows) > 1+2*atATime {
+		t.Errorf("%d places for %d flows at a time", len(h.flows), atATime)
+	}
+}

@@ -24,11 +24,11 @@ func lossRate(loss float64, latency time.Duration) float64 {
 }
 
 // lossGap is the least time from a block to the next.
-func (f *flow) lossGap(numBytes int64) time.Duration {
-	if f.lossRate == 0 {
+func (p *pacing) lossGap(numBytes int64) time.Duration {
+	if p.lossRate == 0 {
 		return 0
 	}
-	return time.Duration(float64(numBytes) / f.lossRate * float64(time.Second))
+	return time.Duration(float64(numBytes) / p.lossRate * float64(time.Second))
 }
 
 // loss is the part of packets that is lost between two peers: by the links of both, and by what is between them.

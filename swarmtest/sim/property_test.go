@@ -153,7 +153,7 @@ func TestASwarmKeepsToItsLinks(t *testing.T) {
 		check.report(t, seed)
 		var sent, arrived, lost int64
 		for _, p := range w.peers {
-			sent += p.sent
+			sent += p.sentByAll()
 			arrived += p.received
 			lost += p.lost
 		}
@@ -208,6 +208,12 @@ func motley(t *testing.T, seed uint64) Swarm {
 			Leave: lastLeaves - time.Duration(r.IntN(100))*time.Second, Unreachable: r.IntN(5) == 0,
 			WebSeeds: []int{0}[:r.IntN(2)],
 		})
+	}
+	if seed%4 == 3 {
+		s.Contents = 3
+		for i := range s.Peers {
+			s.Peers[i].Content = i % s.Contents
+		}
 	}
 	s.WebSeeds = []WebSeed{{Link: Link{Up: 150 * KiB}}}
 	s.Between = func(a, b int) time.Duration { return time.Duration(a^b) * 3 * time.Millisecond }

@@ -16,15 +16,33 @@ const (
 type queue struct {
 	slice     int64 // the current one
 	near      heap  // of the current slice, or of one that has passed
-	buckets   [numBuckets][]Event
+	buckets   [numBuckets]*batch
 	inBuckets int
 	far       heap
+	free      *batch
+	numFree   int
 }
+
+// batch is a part of a bucket. Buckets made of such parts need memory for the events
+// that wait, not for the most that any bucket ever held: where a swarm starts at once, each
+// bucket is full for once, and never again.
+type batch struct {
+	next   *batch // of the bucket, or of the free ones
+	len    int
+	events [batchLen]Event
+}
+
+// batchLen makes a batch as long as a size of the allocator, 3 KiB, and is otherwise
+// arbitrary: 512 buckets waste half a batch each. maxFree keeps 3 MB for the next events.
+const (
+	batchLen = 63
+	maxFree  = 1024
+)
 
 func sliceOf(ev *Event) int64 { return int64(ev.at) >> sliceBits }
 
-func (q *queue) push(ev Event) {
-	switch ahead := sliceOf(&ev) - q.slice; {
+func (q *queue) push(ev *Event) {
+	switch ahead := sliceOf(ev) - q.slice; {
 	case ahead <= 0:
 		q.near.push(ev)
 	case ahead < numBuckets:
@@ -35,10 +53,34 @@ func (q *queue) push(ev Event) {
 }
 
 // put puts an event of one of the next slices into its bucket.
-func (q *queue) put(ev Event) {
-	b := &q.buckets[sliceOf(&ev)%numBuckets]
-	*b = append(*b, ev)
+func (q *queue) put(ev *Event) {
+	b := &q.buckets[sliceOf(ev)%numBuckets]
+	if *b == nil || (*b).len == batchLen {
+		*b = q.newBatch(*b)
+	}
+	(*b).events[(*b).len] = *ev
+	(*b).len++
 	q.inBuckets++
+}
+
+// newBatch returns an empty batch, in front of next.
+func (q *queue) newBatch(next *batch) *batch {
+	b := q.free
+	if b == nil {
+		return &batch{next: next}
+	}
+	q.free = b.next
+	q.numFree--
+	b.next, b.len = next, 0
+	return b
+}
+
+// drop frees a batch.
+func (q *queue) drop(b *batch) {
+	if q.numFree < maxFree {
+		b.next, q.free = q.free, b
+		q.numFree++
+	}
 }
 
 // first returns the first event, or nil. It is valid until the queue changes.
@@ -66,22 +108,42 @@ func (q *queue) pop() Event {
 func (q *queue) enter(slice int64) {
 	q.slice = slice
 	for len(q.far) > 0 && sliceOf(&q.far[0])-slice < numBuckets {
-		q.put(q.far.pop())
+		ev := q.far.pop()
+		q.put(&ev)
 	}
-	b := &q.buckets[slice%numBuckets]
-	for i := range *b {
-		q.near.push((*b)[i])
+	b := q.buckets[slice%numBuckets]
+	q.buckets[slice%numBuckets] = nil
+	q.near = q.near.forNext(b)
+	for b != nil {
+		for i := range b.events[:b.len] {
+			q.near.push(&b.events[i])
+		}
+		q.inBuckets -= b.len
+		next := b.next
+		q.drop(b)
+		b = next
 	}
-	q.inBuckets -= len(*b)
-	*b = (*b)[:0]
 }
 
 // heap is a heap of events with four children to a node: half as deep as a
 // binary one, and the children of a node are neighbours in memory.
 type heap []Event
 
-func (p *heap) push(ev Event) {
-	h := append(*p, ev)
+// forNext returns an empty heap for the events of a bucket: h, unless that is much too
+// large for them.
+func (h heap) forNext(b *batch) heap {
+	n := 1
+	for ; b != nil; b = b.next {
+		n += batchLen
+	}
+	if cap(h) > 8*n {
+		return make(heap, 0, 2*n)
+	}
+	return h
+}
+
+func (p *heap) push(ev *Event) {
+	h := append(*p, *ev)
 	*p = h
 	i := len(h) - 1
 	for i > 0 {
@@ -92,7 +154,7 @@ func (p *heap) push(ev Event) {
 		h[i] = h[parent]
 		i = parent
 	}
-	h[i] = ev
+	h[i] = *ev
 }
 
 // pop removes the first event. The heap must not be empty.

@@ -59,7 +59,7 @@ func (k *Kernel) route(shard int, ev Event, payload []byte) {
 		if payload != nil {
 			ev.payload = k.keep(payload)
 		}
-		k.queue.push(ev)
+		k.queue.push(&ev)
 		return
 	}
 	box := &k.out[k.parity][shard]
@@ -82,11 +82,21 @@ func (k *Kernel) collect() {
 				ev.payload = k.keep(payloads[0])
 				payloads = payloads[1:]
 			}
-			k.queue.push(*ev)
+			k.queue.push(ev)
 		}
 		clear(box.payloads)
-		box.events, box.payloads = box.events[:0], box.payloads[:0]
+		box.events, box.payloads = reuse(box.events), reuse(box.payloads)
 	}
+}
+
+// reuse returns the memory of a slice that has been dealt with, for the next one like it. What a
+// burst needed, as when all join at once, is given up.
+func reuse[T any](s []T) []T {
+	const little = 1024
+	if cap(s) > little && cap(s) > 8*len(s) {
+		return nil
+	}
+	return s[:0]
 }
 
 // runWindow delivers the events before end, which is not later than the

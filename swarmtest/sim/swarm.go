@@ -259,6 +259,7 @@ type shardState struct {
 	changed time.Duration // when the tally last did
 	addrs   []netip.AddrPort
 	encoded []byte // the last message, with Swarm.Wire
+	outputs engine.Outputs
 }
 
 // tally counts peers.

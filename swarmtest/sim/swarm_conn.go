@@ -40,7 +40,7 @@ func (p *peer) dialFlow(dst ID) *flow {
 // knowOther notes what it means to be connected with a peer.
 func (p *peer) knowOther(f *flow, other *Peer) {
 	f.toSeed, f.toCorrupt, f.foreign = other.Seed, other.Corrupt, other.ISP != p.cfg.ISP
-	f.lossRate = lossRate(p.swarm.loss(p.cfg, other), f.latency)
+	f.loses(lossRate(p.swarm.loss(p.cfg, other), f.latency))
 }
 
 // dialFailedTo is the event that tells a dialler that nobody answered. Flow is that of the dial,

@@ -282,7 +282,8 @@ func (p *peer) join(now time.Duration) {
 		InfoHash: w.infoHash(p.content), PeerID: p.peerID, Rand: p.rand(),
 		Grants: p.share, Geometry: w.cfg.Geometry, Have: p.have(), Port: p.port(),
 		Client: "Shoal simulator", UploadCapacity: p.uploadCapacity(),
-		NoPEX: true, // the tracker gives all the addresses; Configure may ask for it
+		Outputs: &p.state().outputs,
+		NoPEX:   true, // the tracker gives all the addresses; Configure may ask for it
 	}
 	if w.cfg.DHT != nil {
 		cfg.DHTPort = listenPort
@@ -375,6 +376,9 @@ func (p *peer) leave(now time.Duration) {
 	}
 	p.announce(now, tracker.Stopped)
 	p.end(now)
+	for _, ok := p.engine.Next(); ok; _, ok = p.engine.Next() {
+		// Nobody is there any more to do it.
+	}
 }
 
 // end takes the peer out of the run.
@@ -398,7 +402,7 @@ func (p *peer) drive(now time.Duration) {
 	for out, ok := p.engine.Next(); ok; out, ok = p.engine.Next() {
 		p.do(now, out)
 		if !p.present() {
-			return
+			return // leave has taken the others
 		}
 	}
 	p.askForRanges()

@@ -72,7 +72,7 @@ func (s *webServer) Handle(now time.Duration, ev Event) {
 		dialler := ev.from()
 		f := s.kernel.dialFlow(&s.host, dialler, s.swarm.latency(s.id, dialler))
 		f.quiet = true
-		f.lossRate = lossRate(s.swarm.loss(&Peer{}, s.swarm.peer(dialler).cfg), f.latency)
+		f.loses(lossRate(s.swarm.loss(&Peer{}, s.swarm.peer(dialler).cfg), f.latency))
 		s.kernel.establish(&s.host, f, ev.A)
 		s.kernel.At(now+f.latency, Event{To: dialler, Kind: eventConnected, Flow: ev.A, A: f.number})
 	case KindMessage:
