@@ -68,13 +68,6 @@ const (
 	// much block memory as several peers.
 	maxWebSeeds = 4
 
-	// The pause before a web seed that failed is asked again, doubled each time; what a
-	// server says in Retry-After goes before it, up to an hour. After maxWebSeedFails
-	// in a row it is given up.
-	webSeedRetryFirst = 5 * time.Second
-	webSeedRetryLast  = time.Hour
-	maxWebSeedFails   = 10
-
 	// maxRedirects is how many redirects a request follows. Arbitrary; a mirror system
 	// needs one or two.
 	maxRedirects = 5

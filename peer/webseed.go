@@ -5,20 +5,22 @@ import (
 	"crypto/sha1"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 // webSeed is one URL of a torrent's web seeds (BEP 19), and how asking it went.
 type webSeed struct {
-	url   *url.URL
-	id    metainfo.PeerID // its name for the engine
-	busy  bool            // a worker has it
-	fails int             // in a row
-	at    time.Time       // when it may be asked again
+	url     *url.URL
+	id      metainfo.PeerID // its name for the engine
+	taken   bool            // a worker has it
+	backoff engine.WebSeedBackoff
+	at      time.Time // when it may be asked again
 }
 
 // webSeeds are those of a torrent that were not given up.
@@ -60,12 +62,12 @@ func (s *webSeeds) take() (next *webSeed) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range s.list {
-		if !w.busy && (next == nil || w.at.Before(next.at)) {
+		if !w.taken && (next == nil || w.at.Before(next.at)) {
 			next = w
 		}
 	}
 	if next != nil {
-		next.busy = true
+		next.taken = true
 	}
 	return next
 }
@@ -74,7 +76,7 @@ func (s *webSeeds) take() (next *webSeed) {
 func (s *webSeeds) giveBack(w *webSeed, pause time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w.busy, w.at = false, time.Now().Add(pause)
+	w.taken, w.at = false, time.Now().Add(pause)
 }
 
 // useWebSeeds uses one web seed after the other, until the torrent ends or no web seed
@@ -99,16 +101,14 @@ func (t *Torrent) useWebSeeds(seeds *webSeeds) {
 
 // judge says whether a web seed that failed may be asked again, and when.
 func (w *webSeed) judge(err error) (pause time.Duration, again bool) {
-	w.fails++
-	pause = min(webSeedRetryFirst<<(w.fails-1), webSeedRetryLast)
 	var failed *webSeedError
-	if errors.As(err, &failed) {
-		if failed.useless {
-			return 0, false
-		}
-		pause = max(failed.retryAfter, webSeedRetryFirst)
+	switch {
+	case !errors.As(err, &failed):
+		return w.backoff.Failed(rand.Float64())
+	case failed.useless:
+		return 0, false
 	}
-	return pause, w.fails < maxWebSeedFails
+	return w.backoff.Busy(failed.retryAfter, rand.Float64()), true
 }
 
 // levelOf is the level at which the end of a web seed is logged: a user should know

@@ -197,7 +197,7 @@ func (c *webConn) fetch(run []askedBlock) error {
 		if err := c.block(r, b); err != nil {
 			return err
 		}
-		c.seed.fails = 0
+		c.seed.backoff.Served()
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 // What a web seed can be blamed for. A useless one is not asked again in the life of
@@ -168,8 +169,10 @@ func (r *rangeReader) accept(resp *http.Response, span metainfo.Span) error {
 		return acceptPart(resp, span, fileLen)
 	case resp.StatusCode == http.StatusOK:
 		return acceptWhole(resp, span, fileLen)
-	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
 		return &webSeedError{reason: resp.Status, retryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	case resp.StatusCode >= 500:
+		return errors.New(resp.Status)
 	}
 	return useless("%.60s", resp.Status)
 }
@@ -205,13 +208,13 @@ func acceptWhole(resp *http.Response, span metainfo.Span, fileLen int64) error {
 }
 
 // retryAfter reads the header of that name: seconds, or a date. What is later
-// than webSeedRetryLast is not believed.
+// than engine.WebSeedRetryLast is not believed.
 func retryAfter(s string) time.Duration {
 	if seconds, ok := parseDigits(strings.TrimSpace(s)); ok && s != "" {
-		return time.Duration(min(seconds, int64(webSeedRetryLast/time.Second))) * time.Second
+		return time.Duration(min(seconds, int64(engine.WebSeedRetryLast/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(s); err == nil {
-		return max(0, min(time.Until(at), webSeedRetryLast))
+		return max(0, min(time.Until(at), engine.WebSeedRetryLast))
 	}
 	return 0
 }

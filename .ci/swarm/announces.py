@@ -8,7 +8,7 @@ import urllib.parse
 import urllib.request
 
 from swarm import clients, folder, runner
-from swarm.lab import check
+from swarm.lab import TIMEOUT, check
 from swarm.runner import Scenario
 
 
@@ -54,13 +54,8 @@ class TransmissionThatStays(clients.Transmission):
 
 
 def ask(url):
-    with urllib.request.urlopen(url, timeout=20) as response:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
         return response.read()
-
-
-# What takes longer has failed; Transmission scrapes a quarter of a minute after it
-# has started.
-PATIENCE = 60
 
 
 class Tracker:
@@ -95,7 +90,7 @@ class Tracker:
         return int(body.split(b"10:downloadedi")[1].split(b"e")[0])
 
     def wait_for(self, counts, what):
-        self.lab.wait_until(lambda: self.counts() == counts, f"{what}: {counts[0]} seeds and {counts[1]} leechers", PATIENCE)
+        self.lab.wait_until(lambda: self.counts() == counts, f"{what}: {counts[0]} seeds and {counts[1]} leechers")
 
     def check_scheme(self):
         """Nobody came by another way than the torrent's."""
@@ -111,12 +106,12 @@ def announce(lab, client, scheme, scrapes=True, completes=True):
     num_scrapes, num_processes = tracker.stats()["scrapes"], len(lab.processes)
     target = lab.make_folder("to")
     is_done = client.get(lab, tracker.torrent, target)
-    lab.wait_until(lambda: is_done() and tracker.is_whole(os.path.join(target, "payload.bin")), "the download is complete", PATIENCE)
+    lab.wait_until(lambda: is_done() and tracker.is_whole(os.path.join(target, "payload.bin")), "the download is complete")
     if scrapes:
-        lab.wait_until(lambda: tracker.stats()["scrapes"] > num_scrapes, "a scrape", PATIENCE)
+        lab.wait_until(lambda: tracker.stats()["scrapes"] > num_scrapes, "a scrape")
     if completes:
         tracker.wait_for((2, 0), f"{client.name} has completed")
-        lab.wait_until(lambda: tracker.downloads() == 1, "one download is completed", PATIENCE)
+        lab.wait_until(lambda: tracker.downloads() == 1, "one download is completed")
     if hasattr(is_done, "leave"):
         is_done.leave()
         tracker.wait_for((1, 0), f"{client.name} has stopped")
@@ -207,14 +202,14 @@ def keys_over_udp(lab, path_or_query):
     seed = start("anna", "seed", lab.path("data"))
     lab.wait_until(lambda: "resumed" in seed.stdout(), "libtorrent seeds")
     leecher = start("berta", "get", lab.make_folder("to-berta"))
-    lab.wait_until(lambda: "finished downloading" in leecher.stdout(), "the download is complete", PATIENCE)
+    lab.wait_until(lambda: "finished downloading" in leecher.stdout(), "the download is complete")
     stranger = start("carla", "get", lab.make_folder("to-carla"))
     # It leaves out the text of an error over UDP.
-    lab.wait_until(lambda: "tracker sent a failure message" in stranger.stdout(), "the unknown key is refused", PATIENCE)
+    lab.wait_until(lambda: "tracker sent a failure message" in stranger.stdout(), "the unknown key is refused")
     for process in (leecher, seed, stranger):
         process.stop()
-    lab.wait_until(lambda: tracker.user("berta")["downloaded"] == tracker.length, "the download is counted", PATIENCE)
-    lab.wait_until(lambda: tracker.user("anna")["uploaded"] == tracker.length, "the upload is counted", PATIENCE)
+    lab.wait_until(lambda: tracker.user("berta")["downloaded"] == tracker.length, "the download is counted")
+    lab.wait_until(lambda: tracker.user("anna")["uploaded"] == tracker.length, "the upload is counted")
     check(tracker.user("berta")["snatches"] == 1, f"berta: {tracker.user('berta')}")
     check(tracker.user("carla")["downloaded"] == 0, f"carla: {tracker.user('carla')}")
     words = tracker.process.stdout() + tracker.process.stderr()

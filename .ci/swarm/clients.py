@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from swarm.lab import check
+from swarm.lab import TIMEOUT, check
 
 PORT = 7000  # of every client, each at its own address
 TRACKER_PORT = 6969
@@ -189,7 +189,7 @@ class Transmission(Client):
         request = urllib.request.Request(f"http://{self.address}:{self.RPC_PORT}/transmission/rpc", body,
                                          {"X-Transmission-Session-Id": self.session})
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
                 reply = json.load(response)
         except urllib.error.HTTPError as error:
             if error.code != 409:  # the first call is to fetch the token
@@ -304,7 +304,7 @@ def info_hash(torrent):
 def scrape(lab, torrent):
     """Returns how many seeds and how many others the tracker knows."""
     query = urllib.parse.quote(bytes.fromhex(info_hash(torrent)))
-    with urllib.request.urlopen(f"http://{lab.tracker_address}:{TRACKER_PORT}/scrape?info_hash={query}", timeout=20) as response:
+    with urllib.request.urlopen(f"http://{lab.tracker_address}:{TRACKER_PORT}/scrape?info_hash={query}", timeout=TIMEOUT) as response:
         body = response.read()
     numbers = [re.search(rb"%d:%si(\d+)e" % (len(key), key), body) for key in (b"complete", b"incomplete")]
     return tuple(int(number[1]) if number else 0 for number in numbers)

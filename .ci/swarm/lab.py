@@ -8,7 +8,7 @@ import tempfile
 import time
 
 # What takes longer than this has failed. Generous: a machine may be busy.
-TIMEOUT = 180
+TIMEOUT = 300
 
 
 # How many addresses of either family a lab has: enough for every process of a
@@ -58,11 +58,11 @@ class Process:
         if not self.has_ended():
             self.send(number)
         try:
-            return self.popen.wait(20)
+            return self.popen.wait(TIMEOUT)
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-            raise Failed(f"{self.name} did not end within 20 s of {signal.Signals(number).name}") from None
+            raise Failed(f"{self.name} did not end within {TIMEOUT} s of {signal.Signals(number).name}") from None
 
     def stdout(self):
         return read(self.out_path)

@@ -96,7 +96,7 @@ def take_leave(session, handle):
     does not wait for that."""
     handle.unset_flags(libtorrent.torrent_flags.auto_managed)
     handle.pause()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         session.wait_for_alert(200)
         if any(isinstance(alert, libtorrent.tracker_reply_alert) for alert in session.pop_alerts()):

@@ -7,7 +7,7 @@ import struct
 
 from swarm import clients
 from swarm.clients import Finding
-from swarm.lab import check
+from swarm.lab import TIMEOUT, check
 from swarm.magnets import Data, Download, wait_for_all
 from swarm.runner import Scenario
 
@@ -69,7 +69,7 @@ def greet(address, info_hash):
     """Connects to a peer as one that has all extensions. Returns its reserved
     bytes and the names of the extensions that it offers."""
     import libtorrent  # for its decoder
-    with socket.create_connection((address, clients.PORT), timeout=20) as connection, connection.makefile("rb") as file:
+    with socket.create_connection((address, clients.PORT), timeout=TIMEOUT) as connection, connection.makefile("rb") as file:
         connection.sendall(b"\x13BitTorrent protocol" + struct.pack(">Q", 1 << 20 | 1) + bytes.fromhex(info_hash)
                            + b"-XX0001-interop-test")
         reserved = file.read(68)[20:28]

@@ -12,10 +12,10 @@ from swarm.runner import Scenario
 INTERRUPTIONS = 10
 PIECE_LEN = 1 << 17
 
-# The folder of 305 MiB takes 10 s at this rate, or more. A run lasts this long
-# at most after its first bytes are on the disk, so that ten of them are shorter
-# than the download.
-RATE_MIB = 30
+# The folder of 305 MiB takes 20 s at this rate, or more. A run lasts this long
+# at most after its first bytes are on the disk, and a little more on a busy
+# machine, so that ten of them are shorter than the download.
+RATE_MIB = 15
 LONGEST = 0.7
 
 # What an interruption may cost: pieces that were not complete yet. A

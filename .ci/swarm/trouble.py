@@ -118,7 +118,7 @@ def port_in_use(lab):
 def tracker_that_is_unreachable(lab):
     """Nobody listens at the tracker's port; the seed can still be reached otherwise."""
     data = Data(lab, 1)
-    process = get(lab, data.torrent, lab.path("target"), "--timeout", "2s")
+    process = get(lab, data.torrent, lab.path("target"), "--timeout", "20s")  # in which it is asked for certain
     expect(process, NOT_FOUND, "nobody")
     check(process.stderr().count("connection refused") == 1, f"the tracker is not named once: {process.stderr()}")
     process = get(lab, data.torrent, lab.path("target"), "--peer", data.seed(lab))
@@ -187,12 +187,17 @@ def disk_that_is_too_small(lab):
             check(len(file.read()) == 0, "it was begun")
 
 
+# So slow that the disk is full in the middle, although a busy machine takes some
+# seconds to fill it.
+FILLING_RATE = "5MiB/s"
+
+
 def disk_that_fills(lab):
     """Somebody else fills the disk in the middle; when there is room again, the
     download goes on and nothing was lost."""
     data = Data(lab, 64)
     with small_disk(lab.path("disk"), 80) as disk:
-        process = get(lab, data.torrent, disk, "--no-tracker", "--peer", data.seed(lab), "--down", "24MiB/s")
+        process = get(lab, data.torrent, disk, "--no-tracker", "--peer", data.seed(lab), "--down", FILLING_RATE)
         target, hog = os.path.join(disk, "payload.bin"), os.path.join(disk, "hog")
         lab.wait_until(lambda: os.path.exists(target) and os.stat(target).st_blocks * 512 > 8 * folder.MIB, "some has arrived")
         fill(hog)
@@ -219,7 +224,7 @@ def interrupted_on_a_full_disk(lab):
     data = Data(lab, 64)
     seed = data.seed(lab)
     with small_disk(lab.path("disk"), 80) as disk:
-        process = get(lab, data.torrent, disk, "--no-tracker", "--peer", seed, "--down", "24MiB/s")
+        process = get(lab, data.torrent, disk, "--no-tracker", "--peer", seed, "--down", FILLING_RATE)
         target, hog = os.path.join(disk, "payload.bin"), os.path.join(disk, "hog")
         lab.wait_until(lambda: os.path.exists(target) and os.stat(target).st_blocks * 512 > 8 * folder.MIB, "some has arrived")
         fill(hog)

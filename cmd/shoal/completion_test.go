@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -48,7 +49,9 @@ func TestCompletionInBash(t *testing.T) {
 	} {
 		words := strings.Split(line, " ")
 		ask := script + "\nCOMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)); _shoal; echo \"${COMPREPLY[*]}\""
-		out, err := exec.Command(bash, append([]string{"--norc", "-c", ask, "bash"}, words...)...).CombinedOutput()
+		cmd := exec.Command(bash, append([]string{"--norc", "-c", ask, "bash"}, words...)...)
+		cmd.Env = append(os.Environ(), "LC_ALL=C") // without a warning that there is no such locale
+		out, err := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); err != nil || got != want {
 			t.Errorf("%q is completed by %q, want %q (%v)", line, got, want, err)
 		}

@@ -45,22 +45,25 @@ are begun, but not completed.`,
 type getRun struct {
 	connFlags
 	statusFlag
-	output     string
-	patterns   []string
-	webSeeds   []string
-	sequential bool
-	seed       bool
-	seedRatio  float64
-	seedTime   time.Duration
-	timeout    time.Duration
-	json       bool
-	quiet      bool
+	output       string
+	patterns     []string
+	webSeeds     []string
+	webSeedBelow rateFlag
+	sequential   bool
+	seed         bool
+	seedRatio    float64
+	seedTime     time.Duration
+	timeout      time.Duration
+	json         bool
+	quiet        bool
 }
 
 func (r *getRun) flags(fs *pflag.FlagSet) {
 	fs.StringVarP(&r.output, "output", "o", ".", "download into the folder `DIR`, which is made if it is missing")
 	fs.StringArrayVar(&r.patterns, "select", nil, "download only the files that match `GLOB`, whatever a magnet link selects; repeatable")
 	fs.StringArrayVar(&r.webSeeds, "web-seed", nil, "download from the server at `URL`, too, besides those that the torrent names; repeatable")
+	r.webSeedBelow = engine.DefaultWebSeedBelow
+	fs.Var(&r.webSeedBelow, "web-seed-below", "ask web seeds for what peers have, too, while peers together bring less than this; 0 is never")
 	fs.BoolVar(&r.sequential, "sequential", false, "download the pieces in their order, for players")
 	fs.BoolVar(&r.seed, "seed", false, "go on uploading when the download is complete")
 	fs.Float64Var(&r.seedRatio, "seed-ratio", 0, "seed until the upload is `R` times the size")
@@ -99,6 +102,14 @@ func (r *getRun) checkWebSeeds(args []string) error {
 	return nil
 }
 
+// belowRate is --web-seed-below as the client has it, where 0 is the default and a negative number is never.
+func (r *getRun) belowRate() int {
+	if r.webSeedBelow == 0 {
+		return -1
+	}
+	return int(r.webSeedBelow)
+}
+
 // seeds reports whether the user wants to go on after the download.
 func (r *getRun) seeds() bool { return r.seed || r.seedRatio > 0 || r.seedTime > 0 }
 
@@ -107,7 +118,7 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	s := newSession(e, &r.connFlags, r.quiet)
-	s.webSeeds = r.webSeeds
+	s.webSeeds, s.webSeedBelow = r.webSeeds, r.belowRate()
 	err := r.loadAll(ctx, s, args)
 	if err == nil {
 		err = r.download(ctx, e, s)

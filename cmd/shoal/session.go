@@ -37,9 +37,11 @@ type session struct {
 	trackers *client.Client
 	dht      *dht.Server      // nil: none is used
 	fixed    []netip.AddrPort // --peer
-	webSeeds []string         // --web-seed
 	notes    noteBox
 	wake     chan struct{} // has a value when run should look at once
+
+	webSeeds     []string // --web-seed
+	webSeedBelow int      // as peer.TorrentConfig has it
 
 	tasks    sync.WaitGroup // what runs in the background, until endTasks
 	working  context.Context
@@ -116,7 +118,7 @@ func (s *session) tellListening() {
 // start adds a transfer to the client. A magnet link without metadata is added
 // as such.
 func (s *session) start(t *transfer) (err error) {
-	cfg := peer.TorrentConfig{InfoHash: t.infoHash(), Peers: s.fixed, Order: t.order, NoPEX: s.conn.noPEX}
+	cfg := peer.TorrentConfig{InfoHash: t.infoHash(), Peers: s.fixed, Order: t.order, NoPEX: s.conn.noPEX, WebSeedBelow: s.webSeedBelow}
 	if t.meta != nil {
 		t.startClock()
 		info := s.infoConfig(t)

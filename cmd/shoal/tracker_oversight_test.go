@@ -156,6 +156,7 @@ func TestTrackerAPIDocument(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-euc", strings.Replace(shell, port, admin, 1))
 	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "no_proxy=*", "CURL_HOME="+folder) // curl as it is for everybody
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {

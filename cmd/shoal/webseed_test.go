@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 // TestGetFromWebSeed downloads with no peer at all, from the server that the torrent names, and
@@ -31,6 +35,24 @@ func TestGetFromWebSeed(t *testing.T) {
 		r := shoal(t, append([]string{"get"}, strings.Fields(args)...)...)
 		if r.code != exitUsage || !strings.Contains(r.stderr, want) {
 			t.Errorf("%s: exit %d\n%s", args, r.code, r.stderr)
+		}
+	}
+}
+
+// TestWebSeedBelow: without the flag it is the default, and 0 is never.
+func TestWebSeedBelow(t *testing.T) {
+	for args, want := range map[string]int{
+		"":                         engine.DefaultWebSeedBelow,
+		"--web-seed-below=0":       -1,
+		"--web-seed-below=1B/s":    1,
+		"--web-seed-below=8Mbit/s": 1_000_000,
+	} {
+		r := new(getRun)
+		fs := pflag.NewFlagSet("get", pflag.ContinueOnError)
+		r.flags(fs)
+		err := fs.Parse(strings.Fields(args))
+		if err != nil || r.belowRate() != want {
+			t.Errorf("%q: %d, %v, want %d", args, r.belowRate(), err, want)
 		}
 	}
 }

@@ -180,7 +180,7 @@ func (e *Engine) choke(now time.Duration, c *Conn) {
 	if c.unchoked {
 		e.choker.toEnd(c)
 	}
-	c.optimistic = false
+	c.optimistic, c.overdue, c.sending = false, false, 0
 	e.setChoke(now, c, true)
 }
 
@@ -297,11 +297,13 @@ func (e *Engine) reciprocate(now time.Duration) (regular []*Conn, threshold int)
 }
 
 // rotate ends the turns of those that had theirs, as far as others wait for
-// the n rotating slots.
+// the n rotating slots. Who is in the middle of a piece gets the rest of it: half a
+// piece can be passed on by nobody, and a seed that hands out halves sends them again, to others.
 func (e *Engine) rotate(now time.Duration, n int) {
 	var holders []*Conn
 	waiting := 0
 	for _, c := range e.conns {
+		c.overdue = false
 		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
 			holders = append(holders, c)
 		} else if c.waiting() {
@@ -313,11 +315,16 @@ func (e *Engine) rotate(now time.Duration, n int) {
 	waiting -= max(0, -excess) // these find a free slot
 	for _, c := range holders {
 		over := now-c.unchokedAt >= optimisticEvery
-		if excess > 0 || over && waiting > 0 {
+		switch {
+		case excess <= 0 && (!over || waiting <= 0):
+			continue
+		case excess <= 0 && c.sending > 0 && now-c.unchokedAt < longestTurn:
+			c.overdue = true
+		default:
 			e.choke(now, c)
-			excess--
-			waiting--
 		}
+		excess--
+		waiting--
 	}
 }
 

@@ -23,13 +23,12 @@ type chokeWorld struct {
 }
 
 func newChokeWorld(t *testing.T, seed bool, cfg Config) *chokeWorld {
-	geo, err := metainfo.NewGeometry(100*16384, 16384)
-	if err != nil {
-		t.Fatal(err)
+	if cfg.Geometry.IsZero() {
+		cfg.Geometry = geometryOf(t, 100*16384, 16384)
 	}
-	cfg.Geometry, cfg.Grants = geo, new(freeGrants)
+	cfg.Grants = new(freeGrants)
 	cfg.Rand = rand.New(rand.NewPCG(3, 3))
-	cfg.Have = bitfield.New(100)
+	cfg.Have = bitfield.New(cfg.Geometry.NumPieces())
 	cfg.Have.Add(0)
 	if seed {
 		cfg.Have.Fill()
@@ -39,6 +38,14 @@ func newChokeWorld(t *testing.T, seed bool, cfg Config) *chokeWorld {
 		t.Fatal(err)
 	}
 	return &chokeWorld{t: t, e: e, served: make(map[netip.Addr]time.Duration)}
+}
+
+func geometryOf(t *testing.T, totalLen, pieceLen int64) metainfo.Geometry {
+	geo, err := metainfo.NewGeometry(totalLen, pieceLen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return geo
 }
 
 // join connects a peer from an address and makes it interested.
@@ -183,6 +190,41 @@ func TestTitForTat(t *testing.T) {
 	for i := 3; i < 12; i++ {
 		if got := w.served[ip(i)]; got < 60*time.Second || got > 200*time.Second {
 			t.Errorf("peer %d, which takes turns with eight others, was served %v of 900s", i, got)
+		}
+	}
+}
+
+// TestATurnEndsWithAPiece: who is in the middle of a piece when its time is over
+// gets the rest of it, and nothing of the next; but not for ever.
+func TestATurnEndsWithAPiece(t *testing.T) {
+	for _, takes := range []bool{true, false} {
+		w := newChokeWorld(t, true, Config{UploadSlots: 1, Geometry: geometryOf(t, 8*65536, 65536)})
+		a := w.join(ip(0))
+		w.join(ip(1))
+		if !a.unchoked {
+			t.Fatal("the first peer is not unchoked")
+		}
+		for block := range uint32(6) {
+			w.e.Receive(w.now, &Input{Kind: InMessage, Conn: a, Message: wire.Message{
+				Type: wire.Request, Index: block / 4, Begin: block % 4 * 16384, Length: 16384}})
+		}
+		credit := func() { w.e.Receive(w.now, &Input{Kind: InCredit, Conn: a, Length: 16384}) }
+		credit()
+		w.run(45*time.Second, nil)
+		if !a.unchoked || a.uploaded != 16384 {
+			t.Fatalf("after its time: unchoked=%v, it has got %d bytes", a.unchoked, a.uploaded)
+		}
+		for range 5 {
+			if takes {
+				credit()
+			}
+		}
+		w.run(130*time.Second, nil)
+		if want := map[bool]int64{true: 65536, false: 16384}[takes]; a.uploaded != want {
+			t.Errorf("takes=%v: it got %d bytes, want %d", takes, a.uploaded, want)
+		}
+		if got := w.served[ip(1)]; takes && got < 50*time.Second || got == 0 {
+			t.Errorf("takes=%v: the other was served for %v", takes, got)
 		}
 	}
 }

@@ -88,7 +88,11 @@ type Conn struct {
 	uploaded       int64
 	turn           int64 // its place in the line: the least is next
 	unchokedAt     time.Duration
-	lastSentBlock  time.Duration
+	// sending is one more than the piece of which it was sent blocks but not the last
+	// one, 0 if there is none. overdue says that its turn ends with that piece.
+	sending       uint32
+	overdue       bool
+	lastSentBlock time.Duration
 }
 
 // seldom is what few connections ever need.

@@ -77,7 +77,7 @@ func New(now time.Duration, cfg Config) (*Engine, error) {
 		cfg.AllowedFast = allowedFastPieces
 	}
 	if cfg.WebSeedBelow == 0 {
-		cfg.WebSeedBelow = defaultWebSeedBelow
+		cfg.WebSeedBelow = DefaultWebSeedBelow
 	}
 	e := &Engine{cfg: cfg, tickAt: now + rechokeEvery, out: cfg.Outputs}
 	if e.out == nil {

@@ -40,9 +40,16 @@ func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int)
 // offerAllowedFast tells a new peer which pieces it may fetch while choked, when
 // it has said what it has. BEP 6: "A peer SHOULD send Allowed Fast messages to
 // any starting peer", which is one with at most k pieces.
+//
+// But only to two at a time. What a choked peer fetches comes out of the slots' part of
+// the uplink: if a crowd came to a seed, and each of it were let have ten pieces, the
+// seed would serve all of it at once, and send everything to many before the first could pass it on.
 func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have.Count() == 0 || e.cfg.UploadSlots < 0 ||
 		c.closing || c.seed || c.has.Count() > e.cfg.AllowedFast {
+		return
+	}
+	if e.numStarters() >= maxStarters {
 		return
 	}
 	offered := allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())
@@ -50,6 +57,16 @@ func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	for _, piece := range offered {
 		e.send(now, c, wire.Message{Type: wire.AllowedFast, Index: uint32(piece)})
 	}
+}
+
+// numStarters counts the peers that may still fetch while choked.
+func (e *Engine) numStarters() (n int) {
+	for _, c := range e.conns {
+		if s := c.seldom; s != nil && len(s.offered) > 0 && c.has.Count() <= len(s.offered) && !c.closing {
+			n++
+		}
+	}
+	return n
 }
 
 // isOffered reports whether a choked peer may have a block all the same. BEP

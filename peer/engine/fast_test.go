@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/peer/wire"
 )
 
 // TestAllowedFastSet holds the algorithm to the example results of BEP 6.
@@ -29,5 +30,29 @@ func TestAllowedFastSet(t *testing.T) {
 	}
 	if got := allowedFastSet(infoHash, netip.MustParseAddr("::ffff:80.4.4.200"), 7, 1313); !slices.Equal(got, want[:7]) {
 		t.Errorf("IPv4 in IPv6: %v, want %v", got, want[:7])
+	}
+}
+
+// TestACrowdIsNotOfferedPiecesWhileChoked: two of those who come at once are, and the
+// next one when a starter has got what it needs.
+func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
+	w := newChokeWorld(t, true, Config{UploadSlots: 1})
+	join := func(i int) *Conn {
+		in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip(i), 6881), Incoming: true, Fast: true}
+		in.PeerID[0] = byte(i + 1)
+		w.e.Receive(w.now, &in)
+		w.say(in.Conn, wire.HaveNone)
+		return in.Conn
+	}
+	offered := func(c *Conn) int { return len(c.seldomUsed().offered) }
+	first, second, third := join(0), join(1), join(2)
+	if offered(first) != allowedFastPieces || offered(second) != allowedFastPieces || offered(third) != 0 {
+		t.Fatalf("offered %d, %d and %d pieces", offered(first), offered(second), offered(third))
+	}
+	for piece := range uint32(allowedFastPieces + 1) {
+		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: first, Message: wire.Message{Type: wire.Have, Index: piece}})
+	}
+	if fourth := join(3); offered(fourth) != allowedFastPieces {
+		t.Error("the first has all it needs, and the next is offered nothing")
 	}
 }

@@ -118,6 +118,10 @@ const (
 	// allowedFastPieces is k of BEP 6: "We currently set k to 10".
 	allowedFastPieces = 10
 
+	// maxStarters is how many peers are offered such pieces at a time. Arbitrary: beside four
+	// slots, two take a third of an uplink at most.
+	maxStarters = 2
+
 	// maxStrikes is how many failed pieces a peer may have had a part in,
 	// less the good ones, before it is banned without proof.
 	maxStrikes = 5
@@ -130,6 +134,10 @@ const (
 	// unchoke "rotates every 30 seconds".
 	rechokeEvery    = 10 * time.Second
 	optimisticEvery = 30 * time.Second
+
+	// longestTurn bounds a turn that goes on until a piece is through: who asks for no
+	// last blocks, or takes none, must not keep the slot. Arbitrary.
+	longestTurn = 4 * optimisticEvery
 
 	// rememberFor is how long an address keeps its place in the rotation
 	// after its last connection: leaving and coming back gains nothing.

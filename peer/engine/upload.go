@@ -149,6 +149,11 @@ func (e *Engine) serve(now time.Duration) {
 	e.uploadAt = 0
 	for len(e.backlog) > 0 {
 		c := e.backlog[0]
+		if c.overdue && c.queue.front().piece != c.sending-1 {
+			e.choke(now, c)
+			e.fillSlots(now)
+			continue
+		}
 		length := int(c.queue.front().length)
 		if granted, again := e.cfg.Grants.Upload(now, length); granted < length {
 			e.uploadAt = max(again, now+1)
@@ -168,6 +173,10 @@ func (e *Engine) release(now time.Duration, c *Conn) {
 	u := c.queue.front()
 	c.queue.pop()
 	n := int(u.length)
+	c.sending = u.piece + 1
+	if int(u.begin)+n == e.geo.PieceLen(int(u.piece)) {
+		c.sending = 0
+	}
 	c.credit -= n
 	c.uploaded += int64(n)
 	c.lastSentBlock, e.served = now, now

@@ -27,9 +27,9 @@ const (
 	// user does not notice a second, and a meter remembers five.
 	judgeWebSeedsEvery = time.Second
 
-	// defaultWebSeedBelow is the rate in bytes/s that peers must bring for web
+	// DefaultWebSeedBelow is the rate in bytes/s that peers must bring for web
 	// seeds to be left alone. Arbitrary: 1 MiB/s is a film at full quality.
-	defaultWebSeedBelow = 1 << 20
+	DefaultWebSeedBelow = 1 << 20
 
 	// webSeedAhead is for how long a web seed is asked ahead. A range is half of
 	// that: BEP 19 warns of servers whose administrators see "100's of connections in their

@@ -268,6 +268,10 @@ func TestMistakes(t *testing.T) {
 		{"[demand]", "[[fault]]\nkind = \"partition\"\nat = \"1m\"\n[demand]", `test.toml:7: a partition has two sides`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\nclass = \"x\"\n[demand]", `test.toml:9: class has a meaning only with kind = "crash", "partition"`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"origin\"\n[demand]", `test.toml:7: a fault of the kind "tracker" is for a swarm`},
+		{"[demand]", "[[fault]]\nkind = \"web-seed-lies\"\nat = \"1m\"\n[demand]", `test.toml:7: a fault of the kind "web-seed-lies" is for web seeds, and no [[system]] is of the kind "hybrid"`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\nweb_edges = 2\n[[fault]]\nkind = \"web-seed-down\"\nserver = 2\nat = \"1m\"\n[demand]", `test.toml:11: no system has a web seed 2`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\n[[fault]]\nkind = \"web-seed-busy\"\nretry_after = \"1500ms\"\nat = \"1m\"\n[demand]", `test.toml:10: HTTP has whole seconds for it`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\n[[fault]]\nkind = \"web-seed-down\"\nretry_after = \"1s\"\nat = \"1m\"\n[demand]", `test.toml:10: retry_after has a meaning only with kind = "web-seed-busy"`},
 		{"[demand]", "[network]\nloss = 0.9\n[demand]", `test.toml:7: network.loss = 0.9: it must be from 0 to 0.5`},
 	} {
 		_, err := parse(with(t, tt.old, tt.text))

@@ -36,10 +36,9 @@ type exchange struct {
 	ahead   [touchAhead]Event
 }
 
-// outbox holds events for another kernel. Their payloads, if they have one, are
-// in order.
+// outbox holds events for another kernel, and the payloads of those that have one.
 type outbox struct {
-	events   []Event
+	events   *batch
 	payloads [][]byte
 }
 
@@ -64,10 +63,10 @@ func (k *Kernel) route(shard int, ev Event, payload []byte) {
 	}
 	box := &k.out[k.parity][shard]
 	if payload != nil {
-		ev.payload = 1 // the receiver chooses the slot
 		box.payloads = append(box.payloads, payload)
+		ev.payload = uint32(len(box.payloads)) // the receiver chooses another slot
 	}
-	box.events = append(box.events, ev)
+	k.queue.add(&box.events, &ev)
 	k.outMin = min(k.outMin, ev.at)
 }
 
@@ -75,17 +74,18 @@ func (k *Kernel) route(shard int, ev Event, payload []byte) {
 func (k *Kernel) collect() {
 	for _, other := range k.kernels {
 		box := &other.out[1-k.parity][k.index]
-		payloads := box.payloads
-		for i := range box.events {
-			ev := &box.events[i]
-			if ev.payload != 0 {
-				ev.payload = k.keep(payloads[0])
-				payloads = payloads[1:]
+		for ; box.events != nil; box.events = k.queue.drop(box.events) {
+			events := box.events.events[:box.events.len]
+			for i := range events {
+				ev := &events[i]
+				if ev.payload != 0 {
+					ev.payload = k.keep(box.payloads[ev.payload-1])
+				}
+				k.queue.push(ev)
 			}
-			k.queue.push(ev)
 		}
 		clear(box.payloads)
-		box.events, box.payloads = reuse(box.events), reuse(box.payloads)
+		box.payloads = reuse(box.payloads)
 	}
 }
 

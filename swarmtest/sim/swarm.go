@@ -274,6 +274,7 @@ const (
 	streamID
 	streamNode
 	streamDHT
+	streamWebSeed
 )
 
 func newSwarm(cfg Swarm) (*swarm, error) {

@@ -238,7 +238,7 @@ func (l *awaited) await(t *testing.T) {
 	t.Helper()
 	select {
 	case <-l.came:
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		t.Fatalf("log: %s", &l.text)
