@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -104,9 +105,28 @@ func reuse[T any](s []T) []T {
 func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 	k.parity, k.horizon, k.outMin = parity, horizon, never
 	k.collect()
-	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant; at, ok = k.next() {
+	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant && !k.isInterrupted(); at, ok = k.next() {
 		k.runAhead(end)
 	}
+}
+
+// askEvents is the number of events of a kernel between two calls of its ask: some
+// milliseconds, and in a crowd that joins at once, a second.
+const askEvents = 1 << 12
+
+// isInterrupted reports whether the run is to end in the middle of a window. One in which a hundred thousand peers
+// join takes a minute.
+func (k *Kernel) isInterrupted() bool {
+	if k.ask != nil && k.numEvents-k.askedAt >= askEvents {
+		k.askedAt = k.numEvents
+		k.interrupted = k.interrupted || k.ask()
+	}
+	return k.interrupted
+}
+
+// interrupted reports whether a kernel left a window in the middle.
+func (s *shards) interrupted() bool {
+	return slices.ContainsFunc(s.kernels, func(k *Kernel) bool { return k.interrupted })
 }
 
 // runAhead takes the next few events before end out of the queue, looks at what

@@ -93,7 +93,7 @@ type peer struct {
 	leftAt      time.Duration
 	lost        int64 // bytes of blocks
 
-	dht       *peerNode     // nil if there is no DHT
+	dht       *finder       // nil if there is no DHT
 	firstPeer time.Duration // when the first connection with a peer was up
 
 	fromWebSeeds int64 // of received
@@ -259,7 +259,7 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 			p.retry(now)
 		}
 	case eventPacket, eventNodeTimer:
-		p.dht.handle(now, ev)
+		p.dht.node.handle(now, ev)
 	case eventRound:
 		if ev.Sub == p.life {
 			p.dht.round(now)
