@@ -19,6 +19,7 @@ func (d *decoder) check(s *Scenario) {
 	d.checkClasses(s)
 	d.checkShares(s)
 	d.checkSystems(s)
+	d.checkDiscovery(s)
 	d.checkServers(s)
 	d.checkHTTP(s)
 	d.checkFaults(s)
@@ -256,6 +257,7 @@ func (d *decoder) checkFaults(s *Scenario) {
 			d.needsSwarm(s, i)
 		case TrackerDown:
 			d.needsSwarm(s, i)
+			d.needsTracker(s, i)
 		case Route:
 			d.checkRoute(s, i)
 		case WebSeedDown, WebSeedBusy, WebSeedLies:
@@ -305,6 +307,27 @@ func (d *decoder) needsSwarm(s *Scenario, i int) {
 	}
 }
 
+func (d *decoder) needsTracker(s *Scenario, i int) {
+	if s.firstSwarm() >= 0 && !slices.ContainsFunc(s.Systems, func(sys System) bool { return sys.Tracker }) {
+		d.failf(item("fault", i, "kind"), "no [[system]] has a tracker that could fail; write tracker = true in one, or take the fault out")
+	}
+}
+
+// checkDiscovery finds swarms in which nobody could find anybody.
+func (d *decoder) checkDiscovery(s *Scenario) {
+	if s.DHT.Routers > s.DHT.Nodes {
+		d.failf("dht.routers", "routers are among the dht.nodes, of which there are %d; write fewer routers, or more nodes", s.DHT.Nodes)
+	}
+	for i := range s.Systems {
+		switch sys := &s.Systems[i]; {
+		case sys.Kind == result.Swarm && !sys.Tracker && !sys.DHT:
+			d.failf(item("system", i, "tracker"), "with neither a tracker nor a DHT no client finds the seed, or another one, and the run would never end; write tracker = true or dht = true")
+		case sys.Foreign > 0 && !sys.Tracker:
+			d.failf(item("system", i, "foreign"), "it is what the tracker does, and there is none; write tracker = true, or take it out")
+		}
+	}
+}
+
 // checkStruck holds those whom a fault strikes to the names there are.
 func (d *decoder) checkStruck(s *Scenario, i int) {
 	f := &s.Faults[i]
@@ -326,6 +349,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 	case peers > maxPeers:
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
+	}
+	d.checkRequests(s)
+	switch {
 	case s.firstSwarm() < 0:
 		return
 	case peers > maxSwarmPeers:

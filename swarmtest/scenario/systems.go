@@ -12,8 +12,11 @@ type System struct {
 	Kind string `toml:"kind"`
 	Name string `toml:"name"`
 
-	// Of a swarm.
-	Foreign int `toml:"foreign"` // 0: ISPs do not matter
+	// Of a swarm, and of a hybrid.
+	Tracker bool `toml:"tracker"`
+	DHT     bool `toml:"dht"`
+	PEX     bool `toml:"pex"`
+	Foreign int  `toml:"foreign"` // 0: ISPs do not matter
 
 	// Of replicas and mirrors.
 	Servers int    `toml:"servers"`
@@ -151,7 +154,7 @@ type Prices struct {
 func (p *Prices) Free() bool { return p.Origin == 0 && p.Parent == 0 && p.Edge == 0 && p.Proxy == 0 }
 
 // defaultSystems are those of a file that names none.
-var defaultSystems = []System{{Kind: result.Swarm}, {Kind: result.Origin}}
+var defaultSystems = []System{{Kind: result.Swarm, Tracker: true}, {Kind: result.Origin}}
 
 // The bounds of systems.
 const (
@@ -166,6 +169,7 @@ const (
 var (
 	several   = only("kind", result.Replicas, result.Mirrors)
 	cached    = only("kind", result.Cache, result.CDN)
+	ofPeers   = only("kind", result.Swarm, result.Hybrid)
 	fronted   = only("kind", result.Replicas, result.Mirrors, result.Cache, result.CDN)
 	ofServers = only("kind", result.Origin, result.Replicas, result.Mirrors, result.Cache, result.CDN)
 	ofCDN     = only("kind", result.CDN)
@@ -176,7 +180,10 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 		doc: "`swarm`: peers that run the engine. `origin`: the publisher's server alone. `replicas`: several of them behind a balancer. `mirrors`: servers that people pick from. `cache`: caching proxies in front of the origin. `cdn`: edge servers in front of the origin, with or without parents between. `hybrid`: a swarm without a seed, whose clients have the origin or edges as web seeds (BEP 19)."},
 	{name: "name", kind: name, optional: true, doc: "Its name in the results. Default: the kind."},
 
-	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: only("kind", result.Swarm, result.Hybrid), doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
+	{name: "tracker", kind: boolean, def: true, when: ofPeers, doc: "Peers find each other by a tracker."},
+	{name: "dht", kind: boolean, def: false, when: ofPeers, doc: "Peers find each other by a DHT (BEP 5), which `[dht]` describes. With neither a tracker nor a DHT nobody finds anybody."},
+	{name: "pex", kind: boolean, def: false, when: ofPeers, doc: "Peers tell each other of peers (BEP 11). Who knows nobody hears nothing."},
+	{name: "foreign", kind: integer, optional: true, min: 1, max: 50, when: ofPeers, doc: "The tracker names up to 50 peers. With this, they are of the client's own ISP, but for so many that may be of any (Bindal et al. 2006). Default: ISPs do not matter."},
 
 	{name: "servers", kind: integer, min: 1, max: maxServers, when: several, doc: "How many servers there are; they have all contents."},
 	{name: "up", kind: rate, min: 1, max: maxRate, special: "unlimited", when: several, doc: "The uplink of each."},

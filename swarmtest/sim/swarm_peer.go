@@ -90,7 +90,7 @@ type peer struct {
 	fromSeeds   int64 // of received, from peers that were seeds at the start
 	crossISP    int64 // of received, from other ISPs' networks
 
-	dht       *peerNode     // nil if there is no DHT
+	dht       *finder       // nil if there is no DHT
 	firstPeer time.Duration // when the first connection with a peer was up
 
 	webSeeds     []*webUse // those that are left alone as well
@@ -247,7 +247,7 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 			p.retry(now)
 		}
 	case eventPacket, eventNodeTimer:
-		p.dht.handle(now, ev)
+		p.dht.node.handle(now, ev)
 	case eventRound:
 		if ev.Sub == p.life {
 			p.dht.round(now)
