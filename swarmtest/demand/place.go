@@ -61,6 +61,11 @@ func drawPlace(s *scenario.Scenario, cfg *scenario.Class, d drawer) (p Place) {
 	return p
 }
 
+// Node is where the i-th node of the DHT is that belongs to no client.
+func Node(s *scenario.Scenario, seed uint64, i int) Place {
+	return drawPlace(s, &scenario.Class{}, drawer{seed: seed, index: i}) // no class has an empty name
+}
+
 // share is the weight of a choice. The only one that is left counts whatever
 // its share.
 func share(of float64, possible, only bool) float64 {

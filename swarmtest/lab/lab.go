@@ -47,6 +47,7 @@ type run struct {
 	// Of the swarm that is running.
 	numSeeds int
 	places   []demand.Place // of its hosts
+	nodes    []demand.Place // of the nodes of its DHT that belong to no peer
 }
 
 // Run runs a scenario with a seed. If the error is ErrBeatsBound, there is a result as well.

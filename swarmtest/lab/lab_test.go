@@ -219,13 +219,13 @@ func TestOneSeedOneRun(t *testing.T) {
 func TestKnobsReachTheEngine(t *testing.T) {
 	logs := map[string]string{}
 	for _, set := range []string{"seed=1", "engine.picker=random", "engine.picker=sequential", "engine.choking=false", "engine.endgame=false",
-		"engine.max_peers=3", "engine.upload_slots=2", "engine.pex=true", "tracker.interval=20s", "network.latency=0s", "network.latency=500ms", "network.latency=500ms network.slow_start=true",
+		"engine.max_peers=3", "engine.upload_slots=2", "system.swarm.pex=true", "system.swarm.dht=true", "system.swarm.dht=true system.swarm.tracker=false", "system.swarm.dht=true dht.nodes=20", "system.swarm.dht=true dht.routers=2", "tracker.interval=20s", "network.latency=0s", "network.latency=500ms", "network.latency=500ms network.slow_start=true",
 		"class.dsl.nat=1", "origin.leave=20s", "class.dsl.seed_for=0s", "class.rider.give_up=20s", "demand.arrivals=window"} {
 		sets := append(strings.Fields(set), "demand.peers=10")
 		if strings.HasSuffix(set, "window") {
 			sets = append(sets, "demand.window=10s")
 		}
-		r := mustRun(t, parse(t, small, sets...), Options{})
+		r := mustRun(t, parse(t, small+"\n[[system]]\nkind = \"swarm\"\n", sets...), Options{})
 		log := r.Systems[0].EventLog
 		if same := logs[log]; same != "" {
 			t.Errorf("%s and %s give the same events", set, same)
@@ -257,7 +257,7 @@ func TestInterrupt(t *testing.T) {
 	for _, kind := range []string{result.Swarm, result.CDN} {
 		ctx, cancel := context.WithCancel(context.Background())
 		s := parse(t, small, "content.length=64MiB", "demand.peers=200")
-		s.Systems = []scenario.System{{Kind: kind, Name: kind, Edges: 50, Slice: 16 << 10}}
+		s.Systems = []scenario.System{{Kind: kind, Name: kind, Tracker: true, Edges: 50, Slice: 16 << 10}}
 		var systems []string
 		_, err := Run(ctx, s, 1, Options{Progress: func(p Progress) {
 			if !slices.Contains(systems, p.System) {

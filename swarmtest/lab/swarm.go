@@ -34,16 +34,16 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	if sys.Kind == result.Hybrid {
 		r.numSeeds = 0
 	}
-	r.places = r.placesOf(sys)
+	r.places, r.nodes = r.placesOf(sys), r.nodePlaces(sys)
 	out := &result.System{Name: sys.Name, Kind: sys.Kind}
 	leechers := r.leechers()
-	r.assignWebSeeds(leechers)
+	r.assignWebSeeds(sys, leechers)
 	swarm := sim.Swarm{
 		Seed: r.seed, Geometry: geometry, Contents: s.Content.Count, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
 		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
-		Faults: r.swarmFaults(), Foreign: sys.Foreign, Wire: r.options.Wire,
-		AnnounceInterval: s.Tracker.Interval,
-		Limit:            s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
+		Faults: r.swarmFaults(sys), Foreign: sys.Foreign, Wire: r.options.Wire,
+		NoTracker: !sys.Tracker, DHT: r.dht(sys), AnnounceInterval: s.Tracker.Interval,
+		Limit: s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
 		Configure:   func(peer int, cfg *engine.Config) { r.configure(sys, peer, cfg) },
 		SampleEvery: s.Samples.Every, OnSample: func(sample *sim.Sample) { out.Samples = append(out.Samples, r.sample(sys, sample)) },
 		Progress:    r.report,
@@ -117,7 +117,7 @@ func (r *run) between() func(a, b int) time.Duration {
 	if r.s.Network.Model == scenario.Constant {
 		return nil
 	}
-	places := r.places
+	places := slices.Concat(r.places, r.nodes)
 	return func(a, b int) time.Duration { return demand.Latency(r.s, places[a], places[b]) }
 }
 
@@ -131,7 +131,7 @@ func (r *run) configure(sys *scenario.System, peer int, cfg *engine.Config) {
 	configureHybrid(sys, cfg)
 	e := &r.s.Engine
 	cfg.Order, cfg.NoChoking, cfg.NoEndgame = orders[e.Picker], !e.Choking, !e.Endgame
-	cfg.NoPEX, cfg.MaxPeers, cfg.UploadSlots = !e.PEX, e.MaxPeers, e.UploadSlots
+	cfg.NoPEX, cfg.MaxPeers, cfg.UploadSlots = !sys.PEX, e.MaxPeers, e.UploadSlots
 	if client := peer - r.numSeeds; client >= 0 && r.clients[client].FreeRider {
 		cfg.UploadSlots = -1
 	}
@@ -193,6 +193,7 @@ func (r *run) row(i int, p *sim.PeerResult) result.Peer {
 		Up: p.Up, Down: p.Down, Wasted: p.Wasted, MessagesUp: p.MessagesUp, MessagesDown: p.MessagesDown,
 		Occupied: p.Occupied, UpRate: up, DownRate: down,
 		HashFails: p.HashFails, BannedBy: p.BannedBy, CrossISP: p.CrossISP,
+		Discovery:   discovery(p),
 		FromServers: p.FromSeeds + p.FromWebSeeds,
 	}
 }

@@ -54,6 +54,7 @@ func Check(s *scenario.Scenario) error {
 		{s.Network.Loss > 0, "nothing is lost on loopback; leave out network.loss"},
 		{s.Origin.LeaveAfter > 0, "no Shoal can be told to leave after some copies; leave out origin.leave_after"},
 		{strikesReal(s), "faults are simulated only; leave out each [[fault]], but for those of edges, parents and proxies"},
+		{findsOtherwise(s), "peers find each other by a tracker only; leave out dht and tracker of each [[system]]"},
 		{s.Origin.MaxRequests > 0, "the origin cannot limit its requests; leave out origin.max_requests"},
 		{s.Demand.Users > 0, "everybody comes once; leave out demand.users"},
 	}, checkClasses(s)...))
@@ -74,6 +75,13 @@ func checkClasses(s *scenario.Scenario) (checks []check) {
 func strikesReal(s *scenario.Scenario) bool {
 	return slices.ContainsFunc(s.Faults, func(f scenario.Fault) bool {
 		return f.Kind != scenario.ServerFails && f.Kind != scenario.Route || f.Kind == scenario.ServerFails && f.Tier == scenario.OriginTier
+	})
+}
+
+// findsOtherwise reports whether a swarm has no tracker, or more than that and peer exchange.
+func findsOtherwise(s *scenario.Scenario) bool {
+	return slices.ContainsFunc(s.Systems, func(sys scenario.System) bool {
+		return sys.Kind == result.Swarm && (!sys.Tracker || sys.DHT)
 	})
 }
 

@@ -215,6 +215,12 @@ func TestCheck(t *testing.T) {
 	} {
 		checkRefusal(t, both+fault, "title=x", want)
 	}
+	for _, discovery := range []string{"dht = true\n", "dht = true\ntracker = false\n"} {
+		err := Check(parse(t, three+"[[system]]\nkind = \"swarm\"\n"+discovery))
+		if err == nil || !strings.Contains(err.Error(), "leave out dht") {
+			t.Errorf("%s: %v", discovery, err)
+		}
+	}
 	checkRefusal(t, three+"[[system]]\nkind = \"mirrors\"\nservers = 2\nup = \"1MiB/s\"\n", "title=x", "neither a swarm nor an origin")
 	checkRefusal(t, strings.Replace(three, "demand.peers = 3", "", 1)+onlyOrigin, "class.home.count=51", "make the counts of the classes smaller")
 	s := parse(t, three+onlyOrigin, "origin.up=100B/s")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -98,6 +99,7 @@ func (r *runner) system(ctx context.Context, simulated *result.System) (*result.
 	limited, cancel := context.WithTimeout(ctx, patience(simulated.End))
 	defer cancel()
 	w := newWatch(r, out)
+	w.pex = slices.ContainsFunc(r.s.Systems, func(sys scenario.System) bool { return sys.Name == simulated.Name && sys.PEX })
 	serve := w.swarm
 	if simulated.Kind == result.Origin {
 		serve = w.origin
@@ -114,6 +116,7 @@ func (r *runner) system(ctx context.Context, simulated *result.System) (*result.
 type watch struct {
 	*runner
 	out   *result.System
+	pex   bool // peers tell each other of peers
 	start time.Time
 	begun chan struct{} // closed when start is set
 

@@ -163,7 +163,7 @@ func (w *watch) peerFlags(i int) []string {
 		"--bind", w.network.host(firstPeer + i).String(), "--port", strconv.Itoa(peerPort), "--no-dht",
 		"--max-peers", strconv.Itoa(w.s.Engine.MaxPeers), "--quiet", "--json", "--every", lookEvery.String(),
 	}
-	if !w.s.Engine.PEX {
+	if !w.pex {
 		flags = append(flags, "--no-pex")
 	}
 	return append(flags, rateFlag("--up", w.rows[i].UpRate)...)

@@ -30,6 +30,8 @@ var metrics = []metric{
 	{key: "offload", name: "offload", number: func(s *SystemSummary) Number { return s.Offload }, format: Number.percent, spread: Number.points},
 	{key: "meanUplinkUse", name: "uplink use", number: func(s *SystemSummary) Number { return s.UplinkUse }, format: Number.percent, spread: Number.points},
 	{key: "jain", name: "Jain’s index", number: func(s *SystemSummary) Number { return s.Jain }, format: fixed(3), spread: fixed(3)},
+	{key: "firstPeerP95Seconds", name: "first peer, 95th percentile", number: (*SystemSummary).firstPeer, format: Number.time, spread: Number.spread},
+	{key: "dhtBytesPerPeer", name: "DHT traffic per peer", number: (*SystemSummary).dhtBytes, format: Number.bytes, spread: Number.bytes},
 	{key: "cost", name: "cost", number: func(s *SystemSummary) Number { return s.Cost }, format: Number.plain, spread: Number.plain},
 }
 

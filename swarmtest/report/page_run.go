@@ -19,7 +19,7 @@ func runPage(run *result.Run, s *Summary, figures []*figure) *page {
 	p := &page{
 		Kicker: "Swarm laboratory · one run", Title: titleOf(s.Name, s.Title),
 		Facts: runFacts(s), Warnings: s.warnings(), Lead: []string{unbroken(sentences[0]), unbroken(sentences[1])},
-		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: []*tableView{classesTable(s)}, Notes: notes, Version: chart.Clean(s.Version, maxName),
+		Main: systemsTable(s), Wide: len(s.Systems) > maxBeside, Tables: append([]*tableView{classesTable(s)}, discoveryTables(s)...), Notes: notes, Version: chart.Clean(s.Version, maxName),
 	}
 	if ranks := ranksTable(s); ranks != nil {
 		p.Tables = append(p.Tables, ranks)
@@ -161,6 +161,8 @@ var notes = []fact{
 	{"offload", "the part of the delivered data that the publisher did not have to send."},
 	{"uplink use", "the part of all uplinks present that carried data, on average until the last completion."},
 	{"Jain’s index", "how alike the rates are at which downloaders were served: 1 if all are the same, 1/n if one of n gets everything (Jain, Chiu and Hawe 1984)."},
+	{"first peer", "the time from joining until the first connection with another peer."},
+	{"DHT traffic", "what a downloader sent and received in the DHT, with the headers of IP and UDP."},
 	{"share ratio", "what downloaders sent divided by what they received."},
 	{"peak and use of a server", "the most that it sent between two samples, and what it sent after the start, as a part of what its uplink could have sent until the end. Misses that were coalesced waited for a fetch that was under way."},
 	{"quantiles", "are of type 7 of Hyndman and Fan (1996), as in R and NumPy."},

@@ -186,6 +186,10 @@ func readPeer(run *result.Run, r *row) {
 		Occupied: r.duration("occupied_s"), UpRate: r.int64("up_rate"), DownRate: r.int64("down_rate"),
 		CrossISP: r.int64("cross_isp_bytes"), HashFails: r.int("hash_fails"), BannedBy: r.int("banned_by"),
 		FromServers: r.int64("from_servers_bytes"),
+		Discovery: result.Discovery{
+			FirstPeer: r.duration("first_peer_s"), FromTracker: r.int("from_tracker"), FromDHT: r.int("from_dht"),
+			FromPEX: r.int("from_pex"), FromIncoming: r.int("from_incoming"), DHTUp: r.int64("dht_up_bytes"), DHTDown: r.int64("dht_down_bytes"),
+		},
 	})
 }
 

@@ -73,10 +73,12 @@ type SystemSummary struct {
 	Currency        string `json:"currency"`
 
 	Classes []ClassSummary `json:"classes"`
+	// Discovery is nil for what has no peers.
+	Discovery *DiscoverySummary `json:"discovery"`
 	// Ranks are of several contents, by their popularity.
 	Ranks []RankSummary `json:"ranks"`
-	// Servers are left out of the reports of several runs.
-	Servers []ServerSummary `json:"servers,omitempty"`
+	// Servers are null in the reports of several runs.
+	Servers []ServerSummary `json:"servers"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -167,6 +169,8 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s.summarizeFairness(run, system)
 	s.Ranks = summarizeRanks(run, system)
 	s.UplinkUse = meanUplinkUse(system)
+	s.Discovery = summarizeDiscovery(system)
+	s.Servers = []ServerSummary{}
 	for i := range system.Servers {
 		s.Servers = append(s.Servers, summarizeServer(system, &system.Servers[i]))
 	}

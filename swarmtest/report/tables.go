@@ -17,6 +17,7 @@ var peerColumns = []string{
 	"up_bytes", "down_bytes", "wasted_bytes", "messages_up_bytes", "messages_down_bytes",
 	"occupied_s", "up_rate", "down_rate", "duration_s", "share_ratio",
 	"cross_isp_bytes", "hash_fails", "banned_by", "from_servers_bytes",
+	"first_peer_s", "from_tracker", "from_dht", "from_pex", "from_incoming", "dht_up_bytes", "dht_down_bytes",
 }
 
 func peersCSV(run *result.Run) []byte {
@@ -30,9 +31,9 @@ func peersCSV(run *result.Run) []byte {
 }
 
 func peerRow(system string, p *result.Peer) []string {
-	duration, share := "", ""
-	if d, completed := p.Duration(); completed {
-		duration = decimalSeconds(d)
+	duration, share, d := "", "", &p.Discovery
+	if took, completed := p.Duration(); completed {
+		duration = decimalSeconds(took)
 	}
 	if !p.Server && p.Down > 0 {
 		share = decimal(float64(p.Up) / float64(p.Down))
@@ -43,6 +44,8 @@ func peerRow(system string, p *result.Peer) []string {
 		integer(p.Up), integer(p.Down), integer(p.Wasted), integer(p.MessagesUp), integer(p.MessagesDown),
 		decimalSeconds(p.Occupied), integer(p.UpRate), integer(p.DownRate), duration, share,
 		integer(p.CrossISP), strconv.Itoa(p.HashFails), strconv.Itoa(p.BannedBy), integer(p.FromServers),
+		happened(d.FirstPeer), strconv.Itoa(d.FromTracker), strconv.Itoa(d.FromDHT), strconv.Itoa(d.FromPEX), strconv.Itoa(d.FromIncoming),
+		integer(d.DHTUp), integer(d.DHTDown),
 	}
 }
 

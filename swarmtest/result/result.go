@@ -127,6 +127,19 @@ type Peer struct {
 	HashFails, BannedBy int
 	// UpRate and DownRate are its access link's, bytes/s, 0 for unlimited.
 	UpRate, DownRate int64
+	// Discovery is how it found others, in a swarm.
+	Discovery Discovery
+}
+
+// Discovery is how a peer found other peers.
+type Discovery struct {
+	// FirstPeer is when its first connection with one was up, since the start; 0 for never.
+	FirstPeer time.Duration
+	// The addresses that it learned, by who told it of them first: the tracker, the DHT, other peers
+	// (BEP 11), or the peers themselves, which connected to it. Its own may be among them.
+	FromTracker, FromDHT, FromPEX, FromIncoming int
+	// DHTUp and DHTDown are bytes of its packets in the DHT, part of MessagesUp and MessagesDown.
+	DHTUp, DHTDown int64
 }
 
 // Duration is how long a download took, from its joining.

@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -18,6 +19,7 @@ func (d *decoder) check(s *Scenario) {
 	d.checkClasses(s)
 	d.checkShares(s)
 	d.checkSystems(s)
+	d.checkDiscovery(s)
 	d.checkServers(s)
 	d.checkHTTP(s)
 	d.checkFaults(s)
@@ -255,8 +257,11 @@ func (d *decoder) checkFaults(s *Scenario) {
 			d.needsSwarm(s, i)
 		case TrackerDown:
 			d.needsSwarm(s, i)
+			d.needsTracker(s, i)
 		case Route:
 			d.checkRoute(s, i)
+		case WebSeedDown, WebSeedBusy, WebSeedLies:
+			d.checkWebSeedFault(s, i)
 		}
 	}
 }
@@ -272,9 +277,54 @@ func (d *decoder) checkServerFault(s *Scenario, i int) {
 	}
 }
 
+// checkWebSeedFault holds the fault of a web seed to the hybrids.
+func (d *decoder) checkWebSeedFault(s *Scenario, i int) {
+	f, most := &s.Faults[i], 0
+	for j := range s.Systems {
+		most = max(most, s.Systems[j].NumWebSeeds())
+	}
+	switch {
+	case most == 0:
+		d.failf(item("fault", i, "kind"), "a fault of the kind %q is for web seeds, and no [[system]] is of the kind %q", f.Kind, result.Hybrid)
+	case f.Server >= most:
+		d.failf(item("fault", i, "server"), "no system has a web seed %d; the numbers begin with 0", f.Server)
+	case f.RetryAfter%time.Second != 0:
+		d.failf(item("fault", i, "retry_after"), "HTTP has whole seconds for it; write such a duration, like \"30s\"")
+	}
+}
+
+// NumWebSeeds is how many web seeds a system has.
+func (sys *System) NumWebSeeds() int {
+	if sys.Kind != result.Hybrid {
+		return 0
+	}
+	return max(sys.WebEdges, 1)
+}
+
 func (d *decoder) needsSwarm(s *Scenario, i int) {
 	if s.firstSwarm() < 0 {
 		d.failf(item("fault", i, "kind"), "a fault of the kind %q is for a swarm, and no [[system]] is one", s.Faults[i].Kind)
+	}
+}
+
+func (d *decoder) needsTracker(s *Scenario, i int) {
+	if s.firstSwarm() >= 0 && !slices.ContainsFunc(s.Systems, func(sys System) bool { return sys.Tracker }) {
+		d.failf(item("fault", i, "kind"), "no [[system]] has a tracker that could fail; write tracker = true in one, or take the fault out")
+	}
+}
+
+// checkDiscovery finds swarms in which nobody could find anybody.
+func (d *decoder) checkDiscovery(s *Scenario) {
+	if s.DHT.Routers > s.DHT.Nodes {
+		d.failf("dht.routers", "routers are among the dht.nodes, of which there are %d; write fewer routers, or more nodes", s.DHT.Nodes)
+	}
+	for i := range s.Systems {
+		switch sys := &s.Systems[i]; {
+		case sys.Kind == result.Swarm && !sys.Tracker && !sys.DHT:
+			d.failf(item("system", i, "tracker"), "with neither a tracker nor a DHT no client finds the seed, or another one, and the run would never end; write tracker = true or dht = true")
+		case sys.Foreign > 0 && !sys.Tracker:
+			d.failf(item("system", i, "foreign"), "it is what the tracker does, and there is none; write tracker = true, or take it out")
+		}
 	}
 }
 
@@ -299,6 +349,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 	case peers > maxPeers:
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
+	}
+	d.checkRequests(s)
+	switch {
 	case s.firstSwarm() < 0:
 		return
 	case peers > maxSwarmPeers:

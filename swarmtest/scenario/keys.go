@@ -31,6 +31,8 @@ const (
 	// maxBlocks is what all peers of a swarm may download together, in blocks of 16 KiB: 100,000 times
 	// 640 MiB. A run handles some 200,000 a second.
 	maxBlocks = 1 << 32
+	// maxDHTNodes bounds the nodes of a DHT that are no peer's, 16 KB each.
+	maxDHTNodes = 100_000
 	// maxSwarmPeers bounds the peers of a swarm, each of which runs an engine with connections, whatever
 	// it downloads: 100,000 need some 10 GB.
 	maxSwarmPeers = 100_000
@@ -58,6 +60,7 @@ var file = table{keys: []key{
 	{name: "engine", kind: aTable, table: &engine},
 	{name: "http", kind: aTable, table: &http},
 	{name: "tracker", kind: aTable, table: &tracker},
+	{name: "dht", kind: aTable, table: &dht},
 	{name: "samples", kind: aTable, table: &samples},
 	{name: "limits", kind: aTable, table: &limits},
 	{name: "prices", kind: aTable, table: &prices},
@@ -115,13 +118,17 @@ var engine = table{doc: "What the clients of a swarm do. The defaults are those 
 	{name: "picker", kind: word, def: Rarest, words: []string{Rarest, Random, Sequential}, doc: "Which piece is asked for first."},
 	{name: "choking", kind: boolean, def: true, doc: "Upload to those who upload. Without: to everybody who is interested."},
 	{name: "endgame", kind: boolean, def: true, doc: "Ask several peers for the last blocks."},
-	{name: "pex", kind: boolean, def: false, doc: "Peers tell each other of peers (BEP 11)."},
 	{name: "max_peers", kind: integer, def: int64(80), min: 1, max: 200, doc: "How many connections a client has at most."},
 	{name: "upload_slots", kind: integer, optional: true, min: 1, max: 1000, doc: "How many peers a client uploads to at a time. Default: as many as fill its uplink."},
 }}
 
-var tracker = table{doc: "The tracker of a swarm.", keys: []key{
+var tracker = table{doc: "The tracker of a swarm that has one.", keys: []key{
 	{name: "interval", kind: duration, def: "30m", min: 1, max: 24 * 3600, doc: "How often clients announce."},
+}}
+
+var dht = table{doc: "The DHT of a swarm that has one. Every peer has a node on its host, and there are others.", keys: []key{
+	{name: "nodes", kind: integer, def: int64(200), min: 1, max: maxDHTNodes, doc: "How many nodes belong to no peer. They are there before the swarm, and their links have no limit."},
+	{name: "routers", kind: integer, def: int64(4), min: 1, max: 64, doc: "By how many of them everybody joins: their addresses come with the client. At most `nodes`."},
 }}
 
 var samples = table{doc: "The rows of timeseries.csv.", keys: []key{

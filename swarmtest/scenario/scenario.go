@@ -30,6 +30,7 @@ type Scenario struct {
 	Engine  Engine   `toml:"engine"`
 	HTTP    HTTP     `toml:"http"`
 	Tracker Tracker  `toml:"tracker"`
+	DHT     DHT      `toml:"dht"`
 	Samples Samples  `toml:"samples"`
 	Limits  Limits   `toml:"limits"`
 	Prices  Prices   `toml:"prices"`
@@ -114,7 +115,6 @@ type Engine struct {
 	Picker      string `toml:"picker"`
 	Choking     bool   `toml:"choking"`
 	Endgame     bool   `toml:"endgame"`
-	PEX         bool   `toml:"pex"`
 	MaxPeers    int    `toml:"max_peers"`
 	UploadSlots int    `toml:"upload_slots"`
 }
@@ -129,6 +129,12 @@ const (
 // Tracker is the tracker of a swarm.
 type Tracker struct {
 	Interval time.Duration `toml:"interval"`
+}
+
+// DHT is the DHT of a swarm, beside the nodes of its peers.
+type DHT struct {
+	Nodes   int `toml:"nodes"`
+	Routers int `toml:"routers"`
 }
 
 // Samples says how often the state is noted.

@@ -124,7 +124,7 @@ func TestNodesBehindANAT(t *testing.T) {
 	}
 	inTables := map[int]int{}
 	for _, p := range w.peers {
-		known := p.dht.driver.Node().AppendNodes(nil)
+		known := p.dht.node.driver.Node().AppendNodes(nil)
 		for _, n := range known {
 			index, _ := indexAt(n.Addr)
 			inTables[index]++
@@ -154,7 +154,7 @@ func TestNodesMeetByThePortMessage(t *testing.T) {
 		t.Fatalf("ended at %v because %s", r.End, r.Reason)
 	}
 	for _, p := range w.peers {
-		known := p.dht.driver.Node().AppendNodes(nil)
+		known := p.dht.node.driver.Node().AppendNodes(nil)
 		beyond := slices.ContainsFunc(known, func(n krpc.Node) bool { index, _ := indexAt(n.Addr); return index >= len(w.peers) })
 		if len(known) == 0 || beyond {
 			t.Errorf("peer %d knows the nodes %v", p.index, known)
@@ -256,5 +256,36 @@ func TestPacketsOfTheDHTAreAsFastAsTheirPath(t *testing.T) {
 	s.Peers[1].Join = time.Minute
 	if p := mustComplete(t, s).Peers[1]; p.FirstPeer-p.Join > 500*time.Millisecond {
 		t.Errorf("the first peer was there after %v", p.FirstPeer-p.Join)
+	}
+}
+
+// TestSeveralContentsShareANode has a publisher with more torrents than it may have lookups. It is behind a NAT, so
+// it has to find the others; and crashes while it looks for them.
+func TestSeveralContentsShareANode(t *testing.T) {
+	s := pair(t)
+	s.Geometry, s.Contents = geometry(t, 128*KiB, 64*KiB), maxLookups+8
+	s.NoTracker, s.DHT = true, &DHT{Nodes: 20, Routers: 2}
+	s.Peers = []Peer{{Seed: true, Unreachable: true, Join: 30 * time.Second, Link: Link{Up: MiB}}}
+	for content := range s.Contents {
+		s.Peers = append(s.Peers, Peer{Content: content})
+	}
+	s.Faults = []Fault{{Kind: Crash, At: 30*time.Second + 200*time.Millisecond, For: 5 * time.Second, Peers: []int{0}}}
+	w, r := ran(t, s)
+	if !r.Completed || r.End > 2*time.Minute {
+		t.Fatalf("ended at %v because %s", r.End, r.Reason)
+	}
+	first := r.End
+	for i := range r.Peers[1:] {
+		first = min(first, r.Peers[i+1].FirstPeer)
+	}
+	n := w.peers[0].dht.node
+	if n.lives != 2 || len(n.finders) != s.Contents || r.Peers[0].DHTUp == 0 || first > 37*time.Second {
+		t.Errorf("the publisher's node was started %d times, for %d torrents, sent %d bytes, and found the first peer at %v", n.lives, len(n.finders), r.Peers[0].DHTUp, first)
+	}
+	workers := pool.New(2)
+	defer workers.Close()
+	s.Pool = workers
+	if again := mustComplete(t, s); again.Hash != r.Hash {
+		t.Error("two workers: another run")
 	}
 }

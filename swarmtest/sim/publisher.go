@@ -11,7 +11,8 @@ import (
 type publisher struct {
 	host
 	quota    *quota.Quota
-	torrents []*peer // by content
+	torrents []*peer   // by content
+	node     *peerNode // nil if there is no DHT, and before the start
 }
 
 // addPublisher adds a seed of several contents.
@@ -29,6 +30,12 @@ func (w *swarm) addPublisher(index int) {
 
 // Handle hands an event to the torrent that it is for.
 func (all *publisher) Handle(now time.Duration, ev Event) {
+	if ev.Kind == eventPacket || ev.Kind == eventNodeTimer {
+		if all.node != nil && len(all.node.finders) > 0 {
+			all.node.handle(now, ev)
+		}
+		return
+	}
 	all.torrents[all.contentOf(&ev)].Handle(now, ev)
 }
 

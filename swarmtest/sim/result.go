@@ -71,7 +71,7 @@ func (w *swarm) result(reason string, end time.Duration) *Result {
 			FirstPeer: p.firstPeer,
 		}
 		if p.dht != nil {
-			r.Peers[i].DHTUp, r.Peers[i].DHTDown = p.dht.up, p.dht.down
+			r.Peers[i].DHTUp, r.Peers[i].DHTDown = p.dht.node.up, p.dht.node.down
 		}
 		counted := p.before
 		counted.add(p.engine, r.End)
