@@ -41,7 +41,7 @@ func TestBadConfig(t *testing.T) {
 		"down":    {Down: -1},
 		"peers":   {MaxPeers: -1},
 		"memory":  {BufferBytes: -1},
-		"address": {Bind: netip.MustParseAddr("192.0.2.1")}, // not ours
+		"address": {Bind: netip.MustParseAddr("240.0.0.1")}, // no machine's: reserved (RFC 1112)
 	} {
 		if c, err := New(cfg); err == nil {
 			t.Errorf("%s: no error", name)

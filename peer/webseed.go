@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"sync"
 	"time"
@@ -103,11 +104,11 @@ func (w *webSeed) judge(err error) (pause time.Duration, again bool) {
 	var failed *webSeedError
 	switch {
 	case !errors.As(err, &failed):
-		return w.backoff.Failed()
+		return w.backoff.Failed(rand.Float64())
 	case failed.useless:
 		return 0, false
 	}
-	return w.backoff.Busy(failed.retryAfter), true
+	return w.backoff.Busy(failed.retryAfter, rand.Float64()), true
 }
 
 // levelOf is the level at which the end of a web seed is logged: a user should know

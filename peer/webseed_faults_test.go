@@ -28,7 +28,7 @@ func TestABusyWebSeedIsAskedUntilItIsNot(t *testing.T) {
 		cfg := tt.webConfig("http://example.org/data")
 		<-add(t, c, cfg).Completed()
 		tt.check(t, cfg.Storage)
-		if took := time.Since(began); took != busy*time.Hour { // no more of the two hours is believed
+		if took := time.Since(began); took < busy*time.Hour || took > busy*75*time.Minute { // no more of the two hours is believed
 			t.Errorf("it took %v", took)
 		}
 		if err := c.Close(t.Context()); err != nil {
@@ -51,7 +51,7 @@ func TestWebSeedErrorsAreAskedLessAndLess(t *testing.T) {
 			})
 			cfg := tt.webConfig("http://example.org/data")
 			<-add(t, c, cfg).Completed()
-			if took := time.Since(began); took != (5+10+20+40)*time.Second {
+			if took := time.Since(began); took < (5+10+20+40)*time.Second || took > 94*time.Second {
 				t.Errorf("after four answers of %d it took %v", code, took)
 			}
 			if err := c.Close(t.Context()); err != nil {

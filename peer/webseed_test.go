@@ -435,8 +435,8 @@ func TestWebSeedIsPatient(t *testing.T) {
 				torrent := add(t, c, cfg)
 				<-torrent.Completed()
 				tt.check(t, cfg.Storage)
-				if again != test.pause {
-					t.Errorf("it was asked again after %v, want %v", again, test.pause)
+				if again < test.pause || again > test.pause*5/4 {
+					t.Errorf("it was asked again after %v, want %v or a little more", again, test.pause)
 				}
 				if err := c.Close(t.Context()); err != nil {
 					t.Error(err)

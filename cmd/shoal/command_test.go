@@ -53,6 +53,7 @@ var usageErrors = []struct{ args, want string }{
 	{"halp", `did you mean "help"?`},
 	{"frobnicate", `there is no command "frobnicate" (see "shoal help")`},
 	{"--json get", `a command comes before its flags`},
+	{"help --nothing-like-it", `it has no flag --nothing-like-it`},
 	{"help nothing-like-it", `there is no command "nothing-like-it"`},
 
 	{"create --announce tracker a", `"tracker" is not a tracker's URL such as`},

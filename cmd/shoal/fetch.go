@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
@@ -42,7 +43,11 @@ func loadTorrent(ctx context.Context, name string) (*metainfo.Metainfo, error) {
 		}
 		return m, nil
 	}
-	return metainfo.Load(name)
+	m, err := metainfo.Load(name)
+	if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, "://") {
+		return nil, fmt.Errorf("%s is neither a file nor an http(s) URL; fetch it with another program first", shorten(name))
+	}
+	return m, err
 }
 
 func isMagnet(s string) bool { return hasPrefixFold(s, "magnet:") }

@@ -44,6 +44,9 @@ func TestTorrentFromURL(t *testing.T) {
 			t.Errorf("%s: exit %d, %q", path, r.code, r.stderr)
 		}
 	}
+	if r := shoal(t, "show", "ftp://server.example/a.torrent"); r.code != exitFailed || !strings.Contains(r.stderr, "neither a file nor an http(s) URL") {
+		t.Errorf("ftp: exit %d, %q", r.code, r.stderr)
+	}
 	// Nobody listens where a connection begins, and nobody else can while it is
 	// open.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(server.URL, "http://"))

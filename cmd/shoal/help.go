@@ -19,8 +19,11 @@ func printOverview(e *env) error {
 
 // help answers "shoal help" and "shoal help COMMAND".
 func help(e *env, args []string) error {
-	if len(args) == 0 || args[0] == "help" || strings.HasPrefix(args[0], "-") {
+	switch {
+	case len(args) == 0, args[0] == "help", args[0] == "--help", args[0] == "-h":
 		return printOverview(e)
+	case strings.HasPrefix(args[0], "-"):
+		return usagef("it has no flag %s; name a command", args[0])
 	}
 	c, _, err := find(args)
 	if err != nil {

@@ -129,16 +129,23 @@ func listenTracker(ctx context.Context, addr string) (net.Listener, error) {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s is not an address of this machine; choose one that is, or leave it out", addr)
+		return nil, notOurs(addr)
 	}
 	return ln, err
+}
+
+func notOurs(addr string) error {
+	return fmt.Errorf("%s is not an address of this machine; choose one that is, or leave it out", addr)
 }
 
 // listenUDP listens for UDP.
 func listenUDP(ctx context.Context, addr string) (*server.UDPListener, error) {
 	l, err := server.ListenUDP(ctx, addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, &udpInUseError{addr}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, notOurs(addr)
 	}
 	return l, err
 }

@@ -124,13 +124,17 @@ func loadScenario(e *env, arg string, set []string) (*scenario.Scenario, error) 
 	src, ok := scenarios.Source(arg)
 	if !ok {
 		// A trace of a stranger's scenario must not be a link that leads elsewhere.
-		dir, err := os.OpenRoot(filepath.Dir(arg))
-		if err == nil {
-			defer dir.Close()
-			src, err = openScenario(arg, dir.FS())
-		}
+		err := checkRegular(arg)
 		if err != nil {
 			return nil, unknownScenario(arg, err)
+		}
+		dir, err := os.OpenRoot(filepath.Dir(arg))
+		if err != nil {
+			return nil, err
+		}
+		defer dir.Close()
+		if src, err = openScenario(arg, dir.FS()); err != nil {
+			return nil, err
 		}
 	}
 	src.Set = set
@@ -146,6 +150,15 @@ func loadScenario(e *env, arg string, set []string) (*scenario.Scenario, error) 
 		return nil, usagef("%v", err)
 	}
 	return s, nil
+}
+
+// checkRegular refuses what is no file: a pipe could keep us waiting for ever.
+func checkRegular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = usagef("%s is no file; a scenario has to be in one", path)
+	}
+	return err
 }
 
 func openScenario(path string, dir fs.FS) (scenario.Source, error) {

@@ -66,6 +66,7 @@ func runJobs(ctx context.Context, e *env, name string, workers int, jobs []swarm
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	warnMemory(e, jobs, workers, availableMemory())
 	defer collectSeldom(jobs, workers)()
 	j := &swarmJobs{
 		name: printable(name), jobs: jobs, start: time.Now(),

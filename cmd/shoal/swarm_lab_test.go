@@ -14,6 +14,7 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/lab"
 	"github.com/shoal-bt/shoal/swarmtest/scenario"
 	"github.com/shoal-bt/shoal/swarmtest/scenarios"
+	"github.com/shoal-bt/shoal/swarmtest/validate"
 )
 
 // tinyScenario takes some milliseconds.
@@ -130,7 +131,10 @@ func TestMistakesInAScenarioAreUsageErrors(t *testing.T) {
 		{"run tiny.toml --set demand.peers=many", "--set demand.peers=many: write a whole number"},
 		{"compare tiny.toml tiny.toml --set-b system=x", "write one or more tables"},
 		{"sweep tiny.toml --set demand.peers=1,x", "--set demand.peers=x: write a whole number"},
-		{"sweep tiny.toml --set demand.peers=1,2 --replicas 99999", "199998 runs; at most"},
+		{"sweep tiny.toml --set demand.peers=1,2 --set seed=1 --set demand.peers=3", "--set demand.peers is there twice; write all values into one"},
+		{"sweep tiny.toml --set demand.peers=1,2,1", "--set demand.peers has the value 1 twice"},
+		{"run tiny.toml --set title=" + strings.Repeat("x", 1000), "--set title=" + strings.Repeat("x", 54) + "...: title = \""},
+		{"sweep tiny.toml --set demand.peers=1,2 --replicas 99999", "that are more than 100000 runs"},
 	} {
 		r := shoal(t, append([]string{"swarm"}, strings.Fields(tt.args)...)...)
 		if r.code != exitUsage || !strings.Contains(r.stderr, tt.want) {
@@ -281,5 +285,20 @@ func TestProgressOfSwarms(t *testing.T) {
 	j.finished = 1
 	if p := j.progress(now)[0]; p.done != p.total || p.detail != "done in 10s" {
 		t.Errorf("at the end it is %+v", p)
+	}
+}
+
+// What runs is told, what began first at the front.
+func TestTrialsAreTold(t *testing.T) {
+	start := time.Now()
+	trials := trials{start: start, total: 10, running: make(map[trial]time.Time)}
+	for _, name := range []string{"long", "done", "short"} {
+		trials.heard(&validate.Experiment{Name: name}, 1, true)
+	}
+	trials.heard(&validate.Experiment{Name: "done"}, 1, false)
+	trials.running[trial{"long", 1}], trials.running[trial{"short", 1}] = start, start.Add(50*time.Second)
+	want := "1 of 10 runs done in 1m0s; long, seed 1, for 1m0s; short, seed 1, for 10s"
+	if got := trials.line(start.Add(time.Minute)); got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -98,9 +98,9 @@ func (r *swarmSweepRun) run(ctx context.Context, e *env, args []string) error {
 		for _, seed := range r.of(s, 1) {
 			w.cells = append(w.cells, sweepCell{set: set, scenario: s, seed: seed})
 		}
-	}
-	if len(w.cells) > maxRuns {
-		return usagef("that are %d runs; at most %d are allowed", len(w.cells), maxRuns)
+		if len(w.cells) > maxRuns {
+			return usagef("that are more than %d runs", maxRuns)
+		}
 	}
 	if w.out == "" {
 		w.out = w.cells[0].scenario.Name + "-sweep"
@@ -117,14 +117,23 @@ func combinations(set []string) (grid [][]string, err error) {
 		return nil, usagef("say what to vary, as --set demand.peers=10,100,1000")
 	}
 	grid = [][]string{nil}
+	known := map[string]bool{}
 	for _, one := range set {
-		key, values, ok := strings.Cut(one, "=")
-		if !ok {
+		key, text, ok := strings.Cut(one, "=")
+		switch {
+		case !ok:
 			return nil, usagef("--set %s: write KEY=V1,V2, as demand.peers=10,100,1000", one)
+		case known[key]:
+			return nil, usagef("--set %s is there twice; write all values into one", key)
+		}
+		known[key] = true
+		values := strings.Split(text, ",")
+		if again, ok := firstTwice(values); ok {
+			return nil, usagef("--set %s has the value %s twice, but the same run again is no further one; for more seeds, use --replicas", key, again)
 		}
 		var longer [][]string
 		for _, chosen := range grid {
-			for value := range strings.SplitSeq(values, ",") {
+			for _, value := range values {
 				longer = append(longer, append(slices.Clone(chosen), key+"="+value))
 			}
 		}
@@ -133,6 +142,18 @@ func combinations(set []string) (grid [][]string, err error) {
 		}
 	}
 	return grid, nil
+}
+
+// firstTwice finds a value that is there before.
+func firstTwice(values []string) (again string, ok bool) {
+	known := map[string]bool{}
+	for _, value := range values {
+		if known[value] {
+			return value, true
+		}
+		known[value] = true
+	}
+	return "", false
 }
 
 // swarmSweep is a sweep under way.

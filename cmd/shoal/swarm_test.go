@@ -436,6 +436,8 @@ func TestTransferErrors(t *testing.T) {
 		{"seed folder of nothing", []string{"seed", "--data", empty, empty}, exitFailed, "no .torrent file"},
 		{"tracker in use", []string{"tracker", "run", "--open", "--http", busyAddr}, exitFailed, "is in use; choose another address with --http"},
 		{"tracker UDP in use", []string{"tracker", "run", "--open", "--http", "127.0.0.1:0", "--udp", busyUDP(t)}, exitFailed, "is in use; choose another address with --udp"},
+		{"tracker elsewhere", []string{"tracker", "run", "--open", "--http", "240.0.0.1:0"}, exitFailed, "240.0.0.1:0 is not an address of this machine"},
+		{"tracker UDP elsewhere", []string{"tracker", "run", "--open", "--http", "127.0.0.1:0", "--udp", "240.0.0.1:0"}, exitFailed, "240.0.0.1:0 is not an address of this machine"},
 		{"tracker whitelist", []string{"tracker", "run", "--whitelist", filepath.Join(empty, "none")}, exitFailed, "no such file"},
 		{"share missing path", []string{"share", "--bind", "127.0.0.1", "--http", "127.0.0.1:0", filepath.Join(empty, "none")}, exitFailed, "no such file"},
 		{"share tracker in use", []string{"share", "--bind", "127.0.0.1", "--http", busyAddr, data}, exitFailed, "is in use"},

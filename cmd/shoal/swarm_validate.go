@@ -1,11 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -25,7 +30,7 @@ rule taken away by the engine with it. A check holds if the 95 % interval of its
 the seeds lies inside what is expected; a proven bound must hold in every run. The
 whole table has swarms of 10,000 peers and takes long; --quick leaves those of
 1,000 and more out. The command fails if a check does not hold.`,
-		example: "shoal swarm validate --quick",
+		example: "shoal swarm validate --quick --only bharambe",
 		new:     func() runner { return new(swarmValidateRun) },
 	}
 }
@@ -41,7 +46,7 @@ type swarmValidateRun struct {
 func (r *swarmValidateRun) flags(fs *pflag.FlagSet) {
 	fs.BoolVar(&r.quick, "quick", false, "leave the large swarms out")
 	fs.IntVar(&r.seeds, "seeds", validate.DefaultSeeds, "run each check with `N` seeds")
-	fs.StringVar(&r.only, "only", "", "run only checks whose name has `TEXT` in it")
+	fs.StringVar(&r.only, "only", "", "run only checks whose name or source has `TEXT` in it")
 	workersFlag(fs, &r.workers)
 	fs.BoolVar(&r.json, "json", false, "print a JSON object for each check")
 }
@@ -78,9 +83,12 @@ func (r *swarmValidateRun) run(ctx context.Context, e *env, args []string) error
 	if !r.json {
 		fmt.Fprintln(table, "kind\tswarm or model\tmeasure\texpected\tmeasured\t95 % interval\tverdict")
 	}
+	t := &trials{start: time.Now(), total: len(experiments) * r.seeds, running: make(map[trial]time.Time)}
+	stop := t.tellEvery(e, tellTrialsEvery)
 	rows, err := validate.Run(ctx, experiments, validate.Options{
-		Seeds: r.seeds, Workers: r.workers, OnRow: func(row validate.Row) { r.tell(e, table, &row) },
+		Seeds: r.seeds, Workers: r.workers, OnRow: func(row validate.Row) { r.tell(e, table, &row) }, OnTrial: t.heard,
 	})
+	stop()
 	if flushErr := table.Flush(); err == nil {
 		err = flushErr
 	}
@@ -88,6 +96,72 @@ func (r *swarmValidateRun) run(ctx context.Context, e *env, args []string) error
 		return err
 	}
 	return verdictOf(rows)
+}
+
+// tellTrialsEvery is how often stderr says what is running. Rows say it, too, when
+// they are there, but one of 10,000 peers takes many minutes.
+const tellTrialsEvery = 20 * time.Second
+
+// trials are what runs, and how many did.
+type trials struct {
+	mu      sync.Mutex
+	start   time.Time
+	done    int
+	total   int
+	running map[trial]time.Time // since when
+}
+
+// trial is one experiment with one seed.
+type trial struct {
+	name string
+	seed uint64
+}
+
+func (t *trials) heard(e *validate.Experiment, seed uint64, begins bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if begins {
+		t.running[trial{e.Name, seed}] = time.Now()
+		return
+	}
+	delete(t.running, trial{e.Name, seed})
+	t.done++
+}
+
+// tellEvery says how far it is until stop is called.
+func (t *trials) tellEvery(e *env, every time.Duration) (stop func()) {
+	done, told := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(told)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			select {
+			case now := <-ticker.C:
+				e.logf("%s", t.line(now))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-told
+	}
+}
+
+// line is one line with all that runs, what began first at its front.
+func (t *trials) line(now time.Time) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	running := slices.SortedFunc(maps.Keys(t.running), func(a, b trial) int {
+		return cmp.Or(t.running[a].Compare(t.running[b]), cmp.Compare(a.seed, b.seed), cmp.Compare(a.name, b.name))
+	})
+	text := fmt.Sprintf("%d of %s done in %v", t.done, count(t.total, "run"), now.Sub(t.start).Round(time.Second))
+	for _, r := range running {
+		text += fmt.Sprintf("; %s, seed %d, for %v", r.name, r.seed, now.Sub(t.running[r]).Round(time.Second))
+	}
+	return text
 }
 
 // tell prints a row: an object at once, a line of the table at the end, when the widths of

@@ -264,6 +264,15 @@ func (e *Engine) rechoke(now time.Duration) {
 	e.fillSlots(now)
 }
 
+// starterWaits reports whether somebody waits for a slot who has nothing to give yet
+// and had nothing from us. A turn is one piece then: the sooner all have something, the sooner
+// all uplinks are of use. Who says that he has nothing gains no more than one turn.
+func (e *Engine) starterWaits() bool {
+	return slices.ContainsFunc(e.conns, func(c *Conn) bool {
+		return c.uploaded == 0 && c.waiting() && c.has.Count() == 0
+	})
+}
+
 // reciprocate returns the interested peers that hold a slot for what they send
 // us, best first, and the rate above which one that is not interested is
 // unchoked as well. One slot in five, and at least one, is left to rotate.

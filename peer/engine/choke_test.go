@@ -229,6 +229,27 @@ func TestATurnEndsWithAPiece(t *testing.T) {
 	}
 }
 
+// TestAStarterWaitsForAPieceOnly: while somebody waits who has nothing, a turn is a
+// piece. When all had one, turns are as long as ever.
+func TestAStarterWaitsForAPieceOnly(t *testing.T) {
+	w := newChokeWorld(t, true, Config{UploadSlots: 1, Geometry: geometryOf(t, 8*65536, 65536)})
+	a, b := w.join(ip(0)), w.join(ip(1))
+	take := func(c *Conn) {
+		for block := range uint32(8) {
+			w.e.Receive(w.now, &Input{Kind: InMessage, Conn: c, Message: wire.Message{
+				Type: wire.Request, Index: block / 4, Begin: block % 4 * 16384, Length: 16384}})
+			w.e.Receive(w.now, &Input{Kind: InCredit, Conn: c, Length: 16384})
+		}
+		w.drain()
+	}
+	if take(a); a.unchoked || !b.unchoked || a.uploaded != 65536 {
+		t.Fatalf("after a piece: unchoked %v and %v, %d bytes", a.unchoked, b.unchoked, a.uploaded)
+	}
+	if take(b); !b.unchoked || b.uploaded != 2*65536 {
+		t.Errorf("the other has had a piece: unchoked %v, %d bytes", b.unchoked, b.uploaded)
+	}
+}
+
 // TestSlotsAdapt: with receivers that take little, slots are opened until the
 // uplink is filled; then no more.
 func TestSlotsAdapt(t *testing.T) {

@@ -176,6 +176,7 @@ func (e *Engine) release(now time.Duration, c *Conn) {
 	c.sending = u.piece + 1
 	if int(u.begin)+n == e.geo.PieceLen(int(u.piece)) {
 		c.sending = 0
+		c.overdue = c.overdue || c.optimistic && e.starterWaits()
 	}
 	c.credit -= n
 	c.uploaded += int64(n)

@@ -12,6 +12,9 @@ const (
 	// MaxWebSeedFails is how many failures in a row a web seed has until it is given up: with these pauses, after it
 	// was gone for a day.
 	MaxWebSeedFails = 34
+
+	// webSeedJitter is the part of a pause that it may be longer.
+	webSeedJitter = 0.25
 )
 
 // WebSeedBackoff says when a driver may ask a web seed again that failed: whose connection was refused or broke, whose
@@ -22,21 +25,28 @@ type WebSeedBackoff struct {
 }
 
 // Failed notes a failure, and returns how long to leave the web seed alone; again is false if it is given up.
-func (b *WebSeedBackoff) Failed() (pause time.Duration, again bool) {
+//
+// A server cuts all who use it off at once when it goes, and they must not come back at once. So pauses are up to a quarter
+// longer than they would be: jitter is a random number from 0 to less than 1.
+func (b *WebSeedBackoff) Failed(jitter float64) (pause time.Duration, again bool) {
 	b.fails = min(b.fails+1, MaxWebSeedFails)
-	return b.pause(), b.fails < MaxWebSeedFails
+	return longer(b.pause(), jitter), b.fails < MaxWebSeedFails
 }
 
 // Busy notes an answer that says so, and returns how long to leave the web seed alone: for as long as it
 // asked for (0 if it did not), up to an hour, and no less than after a failure. It is never given up for that.
 // BEP 19: "A client does not need to discard a HTTP or FTP server URL if it gets a "busy" reply."
-func (b *WebSeedBackoff) Busy(retryAfter time.Duration) (pause time.Duration) {
+func (b *WebSeedBackoff) Busy(retryAfter time.Duration, jitter float64) (pause time.Duration) {
 	b.fails = min(b.fails+1, MaxWebSeedFails-1)
-	return max(b.pause(), min(retryAfter, WebSeedRetryLast))
+	return longer(max(b.pause(), min(retryAfter, WebSeedRetryLast)), jitter)
 }
 
 // Served notes that the web seed sent what it was asked for.
 func (b *WebSeedBackoff) Served() { b.fails = 0 }
+
+func longer(pause time.Duration, jitter float64) time.Duration {
+	return pause + time.Duration(webSeedJitter*jitter*float64(pause))
+}
 
 func (b *WebSeedBackoff) pause() time.Duration {
 	pause := WebSeedRetryFirst

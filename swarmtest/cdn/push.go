@@ -11,12 +11,21 @@ func (r *run) push() {
 	}
 }
 
+// stopPushing asks now and then whether the run is to end before it begins.
+func (r *run) stopPushing() bool {
+	r.numPushed++
+	if r.numPushed%progressEvery == 0 && r.Progress != nil && !r.Progress(0, 0, len(r.Clients)) {
+		r.interrupted = true
+	}
+	return r.interrupted
+}
+
 // pushTo puts contents into a cache until one does not fit.
 func (r *run) pushTo(id int32) {
 	for content := range r.Contents {
 		numSlices := int32((r.Contents[content].Len-1)/r.SliceLen) + 1
 		for slice := range numSlices {
-			if !r.servers[id].cache.room(r.sliceLen(int32(content), slice)) {
+			if r.stopPushing() || !r.servers[id].cache.room(r.sliceLen(int32(content), slice)) {
 				return
 			}
 			r.bring(id, idOf(int32(content), slice), r.sliceLen(int32(content), slice))

@@ -70,9 +70,15 @@ type run struct {
 	completed int
 	sampler   sampler
 
+	numPushed   int // slices
+	interrupted bool
+
 	browserBytes            int64
 	retries, breaks, gaveUp int
 }
+
+// interrupted is the System.Reason of a run that Config.Progress ended.
+const interrupted = "interrupted"
 
 // progressEvery is the number of events between two calls of Config.Progress.
 const progressEvery = 1 << 14
@@ -82,6 +88,8 @@ func (r *run) loop() (reason string) {
 	for n := uint64(1); ; n++ {
 		at, stop := r.nextTime()
 		switch {
+		case r.interrupted:
+			return interrupted
 		case r.left == 0:
 			return "every client has finished or left"
 		case stop != "":
@@ -89,7 +97,7 @@ func (r *run) loop() (reason string) {
 		case n > r.MaxEvents:
 			return fmt.Sprintf("more than %d events", r.MaxEvents)
 		case n%progressEvery == 0 && r.Progress != nil && !r.Progress(r.now, len(r.clients)-r.left, len(r.clients)):
-			return "interrupted"
+			return interrupted
 		}
 		r.step(at)
 	}

@@ -115,3 +115,17 @@ func TestRoutesLeadBack(t *testing.T) {
 		t.Error("a route to the edge -2 is taken")
 	}
 }
+
+// TestPushingCanBeInterrupted: it comes before the first event.
+func TestPushingCanBeInterrupted(t *testing.T) {
+	asked := 0
+	c := Config{
+		Kind: result.CDN, Contents: []Content{{100_000}}, SliceLen: 1, Clients: crowd(1, Client{Down: mib}),
+		Origins: fleet(1, Server{}), Edges: fleet(3, Server{Cache: Cache{Push: true}}),
+		Progress: func(time.Duration, int, int) bool { asked++; return asked < 4 },
+	}
+	res, err := c.Run(1)
+	if err != nil || res.System.Reason != interrupted || res.System.Events != 0 || asked != 4 {
+		t.Errorf("asked %d times, ended because %q, %v", asked, res.System.Reason, err)
+	}
+}

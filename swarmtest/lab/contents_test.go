@@ -72,7 +72,7 @@ func TestSeveralContentsShareThePublisher(t *testing.T) {
 
 // TestOriginsThatLeaveHaveSentAllContents holds origin.leave_after to copies of all contents.
 func TestOriginsThatLeaveHaveSentAllContents(t *testing.T) {
-	set := append([]string{"origin.leave_after=1.5", "limits.patience=1m"}, several...)
+	set := append([]string{"origin.leave_after=1.5", "limits.patience=1m", "class.dsl.free_rider=true"}, several...)
 	s := parse(t, small+"[[system]]\nkind = \"swarm\"\n", set...)
 	r, err := Run(context.Background(), s, 1, Options{})
 	if err != nil {

@@ -49,25 +49,35 @@ func (r *run) webSeeds(sys *scenario.System) []sim.WebSeed {
 	return servers
 }
 
-// assignWebSeeds gives each client the nearest web seed, and one of several as near in turn.
-func (r *run) assignWebSeeds(leechers []sim.Peer) {
+// assignWebSeeds gives each client the nearest web seeds, and of several as near those whose turn it is.
+func (r *run) assignWebSeeds(sys *scenario.System, leechers []sim.Peer) {
 	servers := r.places[r.numSeeds+len(r.clients):]
-	if len(servers) == 0 {
-		return
-	}
 	for i := range leechers {
-		var nearest []int
-		least := time.Duration(math.MaxInt64)
-		for n, place := range servers {
-			switch latency := demand.Latency(r.s, r.clients[i].Place, place); {
-			case latency < least:
-				nearest, least = []int{n}, latency
-			case latency == least:
-				nearest = append(nearest, n)
-			}
+		taken := make([]bool, len(servers))
+		for range min(sys.WebSeeds, len(servers)) {
+			n := r.nearestWebSeed(i, servers, taken)
+			taken[n] = true
+			leechers[i].WebSeeds = append(leechers[i].WebSeeds, n)
 		}
-		leechers[i].WebSeeds = []int{nearest[i%len(nearest)]}
 	}
+}
+
+// nearestWebSeed is the one that is nearest to a client, of those that are not taken.
+func (r *run) nearestWebSeed(client int, servers []demand.Place, taken []bool) int {
+	var nearest []int
+	least := time.Duration(math.MaxInt64)
+	for n, place := range servers {
+		if taken[n] {
+			continue
+		}
+		switch latency := demand.Latency(r.s, r.clients[client].Place, place); {
+		case latency < least:
+			nearest, least = []int{n}, latency
+		case latency == least:
+			nearest = append(nearest, n)
+		}
+	}
+	return nearest[client%len(nearest)]
 }
 
 // configureHybrid says when a client asks a web seed.
@@ -128,7 +138,7 @@ func (r *run) webSeedRows(sys *scenario.System, res *sim.Result) (rows []result.
 		place := r.places[index]
 		rows = append(rows, result.Peer{
 			Index: index, Class: w.Class, Region: r.region(place), Server: true,
-			Up: w.Up, MessagesUp: w.MessagesUp, MessagesDown: w.MessagesDown, Occupied: w.Occupied,
+			Up: w.Up, MessagesUp: w.MessagesUp, MessagesDown: w.MessagesDown, Occupied: w.Occupied, BannedBy: w.BannedBy,
 			UpRate: int64(servers[i].Link.Up), DownRate: int64(servers[i].Link.Down),
 		})
 		if sys.WebEdges == 0 {

@@ -37,11 +37,11 @@ func (r *run) swarm(sys *scenario.System) (*result.System, error) {
 	r.places, r.nodes = r.placesOf(sys), r.nodePlaces(sys)
 	out := &result.System{Name: sys.Name, Kind: sys.Kind}
 	leechers := r.leechers()
-	r.assignWebSeeds(leechers)
+	r.assignWebSeeds(sys, leechers)
 	swarm := sim.Swarm{
 		Seed: r.seed, Geometry: geometry, Contents: s.Content.Count, Peers: append(r.seeds(), leechers...), WebSeeds: r.webSeeds(sys),
 		Latency: orNone(s.Network.Latency), Between: r.between(), SlowStart: s.Network.SlowStart, Loss: s.Network.Loss,
-		Faults: r.swarmFaults(), Foreign: sys.Foreign, Wire: r.options.Wire,
+		Faults: r.swarmFaults(sys), Foreign: sys.Foreign, Wire: r.options.Wire,
 		NoTracker: !sys.Tracker, DHT: r.dht(sys), AnnounceInterval: s.Tracker.Interval,
 		Limit: s.Limits.Time, Patience: min(r.patience()+r.longestFault(), s.Limits.Time),
 		Configure:   func(peer int, cfg *engine.Config) { r.configure(sys, peer, cfg) },

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,11 +109,20 @@ func checkOrigin(t *testing.T, s *scenario.Scenario, run *result.Run) {
 	if len(measured.Peers) != 4 || !measured.Peers[0].Server || measured.Peers[0].Up != all {
 		t.Fatalf("peers: %+v", measured.Peers)
 	}
+	var completions []time.Duration
 	for i := range measured.Peers[1:] {
 		p := &measured.Peers[i+1]
-		// Those who share a link have done at about the same time.
-		if p.Class != "home" || p.Down != s.Content.Length || p.Complete < simulated.Bound*3/4 {
-			t.Errorf("peer %+v, bound %v", p, simulated.Bound)
+		if p.Class != "home" || p.Down != s.Content.Length {
+			t.Errorf("peer %+v", p)
+		}
+		completions = append(completions, p.Complete)
+	}
+	// They share a link. However early each of them began on a busy machine, when
+	// the nth completes the link has carried n copies of three.
+	slices.Sort(completions)
+	for n, at := range completions {
+		if least := simulated.Bound * time.Duration(n+1) / 3; at < least {
+			t.Errorf("%d of 3 completed after %v, before %v", n+1, at, least)
 		}
 	}
 }

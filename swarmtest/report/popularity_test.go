@@ -26,10 +26,7 @@ func catalogue() *result.Run {
 
 func TestRanks(t *testing.T) {
 	s := Summarize(catalogue())
-	var got [][]string
-	for _, row := range ranksTable(s).Rows {
-		got = append(got, row)
-	}
+	got := ranksTable(s).Rows
 	want := [][]string{
 		{"1", "3", "3.0 s", "20.0 %", "3.0 s"},
 		{"2", "1", "5.0 s", "100.0 %", "5.0 s"},

@@ -77,8 +77,8 @@ type SystemSummary struct {
 	Discovery *DiscoverySummary `json:"discovery"`
 	// Ranks are of several contents, by their popularity.
 	Ranks []RankSummary `json:"ranks"`
-	// Servers are left out of the reports of several runs.
-	Servers []ServerSummary `json:"servers,omitempty"`
+	// Servers are null in the reports of several runs.
+	Servers []ServerSummary `json:"servers"`
 }
 
 // DownloadSummary says how long downloads took, from joining to completion.
@@ -170,6 +170,7 @@ func summarizeSystem(run *result.Run, system *result.System) SystemSummary {
 	s.Ranks = summarizeRanks(run, system)
 	s.UplinkUse = meanUplinkUse(system)
 	s.Discovery = summarizeDiscovery(system)
+	s.Servers = []ServerSummary{}
 	for i := range system.Servers {
 		s.Servers = append(s.Servers, summarizeServer(system, &system.Servers[i]))
 	}

@@ -3,6 +3,7 @@ package scenario
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -259,6 +260,8 @@ func (d *decoder) checkFaults(s *Scenario) {
 			d.needsTracker(s, i)
 		case Route:
 			d.checkRoute(s, i)
+		case WebSeedDown, WebSeedBusy, WebSeedLies:
+			d.checkWebSeedFault(s, i)
 		}
 	}
 }
@@ -272,6 +275,30 @@ func (d *decoder) checkServerFault(s *Scenario, i int) {
 	if f.Server >= most {
 		d.failf(item("fault", i, "server"), "no system has a server %d of the tier %q; the numbers begin with 0", f.Server, f.Tier)
 	}
+}
+
+// checkWebSeedFault holds the fault of a web seed to the hybrids.
+func (d *decoder) checkWebSeedFault(s *Scenario, i int) {
+	f, most := &s.Faults[i], 0
+	for j := range s.Systems {
+		most = max(most, s.Systems[j].NumWebSeeds())
+	}
+	switch {
+	case most == 0:
+		d.failf(item("fault", i, "kind"), "a fault of the kind %q is for web seeds, and no [[system]] is of the kind %q", f.Kind, result.Hybrid)
+	case f.Server >= most:
+		d.failf(item("fault", i, "server"), "no system has a web seed %d; the numbers begin with 0", f.Server)
+	case f.RetryAfter%time.Second != 0:
+		d.failf(item("fault", i, "retry_after"), "HTTP has whole seconds for it; write such a duration, like \"30s\"")
+	}
+}
+
+// NumWebSeeds is how many web seeds a system has.
+func (sys *System) NumWebSeeds() int {
+	if sys.Kind != result.Hybrid {
+		return 0
+	}
+	return max(sys.WebEdges, 1)
 }
 
 func (d *decoder) needsSwarm(s *Scenario, i int) {
@@ -322,6 +349,9 @@ func (d *decoder) checkSizes(s *Scenario) {
 	case peers > maxPeers:
 		d.failf("class", "that are %d peers; at most %d are allowed", peers, maxPeers)
 		return
+	}
+	d.checkRequests(s)
+	switch {
 	case s.firstSwarm() < 0:
 		return
 	case peers > maxSwarmPeers:

@@ -85,7 +85,7 @@ type decoder struct {
 // failf notes a mistake at a path. What is not in the file is where its table is.
 func (d *decoder) failf(at, format string, args ...any) {
 	if assignment, ok := d.set[at]; ok {
-		d.errs = append(d.errs, &Error{"--set " + assignment, 0, fmt.Sprintf(format, args...)})
+		d.errs = append(d.errs, &Error{setLabel(assignment), 0, fmt.Sprintf(format, args...)})
 		return
 	}
 	line := d.lines[at]
@@ -180,20 +180,25 @@ func (d *decoder) value(k *key, at string, v any, field reflect.Value) {
 
 // shorten writes a value of a file for an error.
 func shorten(v any) string {
-	const most = 60 // arbitrary
 	var s string
 	switch v := v.(type) {
 	case string:
-		if len(v) > most {
-			v = v[:most] + "..."
-		}
-		s = strconv.Quote(v)
+		s = strconv.Quote(cut(v))
 	case map[string]any:
 		s = "{...}"
 	case []any, []map[string]any:
 		s = "[...]"
 	default:
 		s = fmt.Sprint(v)
+	}
+	return s
+}
+
+// cut leaves the beginning of a text that is too long for an error.
+func cut(s string) string {
+	const most = 60 // arbitrary
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "..."
 	}
 	return s
 }

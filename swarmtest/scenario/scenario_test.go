@@ -274,6 +274,10 @@ func TestMistakes(t *testing.T) {
 		{"[demand]", "[[fault]]\nkind = \"partition\"\nat = \"1m\"\n[demand]", `test.toml:7: a partition has two sides`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\nclass = \"x\"\n[demand]", `test.toml:9: class has a meaning only with kind = "crash", "partition"`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"origin\"\n[demand]", `test.toml:7: a fault of the kind "tracker" is for a swarm`},
+		{"[demand]", "[[fault]]\nkind = \"web-seed-lies\"\nat = \"1m\"\n[demand]", `test.toml:7: a fault of the kind "web-seed-lies" is for web seeds, and no [[system]] is of the kind "hybrid"`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\nweb_edges = 2\n[[fault]]\nkind = \"web-seed-down\"\nserver = 2\nat = \"1m\"\n[demand]", `test.toml:11: no system has a web seed 2`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\n[[fault]]\nkind = \"web-seed-busy\"\nretry_after = \"1500ms\"\nat = \"1m\"\n[demand]", `test.toml:10: HTTP has whole seconds for it`},
+		{"[demand]", "[[system]]\nkind = \"hybrid\"\n[[fault]]\nkind = \"web-seed-down\"\nretry_after = \"1s\"\nat = \"1m\"\n[demand]", `test.toml:10: retry_after has a meaning only with kind = "web-seed-busy"`},
 		{"[demand]", "[[fault]]\nkind = \"tracker\"\nat = \"1m\"\n[[system]]\nkind = \"swarm\"\ntracker = false\ndht = true\n[demand]", `test.toml:7: no [[system]] has a tracker that could fail`},
 		{"[demand]", "[[system]]\nkind = \"swarm\"\ntracker = false\npex = true\n[demand]", `test.toml:8: with neither a tracker nor a DHT no client finds the seed, or another one, and the run would never end`},
 		{"[demand]", "[[system]]\nkind = \"hybrid\"\ntracker = false\nforeign = 3\n[demand]", `test.toml:9: it is what the tracker does, and there is none`},
@@ -433,6 +437,13 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(strings.Replace(minimal, "peers = 10", "arrivals = \"trace\"\ntrace = \"trace.csv\"", 1)))
 	f.Add([]byte(minimal + "[network]\nmodel = \"matrix\"\n[[region]]\nname = \"eu\"\nlatency = [\"1ms\"]\n[[isp]]\nname = \"a\"\nregion = \"eu\"\n"))
 	f.Add([]byte(minimal + "[[system]]\nkind = \"cdn\"\nedges = 2\nedge_up = \"1MB/s\"\nmin_share = \"1kB/s\"\n[[system]]\nkind = \"cache\"\nproxy_up = \"1MB/s\"\n[[fault]]\ntier = \"edge\"\nat = \"1m\"\n"))
+	f.Add([]byte(world))
+	for _, fault := range []string{
+		"tier = \"origin\"\n", "tier = \"mirror\"\nserver = 2\nfor = \"1m\"\n", "kind = \"crash\"\nclass = \"dsl\"\npart = 0.5\n",
+		"kind = \"tracker\"\nfor = \"10m\"\n", "kind = \"partition\"\nisp = \"a\"\n", "kind = \"route\"\nregion = \"us\"\nserver = 1\n",
+	} {
+		f.Add([]byte(world + "[[system]]\nkind = \"swarm\"\n[[fault]]\nat = \"3s\"\n" + fault))
+	}
 	f.Add([]byte("class = [{name='a'}, {name=\"b\"}]\ncontent.length = '''1'''\n\"a\".b = [[1]]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := parse(string(data))
@@ -451,7 +462,7 @@ func FuzzParse(f *testing.F) {
 }
 
 func FuzzSet(f *testing.F) {
-	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1"} {
+	for _, set := range []string{"content.length=2MiB", "class.dsl.up=1Mbit/s", "class.0=", "region.0.latency=[\"1ms\"]", "network.model=matrix", "seed", "=", "...=.", "class.-1.up=1", "origin.queue=none", "http.window=64KiB"} {
 		f.Add(set)
 	}
 	f.Fuzz(func(t *testing.T, set string) {

@@ -232,3 +232,61 @@ func (d *decoder) checkResolvers(s *Scenario, i int) {
 		d.failf(item("system", i, "public_resolvers"), "nobody asks them; write the part of the clients who do, in public_dns")
 	}
 }
+
+// The bounds of what systems without peers may need.
+const (
+	// maxRequests is how many requests the clients of a system may make: each is three events at least, and a
+	// run ends after cdn.DefaultMaxEvents, some minutes.
+	maxRequests = 1 << 27
+	// maxCached is how many slices all caches of a system may come to hold: some 10 GB.
+	maxCached = 1 << 26
+)
+
+// numSlices is how many slices a system has of one content.
+func (s *Scenario) numSlices(sys *System) int64 {
+	if sys.Slice == 0 {
+		return 1
+	}
+	return (s.Content.Length-1)/sys.Slice + 1
+}
+
+// MostCached bounds the slices that the caches of a system ever hold: what their disks take, and
+// unless all is pushed to them, what is asked for.
+func (s *Scenario) MostCached(sys *System) (most int64) {
+	if !cached.holds(sys.Kind) {
+		return 0
+	}
+	perContent := s.numSlices(sys)
+	all := perContent * int64(s.Content.Count) // of at most 2^30 slices of 100,000 contents: no overflow
+	asked := min(all, perContent*int64(s.NumPeers()))
+	onDisk := func(push bool, disk int64) int64 {
+		n := asked
+		if push {
+			n = all
+		}
+		if disk != Unlimited {
+			n = min(n, disk/sys.Slice)
+		}
+		return n
+	}
+	front := s.NumServers(sys, Edge) + s.NumServers(sys, Proxy)
+	// Who sends to an edge or proxy before the start keeps it, too.
+	return onDisk(sys.Push, sys.Disk)*int64(front) + onDisk(sys.Push || sys.ParentPush, sys.ParentDisk)*int64(s.NumServers(sys, Parent))
+}
+
+// checkRequests bounds what systems without peers have to do.
+func (d *decoder) checkRequests(s *Scenario) {
+	for i := range s.Systems {
+		sys := &s.Systems[i]
+		if !ofServers.holds(sys.Kind) {
+			continue
+		}
+		if slices := s.numSlices(sys); slices > maxRequests/int64(s.NumPeers()) {
+			d.failf(item("system", i, "slice"), "%d clients that ask for %d slices each are more than %d million requests; write a longer slice, or fewer clients",
+				s.NumPeers(), slices, maxRequests/1_000_000)
+		} else if most := s.MostCached(sys); most > maxCached {
+			d.failf(item("system", i, "slice"), "its caches may come to hold %d million slices, and at most %d million are allowed; write a longer slice, smaller disks, or fewer contents",
+				most/1_000_000, maxCached/1_000_000)
+		}
+	}
+}

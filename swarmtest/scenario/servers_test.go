@@ -169,3 +169,31 @@ server = 1`, `no system has a server 1 of the tier "origin"`},
 	// One may begin when the other one ends.
 	mustParse(t, world+"[[fault]]\nkind = \"route\"\nat = \"1m\"\nregion = \"eu\"\n")
 }
+
+func TestMostCached(t *testing.T) {
+	const cdn = minimal + "[[system]]\nkind = \"cdn\"\nedges = 3\nedge_up = \"1MB/s\"\nparents = 2\nslice = \"64KiB\"\n"
+	for set, want := range map[string]int64{
+		"content.length=1MiB":                           5 * 16,
+		"content.count=100":                             5 * 16 * 10, // ten clients
+		"content.count=4":                               5 * 16 * 4,
+		"system.cdn.push=true content.count=100":        5 * 16 * 100,
+		"system.cdn.parent_push=true content.count=100": 3*16*10 + 2*16*100,
+		"system.cdn.disk=128KiB content.count=100":      3*2 + 2*16*10,
+		"system.cdn.parent_disk=128KiB":                 3*16 + 2*2,
+	} {
+		s := mustParse(t, cdn, strings.Fields(set)...)
+		if got := s.MostCached(&s.Systems[0]); got != want {
+			t.Errorf("%s: %d slices, expected %d", set, got, want)
+		}
+	}
+	for set, want := range map[string]string{
+		"content.length=1GiB demand.peers=100000 system.cdn.slice=16KiB":                         "100000 clients that ask for 65536 slices each are more than 134 million requests; write a longer slice",
+		"content.length=1GiB content.count=100000 system.cdn.push=true":                          "its caches may come to hold 8192 million slices, and at most 67 million are allowed",
+		"content.length=1GiB content.count=100000 system.cdn.parent_push=true":                   "million slices",
+		"content.length=16TiB content.piece_length=512MiB system.cdn.slice=16KiB demand.peers=1": "1 clients that ask for 1073741824 slices each",
+	} {
+		if _, err := parse(cdn, strings.Fields(set)...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", set, err, want)
+		}
+	}
+}

@@ -42,8 +42,11 @@ func (d *decoder) assign(raw map[string]any, assignment string) error {
 }
 
 func assignError(assignment, text string) error {
-	return &Error{"--set " + assignment, 0, text}
+	return &Error{setLabel(assignment), 0, text}
 }
+
+// setLabel stands for an assignment where a file and its line would.
+func setLabel(assignment string) string { return "--set " + cut(assignment) }
 
 // find returns the key that names begin with.
 func (p *place) find(names []string) (*key, []string, error) {

@@ -52,6 +52,7 @@ type System struct {
 	// Of a hybrid.
 	WebEdges     int   `toml:"web_edges"`
 	WebEdgeUp    int64 `toml:"web_edge_up"`
+	WebSeeds     int   `toml:"web_seeds"`
 	WebSeedBelow int64 `toml:"web_seed_below"`
 
 	Routing         string        `toml:"routing"`
@@ -102,9 +103,11 @@ type Fault struct {
 	At   time.Duration `toml:"at"`
 	For  time.Duration `toml:"for"`
 
-	// Of a server; that of a route is an edge.
+	// Of a server or web seed; that of a route is an edge.
 	Tier   string `toml:"tier"`
 	Server int    `toml:"server"`
+	// RetryAfter is how long a busy web seed asks to be left alone, 0 if it does not say.
+	RetryAfter time.Duration `toml:"retry_after"`
 
 	// Whom a crash or a partition strikes. Region is also that of a route.
 	Class  string  `toml:"class"`
@@ -120,6 +123,9 @@ const (
 	TrackerDown = "tracker"
 	Partition   = "partition"
 	Route       = "route"
+	WebSeedDown = "web-seed-down"
+	WebSeedBusy = "web-seed-busy"
+	WebSeedLies = "web-seed-lies"
 )
 
 // OfOrigin is the Fault.Class of the seeds of the origin.
@@ -155,7 +161,9 @@ const (
 	maxServers = 1000 // of each tier, but for proxies
 	maxProxies = 30   // of each ISP or region: together less than cdn.MaxServers
 	maxFaults  = 1000
-	maxPrice   = 1e6
+	// maxWebSeeds is how many web seeds the client uses at a time.
+	maxWebSeeds = 4
+	maxPrice    = 1e6
 )
 
 var (
@@ -205,6 +213,7 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 
 	{name: "web_edges", kind: integer, def: int64(0), max: maxServers, when: only("kind", result.Hybrid), doc: "How many edges are web seeds, each with all contents from the start, which the origin sent to it. A client has the nearest. 0: the origin is the web seed."},
 	{name: "web_edge_up", kind: rate, def: "unlimited", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "The uplink of each edge."},
+	{name: "web_seeds", kind: integer, def: int64(1), min: 1, max: maxWebSeeds, when: only("kind", result.Hybrid), doc: "How many web seeds each client has, of the nearest edges; or all, if there are fewer."},
 	{name: "web_seed_below", kind: rate, def: "8Mbit/s", min: 1, max: maxRate, special: "unlimited", when: only("kind", result.Hybrid), doc: "A client asks its web seed for anything as long as peers bring less than this; above, only for what no peer has. `unlimited` is always; `1B/s` spares it most."},
 
 	{name: "routing", kind: word, def: DNS, words: []string{DNS, Anycast}, when: only("kind", result.CDN), doc: "How clients come to an edge. `dns`: by an answer for the place of their resolver. `anycast`: by the nearest path, whatever the load."},
@@ -232,16 +241,17 @@ var system = table{doc: "One way of serving the demand. All systems of a scenari
 var (
 	strikesPeers  = only("kind", Crash, Partition)
 	strikesRegion = only("kind", Crash, Partition, Route)
-	hasServer     = only("kind", ServerFails, Route)
+	hasServer     = only("kind", ServerFails, Route, WebSeedDown, WebSeedBusy, WebSeedLies)
 )
 
 var fault = table{doc: "Something that goes wrong. A server that fails does so in all systems that have it, and a route is one of all CDNs by anycast; all else is for swarms.", keys: []key{
-	{name: "kind", kind: word, def: ServerFails, words: []string{ServerFails, Crash, TrackerDown, Partition, Route},
-		doc: "`server`: a server fails. `crash`: peers vanish without a goodbye; their neighbours notice by their time-outs. They come back with the pieces they had. `tracker`: the tracker fails; announces are tried again. `partition`: nothing passes between these peers and all others, but the tracker is reached by all. `route`: anycast takes the clients of a region to another edge, from `0s` on if that is how it always was."},
+	{name: "kind", kind: word, def: ServerFails, words: []string{ServerFails, Crash, TrackerDown, Partition, Route, WebSeedDown, WebSeedBusy, WebSeedLies},
+		doc: "`server`: a server fails. `crash`: peers vanish without a goodbye; their neighbours notice by their time-outs. They come back with the pieces they had. `tracker`: the tracker fails; announces are tried again. `partition`: nothing passes between these peers and all others, but the tracker is reached by all. `route`: anycast takes the clients of a region to another edge, from `0s` on if that is how it always was. `web-seed-down`, `web-seed-busy`, `web-seed-lies`: a web seed of the hybrids is gone, answers all requests with 503, or sends false bytes."},
 	{name: "at", kind: duration, max: maxSeconds, doc: "When it begins, since the start."},
 	{name: "for", kind: duration, def: "forever", min: 0.001, max: maxSeconds, special: "forever", doc: "How long it lasts. A server comes back with what it had."},
 	{name: "tier", kind: word, words: []string{OriginTier, Replica, Mirror, Edge, Parent, Proxy}, when: only("kind", ServerFails), doc: "What it is. `origin` is the server behind the systems `origin`, `cache` and `cdn`."},
-	{name: "server", kind: integer, def: int64(0), max: maxISPs*maxProxies - 1, when: hasServer, doc: "Its number in its tier, from 0; that of the edge where a route leads."},
+	{name: "server", kind: integer, def: int64(0), max: maxISPs*maxProxies - 1, when: hasServer, doc: "Its number in its tier, from 0; that of the edge where a route leads, or of the web seed."},
+	{name: "retry_after", kind: duration, optional: true, min: 1, max: 3600, when: only("kind", WebSeedBusy), doc: "How long the web seed asks to be left alone, in whole seconds. Default: it does not say."},
 	{name: "class", kind: name, optional: true, when: strikesPeers, doc: "The class of the peers; `origin` for the seeds of the origin. Default: all of them, and the seeds."},
 	{name: "region", kind: name, optional: true, when: strikesRegion, doc: "Where they are. Default: everywhere. A route needs one."},
 	{name: "isp", kind: name, optional: true, when: strikesPeers, doc: "In whose network they are. Default: in everybody's."},

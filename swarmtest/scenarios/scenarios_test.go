@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/shoal-bt/shoal/swarmtest/lab"
 	"github.com/shoal-bt/shoal/swarmtest/result"
@@ -100,6 +101,42 @@ func TestTiersOfACDN(t *testing.T) {
 	}
 	if n := copies("origin"); n != 600 {
 		t.Errorf("alone, the origin sent %.2f copies", n)
+	}
+}
+
+// TestRoutingOfACDN holds cdn-routing to what it says: DNS and anycast differ where they should.
+func TestRoutingOfACDN(t *testing.T) {
+	s := parse(t, "cdn-routing", "content.length=20MiB")
+	run, err := lab.Run(context.Background(), s, 1, lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mean := func(system int, region string, from, to time.Duration) (seconds float64) {
+		n := 0.0
+		for _, p := range run.Systems[system].Peers {
+			if d, ok := p.Duration(); ok && p.Region == region && p.Join >= from && p.Join < to {
+				seconds += d.Seconds()
+				n++
+			}
+		}
+		return seconds / n
+	}
+	all := func(system int, region string) float64 { return mean(system, region, 0, time.Hour) }
+	const dns, far, subnet, byLoad, anycast = 0, 1, 2, 3, 4
+	for _, region := range []string{"asia", "america"} { // whom half of Europe meets at his edge
+		if a, b := all(far, region), all(dns, region); a < 1.3*b {
+			t.Errorf("by far resolvers, a download in %s takes %v s, by near ones %v", region, a, b)
+		}
+	}
+	if a, b := all(subnet, "asia"), all(dns, "asia"); a > 1.1*b {
+		t.Errorf("with the subnet, a download in Asia takes %v s, by near resolvers %v", a, b)
+	}
+	if a, b := mean(anycast, "asia", 0, 25*time.Second), mean(anycast, "asia", 30*time.Second, time.Hour); a < 1.5*b {
+		t.Errorf("with anycast, a download in Asia takes %v s while routes lead to America, and %v then", a, b)
+	}
+	// Its servers are origin, Europe, America, Asia.
+	if crowded, byLoad := run.Systems[dns].Servers[1].Out, run.Systems[byLoad].Servers[1].Out; byLoad >= crowded {
+		t.Errorf("the crowded edge sent %d bytes, and %d if load is looked at", crowded, byLoad)
 	}
 }
 

@@ -4,7 +4,8 @@
 // entity sits on a host with an access link; a flow is a stream of blocks and
 // messages from one host to another, serialised on the sender's uplink and
 // the receiver's downlink. A Swarm is one user of the kernel: peers that each
-// run a peer/engine with a peer/quota, and a tracker.
+// run a peer/engine with a peer/quota, and a tracker. A seed of several contents
+// runs an engine for each, and they share its host and its quota.
 //
 // A swarm can use several processors: then several kernels share its hosts out
 // and run side by side for a window of virtual time, the least latency, in

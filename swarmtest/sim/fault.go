@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/shoal-bt/shoal/peer/engine"
 )
 
 // FaultKind says what goes wrong.
@@ -22,6 +24,12 @@ const (
 	// had under way, so that arrives when the network is whole again, at those connections
 	// that have not timed out. The tracker is reached by both sides.
 	Partition
+	// WebSeedDown: Servers run no more, and break off what they were sending. Dials are refused.
+	WebSeedDown
+	// WebSeedBusy: every request to Servers is answered with 503 and RetryAfter.
+	WebSeedBusy
+	// WebSeedLies: what arrives from Servers is false, and pieces with it do not match.
+	WebSeedLies
 )
 
 // Fault is something that goes wrong for a time.
@@ -29,8 +37,10 @@ type Fault struct {
 	Kind FaultKind
 	// At is when it begins, For how long it lasts, 0 for ever.
 	At, For time.Duration
-	// Peers are positions in Swarm.Peers.
-	Peers []int
+	// Peers are positions in Swarm.Peers, Servers in Swarm.WebSeeds.
+	Peers, Servers []int
+	// RetryAfter is how long a busy web seed asks to be left alone, in whole seconds; 0 does not say.
+	RetryAfter time.Duration
 }
 
 // maxFaults bounds Swarm.Faults: each partition is looked at for each message.
@@ -52,21 +62,30 @@ func (s *Swarm) validateFaults() error {
 		return fmt.Errorf("swarm: %d faults, at most %d are allowed", len(s.Faults), maxFaults)
 	}
 	for i := range s.Faults {
-		if err := s.Faults[i].validate(len(s.Peers)); err != nil {
+		if err := s.Faults[i].validate(len(s.Peers), len(s.WebSeeds)); err != nil {
 			return fmt.Errorf("swarm: fault %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func (f *Fault) validate(numPeers int) error {
+func (f *Fault) validate(numPeers, numServers int) error {
 	switch {
-	case f.Kind < Crash || f.Kind > Partition:
+	case f.Kind < Crash || f.Kind > WebSeedLies:
 		return fmt.Errorf("there is no kind %d", f.Kind)
 	case f.At < 0 || f.For < 0 || f.At > never-f.For:
 		return errors.New("it begins before the run, or ends before it begins")
-	case (f.Kind == TrackerDown) != (len(f.Peers) == 0):
-		return errors.New("a crash and a partition need peers, and a tracker has none")
+	case (f.Kind == Crash || f.Kind == Partition) != (len(f.Peers) > 0):
+		return errors.New("a crash and a partition need peers, and others have none")
+	case (f.Kind >= WebSeedDown) != (len(f.Servers) > 0):
+		return errors.New("a fault of web seeds needs servers, and others have none")
+	case f.RetryAfter < 0 || f.RetryAfter > engine.WebSeedRetryLast || f.RetryAfter > 0 && f.Kind != WebSeedBusy:
+		return fmt.Errorf("busy web seeds can ask to be left alone for up to %v, and others cannot", engine.WebSeedRetryLast)
+	}
+	for _, server := range f.Servers {
+		if server < 0 || server >= numServers {
+			return fmt.Errorf("there is no web seed %d", server)
+		}
 	}
 	for _, peer := range f.Peers {
 		if peer < 0 || peer >= numPeers {
@@ -89,6 +108,10 @@ func (w *swarm) addFaults() {
 			}
 		case Partition:
 			w.world().addCut(f, w.peers)
+		case WebSeedDown, WebSeedBusy, WebSeedLies:
+			for _, server := range f.Servers {
+				w.servers[server].addFault(f)
+			}
 		}
 	}
 }

@@ -316,7 +316,7 @@ func TestMistakesInFaultsAreNamed(t *testing.T) {
 		{"before the run", Fault{Kind: TrackerDown, At: -1}},
 		{"ends before", Fault{Kind: TrackerDown, At: math.MaxInt64, For: 1}},
 		{"need peers", Fault{Kind: Crash}},
-		{"has none", Fault{Kind: TrackerDown, Peers: []int{0}}},
+		{"others have none", Fault{Kind: TrackerDown, Peers: []int{0}}},
 		{"no peer 2", Fault{Kind: Partition, Peers: []int{2}}},
 	} {
 		s := pair(t)

@@ -48,7 +48,7 @@ type flow struct {
 
 	pacing *pacing // nil if nothing holds it back
 
-	web  *webQueue   // of a peer's connection to a web seed
+	web  *webUse     // of a peer's connection to a web seed
 	conn engine.Conn // what the engine of a swarm's peer knows of it
 }
 

@@ -30,8 +30,13 @@ type Kernel struct {
 	current *host // whose event is being handled
 	through *flow // on which the message or block came, or the block left, that is being handled
 
-	numEvents    uint64
-	thisInstant  int
+	numEvents   uint64
+	thisInstant int
+
+	// ask, if not nil, is asked now and then whether the run is to end.
+	ask          func() bool
+	askedAt      uint64 // events
+	interrupted  bool
 	lastProgress time.Duration
 	stopped      string
 

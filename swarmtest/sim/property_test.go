@@ -192,6 +192,9 @@ func addFaults(s *Swarm, seed uint64) {
 		}
 		s.Faults = append(s.Faults, f)
 	}
+	for i, kind := range []FaultKind{WebSeedDown, WebSeedBusy, WebSeedLies} {
+		s.Faults = append(s.Faults, Fault{Kind: kind, At: time.Duration(10+20*i) * time.Second, For: 15 * time.Second, Servers: []int{0}})
+	}
 	s.Faults = append(s.Faults, Fault{Kind: Crash, At: time.Minute, Peers: []int{1}},
 		Fault{Kind: Partition, At: 100 * time.Second, Peers: []int{2, 3, 4}})
 }

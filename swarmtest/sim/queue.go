@@ -23,11 +23,11 @@ type queue struct {
 	numFree   int
 }
 
-// batch is a part of a bucket. Buckets made of such parts need memory for the events
+// batch is a part of a bucket, or of an outbox. Buckets made of such parts need memory for the events
 // that wait, not for the most that any bucket ever held: where a swarm starts at once, each
 // bucket is full for once, and never again.
 type batch struct {
-	next   *batch // of the bucket, or of the free ones
+	next   *batch // the one that was filled before it, or is free as well
 	len    int
 	events [batchLen]Event
 }
@@ -54,13 +54,19 @@ func (q *queue) push(ev *Event) {
 
 // put puts an event of one of the next slices into its bucket.
 func (q *queue) put(ev *Event) {
-	b := &q.buckets[sliceOf(ev)%numBuckets]
-	if *b == nil || (*b).len == batchLen {
-		*b = q.newBatch(*b)
-	}
-	(*b).events[(*b).len] = *ev
-	(*b).len++
+	q.add(&q.buckets[sliceOf(ev)%numBuckets], ev)
 	q.inBuckets++
+}
+
+// add puts an event into the last of some batches.
+func (q *queue) add(last **batch, ev *Event) {
+	b := *last
+	if b == nil || b.len == batchLen {
+		b = q.newBatch(b)
+		*last = b
+	}
+	b.events[b.len] = *ev
+	b.len++
 }
 
 // newBatch returns an empty batch, in front of next.
@@ -75,12 +81,14 @@ func (q *queue) newBatch(next *batch) *batch {
 	return b
 }
 
-// drop frees a batch.
-func (q *queue) drop(b *batch) {
+// drop frees a batch, and returns the one before it.
+func (q *queue) drop(b *batch) (next *batch) {
+	next = b.next
 	if q.numFree < maxFree {
 		b.next, q.free = q.free, b
 		q.numFree++
 	}
+	return next
 }
 
 // first returns the first event, or nil. It is valid until the queue changes.
@@ -114,14 +122,11 @@ func (q *queue) enter(slice int64) {
 	b := q.buckets[slice%numBuckets]
 	q.buckets[slice%numBuckets] = nil
 	q.near = q.near.forNext(b)
-	for b != nil {
+	for ; b != nil; b = q.drop(b) {
 		for i := range b.events[:b.len] {
 			q.near.push(&b.events[i])
 		}
 		q.inBuckets -= b.len
-		next := b.next
-		q.drop(b)
-		b = next
 	}
 }
 
@@ -129,14 +134,14 @@ func (q *queue) enter(slice int64) {
 // binary one, and the children of a node are neighbours in memory.
 type heap []Event
 
-// forNext returns an empty heap for the events of a bucket: h, unless that is much too
-// large for them.
+// forNext returns an empty heap for the events of a bucket: h, unless that is too small
+// or much too large for them.
 func (h heap) forNext(b *batch) heap {
-	n := 1
+	n := batchLen
 	for ; b != nil; b = b.next {
-		n += batchLen
+		n += b.len
 	}
-	if cap(h) > 8*n {
+	if cap(h) < n || cap(h) > 16*n {
 		return make(heap, 0, 2*n)
 	}
 	return h

@@ -90,3 +90,21 @@ func TestARunCanBeInterrupted(t *testing.T) {
 		t.Errorf("the run ended because %q after %d reports", r.Reason, calls)
 	}
 }
+
+// TestInterruptedBeforeItBegins: while peers are set up, and in the window in which all of them join, there is no
+// report yet.
+func TestInterruptedBeforeItBegins(t *testing.T) {
+	s := crowd(t, 3000, MiB)
+	s.Progress = func(now time.Duration, _, _ int) { t.Errorf("a report at %v", now) }
+	for after := range 14 { // twelve times while they are set up
+		asked := 0
+		s.Interrupted = func() bool { asked++; return asked > after }
+		r, err := s.Run()
+		if err != nil || r.Reason != Interrupted || asked != after+1 {
+			t.Errorf("asked %d times, ended because %q, %v", asked, r.Reason, err)
+		}
+		if early := after < 12; early != (len(r.Peers) == 0) {
+			t.Errorf("interrupted after %d questions, there are %d peers", after, len(r.Peers))
+		}
+	}
+}

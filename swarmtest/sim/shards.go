@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -36,10 +37,9 @@ type exchange struct {
 	ahead   [touchAhead]Event
 }
 
-// outbox holds events for another kernel. Their payloads, if they have one, are
-// in order.
+// outbox holds events for another kernel, and the payloads of those that have one.
 type outbox struct {
-	events   []Event
+	events   *batch
 	payloads [][]byte
 }
 
@@ -64,10 +64,10 @@ func (k *Kernel) route(shard int, ev Event, payload []byte) {
 	}
 	box := &k.out[k.parity][shard]
 	if payload != nil {
-		ev.payload = 1 // the receiver chooses the slot
 		box.payloads = append(box.payloads, payload)
+		ev.payload = uint32(len(box.payloads)) // the receiver chooses another slot
 	}
-	box.events = append(box.events, ev)
+	k.queue.add(&box.events, &ev)
 	k.outMin = min(k.outMin, ev.at)
 }
 
@@ -75,17 +75,18 @@ func (k *Kernel) route(shard int, ev Event, payload []byte) {
 func (k *Kernel) collect() {
 	for _, other := range k.kernels {
 		box := &other.out[1-k.parity][k.index]
-		payloads := box.payloads
-		for i := range box.events {
-			ev := &box.events[i]
-			if ev.payload != 0 {
-				ev.payload = k.keep(payloads[0])
-				payloads = payloads[1:]
+		for ; box.events != nil; box.events = k.queue.drop(box.events) {
+			events := box.events.events[:box.events.len]
+			for i := range events {
+				ev := &events[i]
+				if ev.payload != 0 {
+					ev.payload = k.keep(box.payloads[ev.payload-1])
+				}
+				k.queue.push(ev)
 			}
-			k.queue.push(ev)
 		}
 		clear(box.payloads)
-		box.events, box.payloads = reuse(box.events), reuse(box.payloads)
+		box.payloads = reuse(box.payloads)
 	}
 }
 
@@ -104,9 +105,28 @@ func reuse[T any](s []T) []T {
 func (k *Kernel) runWindow(parity int, end, horizon time.Duration) {
 	k.parity, k.horizon, k.outMin = parity, horizon, never
 	k.collect()
-	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant; at, ok = k.next() {
+	for at, ok := k.next(); ok && at < end && k.thisInstant <= maxEventsPerInstant && !k.isInterrupted(); at, ok = k.next() {
 		k.runAhead(end)
 	}
+}
+
+// askEvents is the number of events of a kernel between two calls of its ask: some
+// milliseconds, and in a crowd that joins at once, a second.
+const askEvents = 1 << 12
+
+// isInterrupted reports whether the run is to end in the middle of a window. One in which a hundred thousand peers
+// join takes a minute.
+func (k *Kernel) isInterrupted() bool {
+	if k.ask != nil && k.numEvents-k.askedAt >= askEvents {
+		k.askedAt = k.numEvents
+		k.interrupted = k.interrupted || k.ask()
+	}
+	return k.interrupted
+}
+
+// interrupted reports whether a kernel left a window in the middle.
+func (s *shards) interrupted() bool {
+	return slices.ContainsFunc(s.kernels, func(k *Kernel) bool { return k.interrupted })
 }
 
 // runAhead takes the next few events before end out of the queue, looks at what

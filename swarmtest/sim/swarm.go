@@ -99,10 +99,11 @@ type Swarm struct {
 	SampleEvery time.Duration
 	OnSample    func(*Sample)
 	// Progress is called every few thousand events: done of total peers that
-	// are to complete have done so or left. Interrupted is asked as often; true
-	// ends the run with that Reason. These functions are called on the caller's
-	// goroutine, and do not change what happens.
-	Progress    func(now time.Duration, done, total int)
+	// are to complete have done so or left. It is called on the caller's
+	// goroutine, and does not change what happens.
+	Progress func(now time.Duration, done, total int)
+	// Interrupted is asked as often, and while the swarm is set up; true ends the
+	// run with that Reason. The workers of a Pool call it side by side.
 	Interrupted func() bool
 	// Pool runs the hosts side by side, on several processors; nil is one. What
 	// happens does not depend on it.
@@ -170,7 +171,10 @@ func Repeat(n int, p Peer) []Peer {
 // Result.Reason.
 func (s Swarm) Run() (*Result, error) {
 	w, err := newSwarm(s)
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		return &Result{Reason: Interrupted}, nil
+	case err != nil:
 		return nil, err
 	}
 	return w.run(), nil
@@ -272,6 +276,7 @@ const (
 	streamID
 	streamNode
 	streamDHT
+	streamWebSeed
 )
 
 func newSwarm(cfg Swarm) (*swarm, error) {
@@ -284,6 +289,9 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 		numKernels = cfg.Pool.Size()
 	}
 	kernels := newKernels(cfg.Seed, numKernels)
+	for _, k := range kernels {
+		k.ask = cfg.Interrupted
+	}
 	w := &swarm{cfg: cfg, states: make([]shardState, numKernels)}
 	w.shards = shards{kernels: kernels, pool: cfg.Pool, window: atLeastMinLatency(cfg.Latency)}
 	w.world().SlowStart(cfg.SlowStart)
@@ -292,6 +300,9 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 		return nil, err
 	}
 	for i := range cfg.Peers {
+		if i%askPeers == 0 && w.asksToEnd() {
+			return nil, errInterrupted
+		}
 		w.addPeer(i)
 	}
 	for i := range cfg.WebSeeds {
@@ -303,6 +314,14 @@ func newSwarm(cfg Swarm) (*swarm, error) {
 	w.samples = newSampler(w)
 	return w, nil
 }
+
+// askPeers is the number of peers that are set up between two calls of Interrupted. Arbitrary: some milliseconds.
+const askPeers = 256
+
+// errInterrupted says that Interrupted ended the run before it began.
+var errInterrupted = errors.New(Interrupted)
+
+func (w *swarm) asksToEnd() bool { return w.cfg.Interrupted != nil && w.cfg.Interrupted() }
 
 // addHashes draws the info-hash of each content.
 func (w *swarm) addHashes() {
@@ -404,6 +423,9 @@ func (w *swarm) poll() (reason string) {
 		now, _ := w.shards.now()
 		return tooMany(now)
 	}
+	if w.shards.interrupted() {
+		return Interrupted
+	}
 	events := w.shards.events()
 	if events-w.polledAt < pollEvents {
 		return ""
@@ -413,7 +435,7 @@ func (w *swarm) poll() (reason string) {
 		now, _ := w.shards.now()
 		w.cfg.Progress(now, w.total-w.tally().toComplete, w.total)
 	}
-	if w.cfg.Interrupted != nil && w.cfg.Interrupted() {
+	if w.asksToEnd() {
 		return Interrupted
 	}
 	return ""

@@ -86,7 +86,12 @@ func (p *peer) dialFailed(now time.Duration, ev Event) {
 	if ev.Flow == 0 && ev.Sub != p.life || ev.Flow != 0 && p.flow(ev.Flow) == nil {
 		return
 	}
+	f := p.flow(ev.Flow)
 	p.dropDial(ev.Flow)
+	if f != nil && f.web != nil {
+		p.webSeedFailed(now, f.web)
+		return
+	}
 	p.engine.Receive(now, &engine.Input{Kind: engine.InDialFailed, Addr: unpackAddr(ev.A, ev.B)})
 }
 
@@ -164,11 +169,17 @@ func (p *peer) closedByOther(now time.Duration, ev Event) {
 		}
 	default:
 		p.goDown(now, f)
+		if f.web != nil {
+			p.webSeedFailed(now, f.web)
+		}
 	}
 }
 
 // goDown takes a connection from the peer and its engine.
 func (p *peer) goDown(now time.Duration, f *flow) {
 	p.kernel.closeFlow(p.host, f)
+	if f.web != nil {
+		f.web.down()
+	}
 	p.engine.Receive(now, &engine.Input{Kind: engine.InConnDown, Conn: &f.conn})
 }

@@ -28,6 +28,7 @@ const (
 	eventClosed     // the other side closed; Flow
 	eventVerified   // Sub: the life of the peer, A: piece, B: wantsDigests or 0
 	eventCrash      // A: the position in Swarm.Faults
+	eventWebSeed    // a web seed may be asked again; Sub: the life, A: the position in Peer.WebSeeds
 	eventNoTracker  // the tracker does not answer; Sub: the life, A: tracker.Event
 	eventRetry      // announce again; Sub: the life
 	eventPacket     // of the DHT, with its payload; A: its checksum, C: its length
@@ -92,8 +93,8 @@ type peer struct {
 	dht       *finder       // nil if there is no DHT
 	firstPeer time.Duration // when the first connection with a peer was up
 
-	webSeeds     []*flow // closed ones as well
-	fromWebSeeds int64   // of received
+	webSeeds     []*webUse // those that are left alone as well
+	fromWebSeeds int64     // of received
 
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
@@ -237,6 +238,10 @@ func (p *peer) handleControl(now time.Duration, ev Event) {
 		if ev.Sub == p.life {
 			p.announceFailed(now, tracker.Event(ev.A))
 		}
+	case eventWebSeed:
+		if ev.Sub == p.life && !p.complete {
+			p.dialWebSeed(now, p.webSeeds[ev.A])
+		}
 	case eventRetry:
 		if ev.Sub == p.life {
 			p.retry(now)
@@ -369,9 +374,9 @@ func (p *peer) leave(now time.Duration) {
 			p.close(now, f)
 		}
 	}
-	for _, f := range p.webSeeds {
-		if f.state == flowing {
-			p.close(now, f)
+	for _, use := range p.webSeeds {
+		if use.flow.state == flowing {
+			p.close(now, use.flow)
 		}
 	}
 	p.announce(now, tracker.Stopped)
@@ -451,7 +456,11 @@ func (p *peer) do(now time.Duration, out *engine.Output) {
 	case engine.OutDial:
 		p.dial(now, out.Addr)
 	case engine.OutClose:
-		if f := flowOf(out.Conn); f.state == flowing {
+		f := flowOf(out.Conn)
+		if f.web != nil {
+			f.web.closedByEngine(out.Reason)
+		}
+		if f.state == flowing {
 			p.close(now, f)
 		}
 	case engine.OutCompleted:
@@ -541,6 +550,10 @@ func messageLen(m *wire.Message) int {
 
 // message hands a message to the engine.
 func (p *peer) message(now time.Duration, ev Event) {
+	if f := p.kernel.through; f.web != nil {
+		p.webSeedBusy(now, f, time.Duration(ev.A)*time.Second) // a web seed says nothing else
+		return
+	}
 	m := wire.Message{Type: wire.Type(ev.Sub), Index: ev.A, Begin: ev.B, Length: ev.C}
 	if payload := p.kernel.payloadOf(&ev); payload != nil {
 		m = wire.Message{Type: m.Type, ExtID: uint8(ev.A), Payload: payload}
@@ -575,11 +588,13 @@ func (p *peer) block(now time.Duration, ev Event) {
 	if f.foreign {
 		p.crossISP += int64(ev.C)
 	}
+	isFalse := f.toCorrupt
 	if f.web != nil {
 		p.gotFromWebSeed(f.web, ev.C)
+		isFalse = f.web.server.fault(WebSeedLies, now) != nil
 	}
 	claimed := p.assembly.claim(int(ev.A), int(ev.B))
-	if claimed && f.toCorrupt {
+	if claimed && isFalse {
 		p.assembly.spoil(int(ev.A), int(ev.B))
 	}
 	p.engine.Receive(now, &engine.Input{

@@ -54,3 +54,22 @@ func TestOneClubDrift(t *testing.T) {
 		}
 	}
 }
+
+// Contents that are all alike are hit in proportion to the cache; of two contents a cache for
+// one has the more popular one more often than not.
+func TestChe(t *testing.T) {
+	if got := Che(Zipf(1000, 0), 250); math.Abs(got-0.25) > 1e-9 {
+		t.Errorf("all alike, room for a quarter: %v", got)
+	}
+	if p := Zipf(2, 1); math.Abs(p[0]-2.0/3) > 1e-12 || math.Abs(p[1]-1.0/3) > 1e-12 {
+		t.Errorf("Zipf of two: %v", p)
+	}
+	// exp(-2x/3) + exp(-x/3) = 1 has the solution exp(-x/3) = (sqrt 5 - 1)/2.
+	q := (math.Sqrt(5) - 1) / 2
+	if got, want := Che(Zipf(2, 1), 1), 2.0/3*(1-q*q)+1.0/3*(1-q); math.Abs(got-want) > 1e-9 {
+		t.Errorf("room for one of two: %v, want %v", got, want)
+	}
+	if low, high := Che(Zipf(1000, 0.6), 100), Che(Zipf(1000, 1.2), 100); low >= high {
+		t.Errorf("hit ratios %v and %v: the steeper the better", low, high)
+	}
+}

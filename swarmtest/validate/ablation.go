@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -16,9 +17,9 @@ func ablations() []Experiment {
 }
 
 // paired runs a swarm as it is and with a change of each engine's configuration.
-func paired(s sim.Swarm, change func(peer int, cfg *engine.Config), measure func(*sim.Result) float64) (float64, error) {
+func paired(ctx context.Context, s sim.Swarm, change func(peer int, cfg *engine.Config), measure func(*sim.Result) float64) (float64, error) {
 	configure := s.Configure
-	whole, err := run(s)
+	whole, err := run(ctx, s)
 	if err != nil {
 		return math.NaN(), err
 	}
@@ -28,7 +29,7 @@ func paired(s sim.Swarm, change func(peer int, cfg *engine.Config), measure func
 		}
 		change(peer, cfg)
 	}
-	ablated, err := run(s)
+	ablated, err := run(ctx, s)
 	if err != nil {
 		return math.NaN(), err
 	}
@@ -50,8 +51,8 @@ func randomOrder() Experiment {
 	return Experiment{
 		Name: "random instead of rarest first, poor seed", Kind: Ablation, Source: "Bharambe et al. 2006; Legout et al. 2006",
 		Checks: []Check{atLeast("last completion, x that of rarest first", "more than 1", 1)},
-		run: func(seed uint64) ([]float64, error) {
-			ratio, err := paired(poorSeed(seed), func(_ int, cfg *engine.Config) { cfg.Order = engine.Random }, lastCompletion)
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
+			ratio, err := paired(ctx, poorSeed(seed), func(_ int, cfg *engine.Config) { cfg.Order = engine.Random }, lastCompletion)
 			return []float64{ratio}, err
 		},
 	}
@@ -61,8 +62,8 @@ func sequentialOrder() Experiment {
 	return Experiment{
 		Name: "pieces in their order instead of rarest first, poor seed", Kind: Ablation, Source: "Legout et al. 2006",
 		Checks: []Check{atLeast("mean time, x that of rarest first", "more than 1", 1)},
-		run: func(seed uint64) ([]float64, error) {
-			ratio, err := paired(poorSeed(seed), func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential }, meanDuration)
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
+			ratio, err := paired(ctx, poorSeed(seed), func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential }, meanDuration)
 			return []float64{ratio}, err
 		},
 	}
@@ -77,7 +78,7 @@ func noChoking() Experiment {
 			atLeast("mean time of those who upload, x that with choking", "more than 1", 1),
 			reported("free riders' mean time by uploaders', with choking"),
 		},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := leavingCrowd(seed, 60, 16*mib, 128*kib)
 			for i := range s.Peers {
 				if s.Peers[i].SeedFor = 0; rides(i) {
@@ -90,7 +91,7 @@ func noChoking() Experiment {
 				}
 			}
 			var apart float64
-			ratio, err := paired(s, func(_ int, cfg *engine.Config) { cfg.NoChoking = true }, func(r *sim.Result) float64 {
+			ratio, err := paired(ctx, s, func(_ int, cfg *engine.Config) { cfg.NoChoking = true }, func(r *sim.Result) float64 {
 				givers, riders := meanOf(r, false), meanOf(r, true)
 				if apart == 0 { // the first is the one with choking
 					apart = riders / givers
@@ -124,14 +125,14 @@ func noEndgame() Experiment {
 	return Experiment{
 		Name: "no endgame, one uplink in four is very slow", Kind: Ablation, Source: "Cohen 2003",
 		Checks: []Check{atLeast("mean time, x that with endgame", "more than 1", 1)},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := leavingCrowd(seed, 40, 4*mib, 128*kib)
 			for i := range s.Peers {
 				if i > 0 && i%4 == 0 {
 					s.Peers[i].Link.Up = 8 * kbit
 				}
 			}
-			ratio, err := paired(s, func(_ int, cfg *engine.Config) { cfg.NoEndgame = true }, meanDuration)
+			ratio, err := paired(ctx, s, func(_ int, cfg *engine.Config) { cfg.NoEndgame = true }, meanDuration)
 			return []float64{ratio}, err
 		},
 	}

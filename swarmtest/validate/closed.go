@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/shoal-bt/shoal/swarmtest/theory"
@@ -23,7 +24,7 @@ func closedForms() (all []Experiment) {
 				between("swarm, s", fmt.Sprintf("%.0f", c.swarm), c.swarm-0.5, c.swarm+0.5),
 				between("client-server, s", fmt.Sprintf("%.0f", c.clientServer), c.clientServer-0.5, c.clientServer+0.5),
 			},
-			run: func(uint64) ([]float64, error) {
+			run: func(context.Context, uint64) ([]float64, error) {
 				peers := uniform(c.numPeers, theory.Peer{Up: 0.3, Down: 2})
 				return []float64{theory.Swarm(15_000, 30, peers), theory.ClientServer(15_000, 30, peers)}, nil
 			},

@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -28,15 +29,19 @@ func engineRuns() []Experiment {
 
 // largeRuns take minutes.
 func largeRuns() []Experiment {
-	return []Experiment{bharambe(1000, 100*mib), bharambe(10_000, 100*mib)}
+	return append(longPaperRuns(), bharambe(1000, 100*mib), bharambe(10_000, 100*mib))
 }
 
 // run runs a swarm to its end on one goroutine. Everybody must complete, and
 // nobody who stays to the end may be faster than the bound.
-func run(s sim.Swarm) (*sim.Result, error) {
+func run(ctx context.Context, s sim.Swarm) (*sim.Result, error) {
+	s.Interrupted = func() bool { return ctx.Err() != nil }
 	r, err := s.Run()
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
 	}
 	if !r.Completed {
 		return nil, fmt.Errorf("the swarm ended at %v because: %s", r.End, r.Reason)
@@ -73,7 +78,7 @@ func randomPopulations() Experiment {
 	return Experiment{
 		Name: "five random populations that stay", Kind: Engine, Source: "Kumar and Ross 2006",
 		Checks: []Check{always(atLeast("earliest last completion, x the bound", "never below 1", 1))},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			least := 1e9
 			rng := rand.New(rand.NewPCG(seed, 3))
 			for range 5 {
@@ -84,7 +89,7 @@ func randomPopulations() Experiment {
 				}
 				s := swarmOf(seed, geometry(6*mib, 128*kib), sim.Link{Up: 100_000 + rng.IntN(mib)}, peers)
 				s.Latency = time.Millisecond
-				r, err := run(s)
+				r, err := run(ctx, s)
 				if err != nil {
 					return nil, err
 				}
@@ -99,14 +104,14 @@ func originAlone() Experiment {
 	return Experiment{
 		Name: "20 peers that do not upload", Kind: Engine, Source: "client-server bound",
 		Checks: []Check{always(between("last completion, x N F/u_s", "1 to 1.01", 1, 1.01))},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := swarmOf(seed, geometry(16*mib, 256*kib), sim.Link{Up: mib}, sim.Repeat(20, sim.Peer{Link: sim.Link{Down: mib}}))
 			s.Configure = func(peer int, cfg *engine.Config) {
 				if peer > 0 {
 					cfg.UploadSlots = -1
 				}
 			}
-			r, err := run(s)
+			r, err := run(ctx, s)
 			if err != nil {
 				return nil, err
 			}
@@ -120,11 +125,11 @@ func kumarRoss(numPeers int) Experiment {
 	return Experiment{
 		Name: fmt.Sprintf("%d peers of 2 and 0.3 Mbit/s, origin of 30, 1.5 Gbit", numPeers), Kind: Engine, Source: "Kumar and Ross 2006",
 		Checks: []Check{between("last completion, x the bound", "1 to 1.15", 1, 1.15), reported("copies from the origin")},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			const totalLen = 1_500_000 * kbit
 			s := swarmOf(seed, geometry(totalLen, 256*kib), sim.Link{Up: 30_000 * kbit},
 				sim.Repeat(numPeers, sim.Peer{Link: sim.Link{Up: 300 * kbit, Down: 2000 * kbit}}))
-			r, err := run(s)
+			r, err := run(ctx, s)
 			if err != nil {
 				return nil, err
 			}
@@ -147,9 +152,9 @@ func bharambe(numPeers int, totalLen int64) Experiment {
 			atMost("mean time, x the bound", "1.15 at most", 1.15),
 			copies,
 		},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := leavingCrowd(seed, numPeers, totalLen, 256*kib)
-			r, err := run(s)
+			r, err := run(ctx, s)
 			if err != nil {
 				return nil, err
 			}
@@ -190,11 +195,11 @@ func mundingerEngine() Experiment {
 			always(atLeast("last completion, x the best schedule", "never below 1", 1)),
 			reported("mean completion, x the best schedule"),
 		},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			const rate, partLen = mib / 2, 256 * kib
 			s := swarmOf(seed, geometry(numParts*partLen, partLen), sim.Link{Up: rate}, sim.Repeat(numPeers, sim.Peer{Link: sim.Link{Up: rate}}))
 			s.Latency = 5 * time.Millisecond
-			r, err := run(s)
+			r, err := run(ctx, s)
 			if err != nil {
 				return nil, err
 			}
@@ -211,7 +216,7 @@ func effectiveness() Experiment {
 	return Experiment{
 		Name: "leechers at random times, one in 4 s, leave when done", Kind: Engine, Source: "Qiu and Srikant 2004",
 		Checks: []Check{reported("eta, the use of leechers' uplinks")},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := leavingCrowd(seed, 150, 16*mib, 128*kib)
 			rng := rand.New(rand.NewPCG(seed, 4))
 			var at time.Duration
@@ -220,7 +225,7 @@ func effectiveness() Experiment {
 				s.Peers[1+i].Join = at
 			}
 			s.Peers[0].Link.Up = 800 * kbit
-			r, err := run(s)
+			r, err := run(ctx, s)
 			if err != nil {
 				return nil, err
 			}

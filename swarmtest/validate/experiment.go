@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strings"
@@ -24,7 +25,8 @@ type Experiment struct {
 	Kind   Kind
 	Source string // of what is expected
 	Checks []Check
-	run    func(seed uint64) ([]float64, error)
+	// run is for one seed. It ends early, with an error, when the context does.
+	run func(ctx context.Context, seed uint64) ([]float64, error)
 }
 
 // Check is what one number is expected to be. It holds if the whole interval lies
@@ -68,19 +70,21 @@ func reported(name string) Check {
 }
 
 // Experiments returns all of them, in the order of the table. The quick ones leave out what
-// takes more than some seconds: the swarms of 1,000 and 10,000 peers.
+// takes more than two seconds for a seed: some of the published results, and the swarms of 1,000 and 10,000 peers.
 func Experiments(quick bool) []Experiment {
 	all := closedForms()
 	all = append(all, abstractModels()...)
 	all = append(all, serverRuns()...)
 	all = append(all, engineRuns()...)
+	all = append(all, paperRuns()...)
 	if !quick {
 		all = append(all, largeRuns()...)
 	}
 	return append(all, ablations()...)
 }
 
-// Named returns the experiments whose names have text in them.
+// Named returns the experiments whose names or sources have text in them, in upper or lower case.
 func Named(experiments []Experiment, text string) []Experiment {
-	return slices.DeleteFunc(slices.Clone(experiments), func(e Experiment) bool { return !strings.Contains(e.Name, text) })
+	has := func(s string) bool { return strings.Contains(strings.ToLower(s), strings.ToLower(text)) }
+	return slices.DeleteFunc(slices.Clone(experiments), func(e Experiment) bool { return !has(e.Name) && !has(e.Source) })
 }

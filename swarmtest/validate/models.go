@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/bits"
@@ -31,7 +32,7 @@ func makespan() Experiment {
 	return Experiment{
 		Name: "best schedule for equal uplinks, by its bound", Kind: Abstract, Source: "Mundinger, Weber and Weiss 2008",
 		Checks: []Check{always(between("part-times by M + floor(log2 N)", "1, exactly", 1, 1))},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			parts, users := 1+rng.IntN(100), 1+rng.IntN(300)
 			ticks, err := abstract.Play(abstract.Schedule(parts, users), parts, users)
@@ -44,7 +45,7 @@ func doubling() Experiment {
 	return Experiment{
 		Name: "flash crowd for one part", Kind: Abstract, Source: "Yang and de Veciana 2004",
 		Checks: []Check{between("growth of complete copies in each F/u", "2, until all have it", 2-1e-9, 2+1e-9)},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			rng := rand.New(rand.NewPCG(seed, 1))
 			holders := abstract.Doubling(1000 + rng.IntN(100_000))
 			whole := holders[:len(holders)-1] // the last one is what was left
@@ -65,7 +66,7 @@ func fluidLimit(gamma float64) Experiment {
 			near("seeds", fmt.Sprintf("%.1f, 5 %%", y), y, 0.05),
 			near("time in the swarm, s", fmt.Sprintf("%.0f, 5 %%", stay), stay, 0.05),
 		},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			p := abstract.QiuSrikant(f, 100, 10_000, 60_000, seed)
 			return []float64{p.Leechers, p.Seeds, p.Stay}, nil
 		},
@@ -82,6 +83,6 @@ func missingPiece(c abstract.Club) Experiment {
 	return Experiment{
 		Name: fmt.Sprintf("missing piece, seed %v of the arrivals, %s", c.SeedUp/c.Lambda, stay), Kind: Abstract, Source: "Hajek and Zhu 2011",
 		Checks: []Check{between("drift of the club", fmt.Sprintf("%.2f, 0.05", want), want-0.05, want+0.05)},
-		run:    func(seed uint64) ([]float64, error) { return []float64{c.Drift(30_000, seed)}, nil },
+		run:    func(_ context.Context, seed uint64) ([]float64, error) { return []float64{c.Drift(30_000, seed)}, nil },
 	}
 }

@@ -45,6 +45,9 @@ type Options struct {
 	// OnRow, if not nil, is called with each row, in the order of the table, as soon
 	// as it and all before it are there.
 	OnRow func(Row)
+	// OnTrial, if not nil, is called when an experiment with a seed begins and when it ends, by several
+	// goroutines at a time.
+	OnTrial func(e *Experiment, seed uint64, begins bool)
 }
 
 // Run runs experiments with every seed and returns a row for each check. The error
@@ -103,10 +106,9 @@ func (t *table) fill(ctx context.Context, o Options) error {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
-				e := &t.experiments[i]
-				values, err := e.run(uint64(seed) + 1)
+				values, err := o.try(ctx, &t.experiments[i], uint64(seed)+1)
 				if err != nil {
-					return fmt.Errorf("%s, seed %d: %w", e.Name, seed+1, err)
+					return err
 				}
 				t.values[i][seed] = values
 				if int(numDone.Add(1)) == o.Seeds {
@@ -117,6 +119,19 @@ func (t *table) fill(ctx context.Context, o Options) error {
 		}
 	}
 	return group.Wait()
+}
+
+// try runs an experiment with one seed.
+func (o *Options) try(ctx context.Context, e *Experiment, seed uint64) ([]float64, error) {
+	if o.OnTrial != nil {
+		o.OnTrial(e, seed, true)
+		defer o.OnTrial(e, seed, false)
+	}
+	values, err := e.run(ctx, seed)
+	if err != nil {
+		return nil, fmt.Errorf("%s, seed %d: %w", e.Name, seed, err)
+	}
+	return values, nil
 }
 
 func (t *table) row(experiment, check int) Row {

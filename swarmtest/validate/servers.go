@@ -1,6 +1,7 @@
 package validate
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -30,7 +31,7 @@ func originOfTheTextbook() Experiment {
 	return Experiment{
 		Name: "origin alone, 1000 clients of the textbook", Kind: Servers, Source: "Kumar and Ross 2006",
 		Checks: []Check{always(between("last completion, x the closed form", "1 to 1.01", 1, 1.01))},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			r, err := serve(cdn.Config{
 				Kind: result.Origin, Contents: []cdn.Content{{Len: 15_000_000 * kbit}}, Limit: 1000 * time.Hour,
 				Clients: make([]cdn.Client, numClients), Origins: []cdn.Server{{Up: 30_000 * kbit}},
@@ -63,7 +64,7 @@ func copiesOfTiers() Experiment {
 			always(between("copies, without one", "8, one for each edge", numEdges, numEdges)),
 			always(between("copies, without coalescing", "200, one for each client", numClients, numClients)),
 		},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			rng := rand.New(rand.NewPCG(seed, 5))
 			numSlices := 1 + rng.Int64N(20)
 			c := cdn.Config{
@@ -134,7 +135,7 @@ func processorSharing(rho float64, oneIn int) Experiment {
 	return Experiment{
 		Name: fmt.Sprintf("one server at a load of %v, downloads of which %s", rho, lengths), Kind: Servers, Source: "Kleinrock 1976",
 		Checks: []Check{near("mean time, x E[S]/(1-rho)", "1, 5 %", 1, 0.05)},
-		run: func(seed uint64) ([]float64, error) {
+		run: func(_ context.Context, seed uint64) ([]float64, error) {
 			rng := rand.New(rand.NewPCG(seed, 6))
 			c := cdn.Config{
 				Kind: result.Origin, Contents: []cdn.Content{{Len: shortLen}, {Len: 91 * shortLen}}, Latency: -1,

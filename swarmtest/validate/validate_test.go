@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/shoal-bt/shoal/swarmtest/scenario"
 	"github.com/shoal-bt/shoal/swarmtest/stats"
 )
 
@@ -37,6 +38,7 @@ func TestClosedFormsAndModelsHold(t *testing.T) {
 // The quick engine runs hold with one seed; `shoal swarm validate` uses more.
 func TestTheEngineHolds(t *testing.T) {
 	quick := []Experiment{randomPopulations(), originAlone(), kumarRoss(10), bharambe(50, 16*mib), noEndgame(), processorSharing(0.8, 1)}
+	quick = append(quick, poorSeedOfAPaper(), zipfCache(0.6), oneAtATime())
 	rows, err := Run(t.Context(), quick, Options{Seeds: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -44,6 +46,49 @@ func TestTheEngineHolds(t *testing.T) {
 	for _, r := range rows {
 		if t.Logf("%s: %s %.3f", r.Experiment.Name, r.Check.Name, r.Interval.Mean); !r.Holds() {
 			t.Errorf("want %s", r.Check.Expected)
+		}
+	}
+}
+
+// Each paper's file is a scenario that says what it shows.
+func TestPapersAreScenarios(t *testing.T) {
+	entries, err := papers.ReadDir("papers")
+	if err != nil || len(entries) == 0 {
+		t.Fatal("no papers", err)
+	}
+	for _, entry := range entries {
+		data, err := papers.ReadFile("papers/" + entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := scenario.Source{File: entry.Name(), Data: data}.Parse()
+		if err != nil {
+			t.Error(err)
+		} else if s.Shows == "" || s.Description == "" {
+			t.Errorf("%s does not say what it shows, or whose it is", entry.Name())
+		}
+	}
+}
+
+func TestNamed(t *testing.T) {
+	for text, want := range map[string]bool{"bharambe": true, "KUMAR": true, "random populations": true, "nobody": false} {
+		if got := Named(Experiments(false), text); (len(got) > 0) != want || len(got) == len(Experiments(false)) {
+			t.Errorf("%q: %d experiments", text, len(got))
+		}
+	}
+}
+
+// A run under way ends when the context does.
+func TestRunsAreInterrupted(t *testing.T) {
+	for _, e := range []Experiment{bharambe(1000, 1000*mib), crowdOfEquals()} {
+		ctx, cancel := context.WithCancel(t.Context())
+		begun := 0
+		_, err := Run(ctx, []Experiment{e}, Options{Seeds: 1, Workers: 1, OnTrial: func(_ *Experiment, _ uint64, begins bool) {
+			begun++
+			cancel()
+		}})
+		if !errors.Is(err, context.Canceled) || begun != 2 {
+			t.Errorf("%s: %v, %d calls", e.Name, err, begun)
 		}
 	}
 }
@@ -73,7 +118,7 @@ func TestVerdicts(t *testing.T) {
 
 func TestAFailedRunAndACancelledOneEnd(t *testing.T) {
 	broken := errors.New("broken")
-	fails := Experiment{Name: "fails", Checks: []Check{reported("x")}, run: func(seed uint64) ([]float64, error) {
+	fails := Experiment{Name: "fails", Checks: []Check{reported("x")}, run: func(_ context.Context, seed uint64) ([]float64, error) {
 		if seed == 3 {
 			return nil, broken
 		}

@@ -103,6 +103,12 @@ func runOpentracker(t *testing.T, torrents []metainfo.InfoHash) endpoints {
 	if err := os.WriteFile(filepath.Join(folder, "whitelist"), []byte(list), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	// It reads the list as nobody, whatever the umask.
+	for path, mode := range map[string]os.FileMode{filepath.Dir(folder): 0o755, folder: 0o755, filepath.Join(folder, "whitelist"): 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
 	at := foreignAddr()
 	ip, port := at.Addr().String(), fmt.Sprint(at.Port())
 	runForeign(t, at, exec.Command(program, "-i", ip, "-p", port, "-P", port, "-d", folder, "-u", "nobody", "-w", "whitelist"))
@@ -115,7 +121,7 @@ func runOpentracker(t *testing.T, torrents []metainfo.InfoHash) endpoints {
 // that ends after its header.
 func awaitList(t *testing.T, at netip.AddrPort, h metainfo.InfoHash) {
 	announce := fmt.Sprintf("http://%v/announce?info_hash=%s&port=1&left=1", at, escaped(h[:]))
-	await(t, fmt.Sprintf("opentracker does not track %x", h), nil, func() bool {
+	await(t, fmt.Sprintf("opentracker does not track %v", h), nil, func() bool {
 		resp, err := http.Get(announce)
 		if err != nil {
 			t.Fatal(err)

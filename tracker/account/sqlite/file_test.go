@@ -59,6 +59,15 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 	os.WriteFile(text, bytes.Repeat([]byte("no database "), 1000), 0o600)
 	_, err = Open(t.Context(), text)
 	wantError(t, err, "not a database")
+
+	empty := filepath.Join(dir, "empty.db")
+	os.WriteFile(empty, nil, 0o600)
+	for range 2 { // the first has not made a database of it
+		_, err = Open(t.Context(), empty)
+		wantError(t, err, "an empty file; restore a backup")
+	}
+	_, err = Open(t.Context(), dir)
+	wantError(t, err, "is a folder")
 }
 
 // Damage is found at the start, and not when a user asks.

@@ -56,10 +56,24 @@ func Create(ctx context.Context, path string) (*Store, error) {
 // tables. It fails if there is none, if it is damaged, or if a newer Shoal made
 // it.
 func Open(ctx context.Context, path string) (*Store, error) {
-	if _, err := os.Stat(path); err != nil {
+	switch info, err := os.Stat(path); {
+	case err != nil:
 		return nil, fmt.Errorf("database: %w; make one with \"shoal tracker init\"", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("database %s is a folder; name the file", path)
+	case info.Size() == 0 && !hasWAL(path):
+		// To SQLite it is a database without tables. What made it empty, a full
+		// disk or a mistake, must not pass for a tracker that has no users.
+		return nil, fmt.Errorf("database %s is an empty file; restore a backup, or remove it and make a new one with \"shoal tracker init\"", path)
 	}
 	return open(ctx, path)
+}
+
+// hasWAL reports whether there is a write-ahead log beside the database: all of a
+// new one may be in it.
+func hasWAL(path string) bool {
+	info, err := os.Stat(path + "-wal")
+	return err == nil && info.Size() > 0
 }
 
 func open(ctx context.Context, path string) (*Store, error) {
