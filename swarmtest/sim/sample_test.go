@@ -85,6 +85,7 @@ func TestARunCanBeInterrupted(t *testing.T) {
 			t.Errorf("progress at %v: %d of %d", now, done, total)
 		}
 	}
+	s.OnSample = func(sample *Sample) { t.Errorf("a sample at %v, though nobody waits for it", sample.At) }
 	s.Interrupted = func() bool { return calls == 2 }
 	if r := run(t, s); r.Completed || r.Reason != Interrupted || calls != 2 {
 		t.Errorf("the run ended because %q after %d reports", r.Reason, calls)

@@ -95,7 +95,8 @@ type Swarm struct {
 	Configure func(peer int, cfg *engine.Config)
 
 	// OnSample is called with how the swarm stands each time that SampleEvery
-	// of virtual time has passed (0: never), and once at the end.
+	// of virtual time has passed (0: never), and once at the end, unless the run was
+	// interrupted.
 	SampleEvery time.Duration
 	OnSample    func(*Sample)
 	// Progress is called every few thousand events: done of total peers that
@@ -360,7 +361,7 @@ func (w *swarm) run() *Result {
 		reason = w.runOn()
 	}
 	end := w.end(reason)
-	if w.cfg.OnSample != nil {
+	if w.cfg.OnSample != nil && reason != Interrupted { // who interrupts does not wait for a look at everybody
 		w.cfg.OnSample(w.samples.take(end))
 	}
 	return w.result(reason, end)
