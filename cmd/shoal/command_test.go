@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/shoal-bt/shoal/metainfo"
+	"github.com/shoal-bt/shoal/piecestore"
 )
 
 func TestHelpTexts(t *testing.T) {
@@ -321,6 +325,30 @@ func TestStdoutThatBreaksStopsTheCommand(t *testing.T) {
 	}
 	if err := out.failure(); !errors.Is(err, syscall.EPIPE) {
 		t.Errorf("failure() = %v", err)
+	}
+}
+
+// lockedStore is of data that another user keeps to himself.
+type lockedStore struct{ piecestore.Storage }
+
+func (lockedStore) ReadAt([]byte, int64) (int, error) {
+	return 0, fmt.Errorf("file: %w", &fs.PathError{Op: "open", Path: "a.txt", Err: syscall.EACCES})
+}
+
+// What cannot be read is not said to be damaged.
+func TestDataThatMayNotBeRead(t *testing.T) {
+	torrent, _ := makeTorrent(t, "data", someFiles())
+	m, err := metainfo.Load(torrent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := []fileState{{fileIndex: len(m.Info.Files) - 1}, {fileIndex: 0}}
+	if err := mustBeReadable(lockedStore{}, &m.Info, bad); err == nil || !strings.Contains(err.Error(), "cannot be read: permission denied") {
+		t.Error(err)
+	}
+	empty := piecestore.NewMemory(m.Info.Geometry.TotalLen())
+	if err := mustBeReadable(empty, &m.Info, bad); err != nil {
+		t.Errorf("of what is missing: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -254,6 +255,9 @@ func replaceFile(path string, b []byte) error {
 // written by half (a full disk, a crash) never gets the real one.
 func writeTemp(path string, b []byte) (temp string, err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".shoal-*.tmp")
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return "", fmt.Errorf("%s cannot be written: %w; choose a folder in which you may write", path, errors.Unwrap(err))
+	}
 	if err != nil {
 		return "", err
 	}

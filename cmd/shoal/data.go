@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -47,7 +48,7 @@ func openDownload(dir string, info *metainfo.Info, handles *piecestore.Handles) 
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("making the folder: %w", err)
+		return nil, fmt.Errorf("making the folder: %w; choose another one with -o", err)
 	}
 	layout, err := piecestore.LayoutOf(info)
 	if err != nil {
@@ -228,6 +229,21 @@ func badFiles(store *piecestore.Files, info *metainfo.Info, good *bitfield.Set) 
 		bad = append(bad, s)
 	}
 	return bad
+}
+
+// mustBeReadable fails if this user may not read one of the files that seem to be
+// bad: nothing is known of it then, and least of all that it is damaged.
+func mustBeReadable(store piecestore.Storage, info *metainfo.Info, bad []fileState) error {
+	for _, state := range bad {
+		f := &info.Files[state.fileIndex]
+		if f.Length == 0 {
+			continue
+		}
+		if _, err := store.ReadAt(make([]byte, 1), f.Offset); errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("%s cannot be read: %w; its owner can let you", shownPath(f), fs.ErrPermission)
+		}
+	}
+	return nil
 }
 
 func numBad(info *metainfo.Info, fileIndex int, good *bitfield.Set) (n int) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -293,6 +295,9 @@ func (c *contents) open(dir string, handles *piecestore.Handles) (recheck *bitfi
 		return nil, err
 	}
 	c.resume, c.before, err = piecestore.OpenResume(resumePath(dir, info), c.meta.InfoHash, c.store)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return nil, fmt.Errorf("%w; choose a folder in which you may write with -o", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -130,6 +130,8 @@ func listenTracker(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, notOurs(addr)
+	case errors.Is(err, syscall.EACCES) && !strings.HasPrefix(addr, unixPrefix):
+		return nil, fmt.Errorf("%s: %w; ports below 1024 are often for root alone, choose another one with --http", addr, syscall.EACCES)
 	}
 	return ln, err
 }

@@ -231,6 +231,9 @@ func (s *session) checkSeed(ctx context.Context, t *transfer, trust bool) (err e
 	if len(bad) == 0 {
 		return nil
 	}
+	if err := mustBeReadable(t.store, info, bad); err != nil {
+		return err
+	}
 	s.e.logf("%s: not seeded: %d of %s missing or damaged, first %s (%s)", t.name(),
 		len(bad), count(numFiles(info), "file"), shownPath(&info.Files[bad[0].fileIndex]), bad[0].state)
 	// Also if only an empty file is missing: who downloads would not get it.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/metainfo/bitfield"
-	"github.com/shoal-bt/shoal/piecestore"
 )
 
 func verifyCommand() command {
@@ -68,12 +67,15 @@ func (r *verifyRun) run(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	return r.report(e, m, store, good)
+	files := badFiles(store, &m.Info, good)
+	if err := mustBeReadable(store, &m.Info, files); err != nil {
+		return err
+	}
+	return r.report(e, m, good, files)
 }
 
-func (r *verifyRun) report(e *env, m *metainfo.Metainfo, store *piecestore.Files, good *bitfield.Set) error {
+func (r *verifyRun) report(e *env, m *metainfo.Metainfo, good *bitfield.Set, files []fileState) error {
 	bad := missing(good, nil)
-	files := badFiles(store, &m.Info, good)
 	if r.json {
 		if err := e.printJSON(verifyResult(m, bad, files)); err != nil {
 			return err

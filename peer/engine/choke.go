@@ -16,7 +16,8 @@ import (
 // reciprocate, it is all there is. Peers that send nothing do not earn a slot
 // by having had it first, so idle peers are treated alike.
 type choker struct {
-	slots int // how many peers may download
+	slots  int // how many peers may download
+	wanted int // how many would, if the process had slots for all its torrents
 
 	turns  int64   // the highest place in the line that was given out
 	memory []place // of connections that ended, oldest first, one for each key
@@ -340,8 +341,8 @@ func (e *Engine) rotate(now time.Duration, n int) {
 // countSlots asks the Grants how many slots there are.
 func (e *Engine) countSlots(now time.Duration) {
 	k := &e.choker
-	if k.slots == 0 {
-		k.slots = slotsFor(e.cfg.UploadCapacity)
+	if k.wanted == 0 {
+		k.wanted = slotsFor(e.cfg.UploadCapacity)
 	}
 	switch {
 	case e.cfg.UploadSlots < 0, e.picker == nil: // a magnet link has nothing to give yet
@@ -351,9 +352,9 @@ func (e *Engine) countSlots(now time.Duration) {
 		k.slots = len(e.conns) + 1
 		return
 	case e.cfg.UploadSlots > 0:
-		k.slots = e.cfg.UploadSlots
+		k.wanted = e.cfg.UploadSlots
 	}
-	k.slots = max(1, e.cfg.Grants.Slots(now, k.slots))
+	k.slots = max(1, e.cfg.Grants.Slots(now, k.wanted))
 }
 
 // judgeSlots adapts the number of slots to how well the last ten seconds
@@ -385,15 +386,16 @@ func (e *Engine) judgeSlots(now time.Duration) {
 // adapt opens one more slot while the uplink is unfilled and peers wait, twice
 // as many if it is far from filled, and takes one back when it is filled and
 // there are more than to begin with. Only a seed is ever far from it: a leecher
-// may just have too little to give yet.
+// may just have too little to give yet. Who did not get what it wanted before needs no more.
 func (k *choker) adapt(filled, far, waiting bool, base int) {
 	switch {
+	case !filled && waiting && k.slots < k.wanted:
 	case !filled && waiting && far:
-		k.slots = min(maxSlots, 2*k.slots)
+		k.wanted = min(maxSlots, 2*k.wanted)
 	case !filled && waiting:
-		k.slots = min(maxSlots, k.slots+1)
-	case filled && k.slots > base:
-		k.slots--
+		k.wanted = min(maxSlots, k.wanted+1)
+	case filled && k.wanted > base:
+		k.wanted--
 	}
 }
 
@@ -413,10 +415,10 @@ func (e *Engine) probeSlots(now time.Duration, rate int64) {
 	case k.probing && rate*20 < k.rateBefore*21:
 		k.probing = false
 		k.probeAt = now + probeEvery
-		k.slots = max(unknownSlots, k.slots-1)
+		k.wanted = max(unknownSlots, k.wanted-1)
 	case e.anyWaiting() && now >= k.probeAt:
 		k.probing = true
 		k.rateBefore = rate
-		k.slots = min(maxSlots, k.slots+1)
+		k.wanted = min(maxSlots, k.wanted+1)
 	}
 }

@@ -13,14 +13,15 @@ import (
 // Engine is one torrent as one peer sees it. It is not safe for concurrent
 // use: whoever drives it owns it.
 type Engine struct {
-	// What nearly every input touches comes first.
+	// What nearly every input touches comes first: two lines of the processor's cache.
 	out *Outputs
 
 	// The deadlines, 0 for none: the ten-second tick, and when the Grants said
-	// that bytes would be there again. That of the fetch is in there.
+	// that bytes would be there again. Those of the web seeds and the fetch are in there.
 	tickAt     time.Duration
 	uploadAt   time.Duration
 	downloadAt time.Duration
+	webSeeds   webSeeds
 
 	refill    bool // blocks became free: look whether idle peers can fetch them
 	unfilled  bool // there may be such peers: the window of one has room
@@ -32,9 +33,9 @@ type Engine struct {
 	// The pieces. picker, have and want are nil until the geometry is known.
 	// missing are the wanted pieces that are not there yet.
 	picker  *picker
+	geo     metainfo.Geometry
 	missing bitfield.Set
 	fetch   metadataFetch
-	geo     metainfo.Geometry
 	have    *bitfield.Set
 	want    *bitfield.Set
 	left    int64 // bytes in the missing pieces
@@ -55,7 +56,6 @@ type Engine struct {
 	served                       time.Duration // when a block last went out
 
 	cfg      Config
-	webSeeds webSeeds
 	suspects []suspect
 	client   string // of the last peer that said it
 	book     book

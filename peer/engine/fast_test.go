@@ -33,10 +33,16 @@ func TestAllowedFastSet(t *testing.T) {
 	}
 }
 
-// TestACrowdIsNotOfferedPiecesWhileChoked: two of those who come at once are, and the
-// next one when a starter has got what it needs.
+// TestACrowdIsNotOfferedPiecesWhileChoked: by a seed. Two of those who come at once are,
+// and the next one when a starter has got what it needs.
 func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
-	w := newChokeWorld(t, true, Config{UploadSlots: 1})
+	testCrowd(t, true, 0)
+	testCrowd(t, false, allowedFastPieces)
+}
+
+// testCrowd: the third of a crowd is offered so many pieces.
+func testCrowd(t *testing.T, seed bool, ofThird int) {
+	w := newChokeWorld(t, seed, Config{UploadSlots: 1})
 	join := func(i int) *Conn {
 		in := Input{Kind: InConnUp, Conn: new(Conn), Addr: netip.AddrPortFrom(ip(i), 6881), Incoming: true, Fast: true}
 		in.PeerID[0] = byte(i + 1)
@@ -46,8 +52,8 @@ func TestACrowdIsNotOfferedPiecesWhileChoked(t *testing.T) {
 	}
 	offered := func(c *Conn) int { return len(c.seldomUsed().offered) }
 	first, second, third := join(0), join(1), join(2)
-	if offered(first) != allowedFastPieces || offered(second) != allowedFastPieces || offered(third) != 0 {
-		t.Fatalf("offered %d, %d and %d pieces", offered(first), offered(second), offered(third))
+	if offered(first) != allowedFastPieces || offered(second) != allowedFastPieces || offered(third) != ofThird {
+		t.Fatalf("seed=%v: offered %d, %d and %d pieces", seed, offered(first), offered(second), offered(third))
 	}
 	for piece := range uint32(allowedFastPieces + 1) {
 		w.e.Receive(w.now, &Input{Kind: InMessage, Conn: first, Message: wire.Message{Type: wire.Have, Index: piece}})

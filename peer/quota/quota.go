@@ -135,6 +135,18 @@ func (s *Share) Download(now time.Duration, want int) (granted int, again time.D
 	return s.down.ask(now, want)
 }
 
+// Touch reads what Upload, Download and Buffer will need, and changes nothing: see
+// engine.Engine.Touch. At depth 1 it reads what the quota keeps for all torrents.
+func (s *Share) Touch(depth int) (nothing uint64) {
+	switch depth {
+	case 0:
+		nothing = uint64(s.up.own.rate) + uint64(s.up.since) + uint64(s.down.own.rate) + uint64(s.down.since) + uint64(s.buffer.used)
+	case 1:
+		nothing = uint64(s.quota.up.rate) + uint64(s.quota.down.rate) + uint64(s.quota.buffer.used)
+	}
+	return nothing
+}
+
 // Connect asks for one more connection.
 func (s *Share) Connect(now time.Duration) bool {
 	return s.quota.connections.take(now, &s.connections, 1)

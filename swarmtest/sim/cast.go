@@ -100,7 +100,7 @@ func (k *Kernel) deliverCast(cast *Event) {
 	for i := range all {
 		l := &all[i]
 		if i%touchAhead == 0 {
-			k.touchListeners(all[i:min(i+touchAhead, len(all))])
+			k.touchListeners(all[i:min(i+touchAhead, len(all))], cast)
 		}
 		if l.host != nil && l.latency == cast.B {
 			k.hear(l, cast)

@@ -11,7 +11,7 @@ import (
 // spoil marks a block that was claimed as false.
 func (a *assembly) spoil(piece, begin int) {
 	if a.isFalse == nil {
-		a.isFalse = bitfield.New(a.isFilled.Len())
+		a.isFalse = bitfield.New(a.isFree.Len())
 	}
 	a.isFalse.Add(a.block(piece, begin))
 }

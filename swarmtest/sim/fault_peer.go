@@ -145,11 +145,11 @@ func (p *peer) trackerAnswered() { p.failures, p.retryAt, p.owed = 0, 0, tracker
 // sentEnough leaves if the peer has sent what it came for, and reports whether it did.
 func (p *peer) sentEnough(now time.Duration) bool {
 	switch {
-	case p.cfg.LeaveAfter == 0:
+	case p.leaveAfter == 0:
 		return false
 	case p.publisher != nil:
 		return p.publisher.sentEnough(now)
-	case p.sent < p.cfg.LeaveAfter:
+	case p.sent < p.leaveAfter:
 		return false
 	}
 	p.leave(now)

@@ -55,26 +55,33 @@ const sendCredit = metainfo.BlockLen
 
 // peer is an engine, its process and its host: one torrent of a publisher, or all that is on its host.
 type peer struct {
+	// What nearly every event touches comes first, then what blocks do.
 	*host
-	kernel    *Kernel
-	engine    *engine.Engine
-	swarm     *swarm
+	kernel   *Kernel
+	engine   *engine.Engine
+	swarm    *swarm
+	timerAt  time.Duration // of the earliest timer event under way, 0 for none
+	webSeeds []*webUse     // those that are left alone as well
+
+	joined     bool
+	gone       bool
+	complete   bool
+	life       uint8  // how often it crashed
+	content    uint32 // that it seeds or downloads
+	share      *quota.Share
+	assembly   assembly
+	sent       int64 // bytes of blocks
+	received   int64
+	fromSeeds  int64 // of received, from peers that were seeds at the start
+	crossISP   int64 // of received, from other ISPs' networks
+	leaveAfter int64 // Peer.LeaveAfter
+
 	index     int // in Swarm.Peers
 	cfg       *Peer
 	peerID    metainfo.PeerID
-	content   uint32     // that it seeds or downloads
-	publisher *publisher // that it is a torrent of, or nil
-
-	share    *quota.Share
-	assembly assembly
-
-	timerAt   time.Duration // of the earliest timer event under way, 0 for none
+	publisher *publisher    // that it is a torrent of, or nil
 	announced time.Duration // when the last announce went out
-	complete  bool
-	gone      bool
-	joined    bool
 
-	life     uint8 // how often it crashed
 	severed  []severed
 	before   account       // of its earlier lives
 	failures int           // of announces, since the last that came through
@@ -84,17 +91,12 @@ type peer struct {
 	firstPiece  time.Duration
 	completedAt time.Duration
 	leftAt      time.Duration
-	sent        int64 // bytes of blocks
-	received    int64
-	lost        int64
-	fromSeeds   int64 // of received, from peers that were seeds at the start
-	crossISP    int64 // of received, from other ISPs' networks
+	lost        int64 // bytes of blocks
 
 	dht       *finder       // nil if there is no DHT
 	firstPeer time.Duration // when the first connection with a peer was up
 
-	webSeeds     []*webUse // those that are left alone as well
-	fromWebSeeds int64     // of received
+	fromWebSeeds int64 // of received
 
 	has *bitfield.Set // pieces, for the samples; nil before it joins, and for seeds of the start
 }
@@ -124,6 +126,7 @@ func (p *peer) start() {
 	w := p.swarm
 	p.kernel = w.world().kernelOf(p.id)
 	p.peerID = w.peerID(p.id)
+	p.leaveAfter = p.cfg.LeaveAfter
 	p.complete = p.cfg.Seed || p.cfg.Have != nil && p.cfg.Have.All()
 	state := p.state()
 	state.present++
@@ -201,14 +204,23 @@ func (p *peer) Handle(now time.Duration, ev Event) {
 }
 
 // touch is for Kernel.touch.
-func (p *peer) touch(f *flow) uint64 {
+func (p *peer) touch(ev *Event, f *flow, depth int) uint64 {
 	switch {
 	case p.engine == nil:
 		return 0
 	case f == nil:
-		return p.engine.Touch(nil)
+		return p.engine.Touch(nil, depth)
+	case ev.Kind == kindCast:
+		return p.engine.Touch(&f.conn, depth)
 	}
-	return p.engine.Touch(&f.conn) + uint64(f.state)
+	nothing := p.engine.Touch(&f.conn, depth) + p.engine.TouchBlocks(&f.conn, depth) + p.share.Touch(depth)
+	switch {
+	case depth == 0:
+		nothing += uint64(p.received)
+	case depth == 1 && ev.Kind == kindArrive:
+		nothing += p.assembly.touch(int(ev.A), int(ev.B))
+	}
+	return nothing
 }
 
 // handleControl handles what is rare.

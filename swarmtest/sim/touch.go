@@ -11,10 +11,16 @@ package sim
 // waits as a processor core can have at a time.
 const touchAhead = 16
 
-// toucher is an entity that can look at what an event will need that has to do
-// with a flow, which may be nil. It returns something of it, so that the look
-// is not in vain for the compiler.
-type toucher interface{ touch(f *flow) uint64 }
+// touchDepth is how many times an entity is asked to look: at what it holds
+// itself, at what that points to, and at what this points to.
+const touchDepth = 3
+
+// toucher is an entity that can look at what an event will need. f is the flow
+// that the event has to do with, nil for none. It returns something of what it saw,
+// so that the look is not in vain for the compiler.
+type toucher interface {
+	touch(ev *Event, f *flow, depth int) uint64
+}
 
 // touchEvents looks at what the next events will need.
 func (k *Kernel) touchEvents(events []Event) {
@@ -35,29 +41,34 @@ func (k *Kernel) touchEvents(events []Event) {
 			flows[i] = h.flow(events[i].Flow)
 		}
 	}
-	for i, h := range hosts {
-		if h != nil {
-			k.touch(h, flows[i])
+	for depth := range touchDepth {
+		for i, h := range hosts {
+			if h != nil {
+				k.touch(h, &events[i], flows[i], depth)
+			}
 		}
 	}
 }
 
 // touchListeners looks at what the receivers of a broadcast will need.
-func (k *Kernel) touchListeners(all []listener) {
-	for i := range all {
-		if l := &all[i]; l.host != nil {
-			k.touched += uint64(l.host.digest) + uint64(l.flow.state)
-		}
-	}
-	for i := range all {
-		if l := &all[i]; l.host != nil {
-			k.touch(l.host, l.flow)
+func (k *Kernel) touchListeners(all []listener, cast *Event) {
+	for depth := range touchDepth {
+		for i := range all {
+			if l := &all[i]; l.host != nil {
+				k.touch(l.host, cast, l.flow, depth)
+			}
 		}
 	}
 }
 
-func (k *Kernel) touch(h *host, f *flow) {
+func (k *Kernel) touch(h *host, ev *Event, f *flow, depth int) {
+	if depth == 0 {
+		k.touched += uint64(h.digest) + uint64(h.down.free)
+		if f != nil {
+			k.touched += uint64(f.state)
+		}
+	}
 	if t, ok := h.entity.(toucher); ok {
-		k.touched += t.touch(f)
+		k.touched += t.touch(ev, f, depth)
 	}
 }
