@@ -45,7 +45,7 @@ func (r *swarmCompareRun) flags(fs *pflag.FlagSet) {
 	r.swarmSeeds.flags(fs)
 	fs.Lookup("replicas").Usage = fmt.Sprintf("run with `N` seeds, one after the other from --seed (default: the scenario's, at least %d)", comparedReplicas)
 	setFlag(fs, &r.set)
-	fs.StringArrayVar(&r.setB, "set-b", nil, "the same, for B only; repeatable")
+	fs.StringArrayVar(&r.setB, "set-b", nil, "put `KEY=VALUE` in the place of what B says; repeatable")
 	fs.StringVar(&r.out, "out", "", "write the report of the comparison into this `DIR`, and that of each run into a folder in it (default: none)")
 	workersFlag(fs, &r.workers)
 	fs.BoolVar(&r.json, "json", false, "print a JSON object")
