@@ -248,7 +248,7 @@ func TestOddPaths(t *testing.T) {
 }
 
 // A database that another process holds makes a flush fail, which can be tried
-// again; reading goes on meanwhile.
+// again; it can be opened and read meanwhile.
 func TestLockedDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	st, err := Create(t.Context(), path)
@@ -274,8 +274,15 @@ func TestLockedDatabase(t *testing.T) {
 	if err := st.Flush(ctx, account.RunID{1}, batch); err == nil {
 		t.Fatal("a flush into a locked database succeeds")
 	}
-	if _, err := st.Load(t.Context()); err != nil {
-		t.Error(err)
+	second, err := Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	for _, reader := range []*Store{st, second} {
+		if _, err := reader.Load(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	execute(t, conn, "ROLLBACK")
 	for range 2 {

@@ -31,15 +31,30 @@ func migrations() (steps []string) {
 }
 
 // migrate brings a database to today's version, one step at a time, each whole
-// or not at all.
-func migrate(ctx context.Context, db *sql.DB) error {
+// or not at all. One that has it already is only read: opening it does not wait
+// for another process that writes.
+func (st *Store) migrate(ctx context.Context) error {
 	steps := migrations()
+	version, err := st.version(ctx)
+	if err != nil || version >= len(steps) {
+		return errors.Join(err, checkKnown(version, len(steps)))
+	}
 	for {
-		done, err := migrateOne(ctx, db, steps)
+		done, err := migrateOne(ctx, st.write, steps)
 		if done || err != nil {
 			return err
 		}
 	}
+}
+
+// version reads the version of the tables.
+func (st *Store) version(ctx context.Context) (int, error) {
+	tx, err := st.read.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback() // it only reads
+	return readVersion(ctx, tx)
 }
 
 // migrateOne makes the next step in a transaction that excludes other

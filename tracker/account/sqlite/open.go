@@ -78,7 +78,7 @@ func hasWAL(path string) bool {
 
 func open(ctx context.Context, path string) (*Store, error) {
 	st := &Store{path: path, write: connect(path, forWriting, 1), read: connect(path, forReading, numReaders)}
-	err := migrate(ctx, st.write)
+	err := st.migrate(ctx)
 	if err == nil {
 		err = st.quickCheck(ctx)
 	}
