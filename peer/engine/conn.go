@@ -58,6 +58,7 @@ type Conn struct {
 	uploadOnly     bool
 	toldNode       bool // it said where its DHT node is
 	toldPEX        bool // our last handshake offered PEX
+	namedOurIP     bool // it said how it sees us
 	toldUploadOnly bool // our last handshake said upload_only
 
 	contactSince uint32 // the event of contacts by which others may hear of it, 0 for never

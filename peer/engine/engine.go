@@ -62,6 +62,7 @@ type Engine struct {
 	bans     bans
 	choker   choker
 	contacts contacts
+	seenAs   [2]seenAs // by family
 }
 
 // New returns an engine that starts at now. It fails if cfg lacks Rand or
@@ -277,8 +278,13 @@ func (e *Engine) refuse(now time.Duration, c *Conn) string {
 		}
 		e.close(twin, "connected already")
 	}
-	if e.numPeers() >= e.cfg.MaxPeers && !e.makeRoomFor(now) || !e.cfg.Grants.Connect(now) {
-		return "too many connections"
+	const full = "too many connections"
+	if !e.cfg.Grants.Connect(now) {
+		return full
+	}
+	if e.numPeers() >= e.cfg.MaxPeers && !e.makeRoomFor(now, c) {
+		e.cfg.Grants.Disconnect(now)
+		return full
 	}
 	return ""
 }

@@ -101,6 +101,7 @@ func (e *Engine) extHandshake(now time.Duration, c *Conn, payload []byte) {
 		c.reqQ = int32(min(h.ReqQ, maxWindow)) // more would make no difference
 	}
 	c.uploadOnly = h.UploadOnly
+	e.heardOurIP(c, h.YourIP)
 	if c.incoming && h.Port != 0 {
 		e.learnPort(c, h.Port)
 	}

@@ -41,6 +41,9 @@ func (s *script) message(words []string, opts map[string]string) (wire.Message, 
 
 func handshakeOf(opts map[string]string) wire.ExtHandshake {
 	h := wire.ExtHandshake{MetadataSize: int64(num(opts["size"])), Port: uint16(num(opts["p"]))}
+	if ip, ok := opts["yourip"]; ok {
+		h.YourIP = netip.MustParseAddr(ip)
+	}
 	for _, name := range []string{wire.ExtMetadata, wire.ExtPEX} {
 		if id, ok := opts[name]; ok {
 			h.M = append(h.M, wire.Extension{Name: name, ID: uint8(num(id))})

@@ -34,6 +34,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 //	down ID
 //	ID> MESSAGE                 a message of peer ID, as wire.Message prints it
 //	ID> handshake [ut_metadata=EXTID] [ut_pex=EXTID] [size=BYTES] [p=PORT] [upload_only=0|1]
+//	    [yourip=IP]
 //	ID> metadata request|reject PIECE | metadata data PIECE [false] [size=BYTES] [len=BYTES]
 //	ID> pex [added=ADDR[/FLAGS],...] [dropped=ADDR,...] [flood=N [from=N]]
 //	block ID PIECE BLOCK [lost] a block arrives; lost: its slot was not won
