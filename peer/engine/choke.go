@@ -19,6 +19,11 @@ type choker struct {
 	slots  int // how many peers may download
 	wanted int // how many would, if the process had slots for all its torrents
 
+	// few is how many of the slots rotate while starters wait, and busySince when the first slot
+	// was given after none was.
+	few       int
+	busySince time.Duration
+
 	turns  int64   // the highest place in the line that was given out
 	memory []place // of connections that ended, oldest first, one for each key
 
@@ -38,9 +43,10 @@ type choker struct {
 // place is where in the line an address stood when it left. There may be many, so
 // they are small, and without pointers.
 type place struct {
-	key  placeKey
-	left int32 // seconds
-	turn int64
+	key    placeKey
+	left   int32 // seconds
+	turn   int32
+	served bool
 }
 
 // placeKey is what a place is kept for: an IP address or a peer id.
@@ -54,7 +60,7 @@ const unknownSlots = 8
 const maxSlots = 200
 
 func (k *choker) init(now time.Duration) {
-	k.judgedAt = now
+	k.judgedAt, k.few = now, 1
 }
 
 // slotsFor is the number of slots that an uplink of capacity bytes/s begins
@@ -81,7 +87,7 @@ func slotsFor(capacity int) int {
 // gets the place it had: leaving and coming back must gain nothing.
 func (k *choker) enter(now time.Duration, c *Conn, e *Engine) {
 	if was := k.remembered(c.placeKey()); was != nil && now-time.Duration(was.left)*time.Second < rememberFor {
-		c.turn = was.turn
+		c.turn, c.served = int64(was.turn), was.served
 		return
 	}
 	others := len(e.conns) - 1
@@ -111,7 +117,7 @@ func (k *choker) leave(now time.Duration, c *Conn) {
 	if c.unchoked {
 		k.toEnd(c)
 	}
-	is := place{key: c.placeKey(), turn: c.turn, left: int32(now / time.Second)}
+	is := place{key: c.placeKey(), turn: int32(c.turn), left: int32(now / time.Second), served: c.served || c.uploaded > 0}
 	if was := k.remembered(is.key); was != nil {
 		*was = is
 		return
@@ -205,21 +211,45 @@ func (e *Engine) fillSlots(now time.Duration) {
 	if e.choker.slots == 0 || e.cfg.NoChoking {
 		e.countSlots(now)
 	}
-	for free := e.choker.slots - e.usedSlots(); free > 0; free-- {
+	for used := e.usedSlots(); used < e.choker.slots; used++ {
+		if e.startersFirst() && e.numTurns() >= e.choker.few {
+			return
+		}
 		next := e.nextInLine()
 		if next == nil {
 			return
+		}
+		if used == 0 {
+			e.choker.busySince = now
 		}
 		next.optimistic = true
 		e.setChoke(now, next, false)
 	}
 }
 
-// nextInLine returns the waiting peer that stands first in line, or nil.
-func (e *Engine) nextInLine() *Conn {
-	var next *Conn
+// numTurns counts the slots that rotate.
+func (e *Engine) numTurns() (n int) {
 	for _, c := range e.conns {
-		if c.waiting() && (next == nil || c.turn < next.turn) {
+		if c.hasTurn() {
+			n++
+		}
+	}
+	return n
+}
+
+// hasTurn reports whether c has a slot that rotates.
+func (c *Conn) hasTurn() bool {
+	return c.unchoked && c.peerInterested && c.optimistic && !c.closing
+}
+
+// nextInLine returns the waiting peer that has its turn next, or nil: of the starters, or if there are
+// none, of all, who stands first in line.
+func (e *Engine) nextInLine() (next *Conn) {
+	for _, c := range e.conns {
+		if !c.waiting() {
+			continue
+		}
+		if next == nil || c.starter() && !next.starter() || c.starter() == next.starter() && c.turn < next.turn {
 			next = c
 		}
 	}
@@ -261,17 +291,31 @@ func (e *Engine) rechoke(now time.Duration) {
 			c.optimistic = true
 		}
 	}
-	e.rotate(now, e.choker.slots-len(regular))
+	turns := e.choker.slots - len(regular)
+	if e.startersFirst() {
+		turns = min(turns, e.choker.few)
+	}
+	e.rotate(now, turns)
 	e.fillSlots(now)
 }
 
-// starterWaits reports whether somebody waits for a slot who has nothing to give yet
-// and had nothing from us. A turn is one piece then: the sooner all have something, the sooner
-// all uplinks are of use. Who says that he has nothing gains no more than one turn.
+// starter reports whether c has nothing to give yet, and never had anything from us. The sooner
+// it has, the sooner its uplink is of use. Who says that he has nothing gains no more than one turn.
+func (c *Conn) starter() bool { return c.has.Count() == 0 && c.uploaded == 0 && !c.served }
+
+// starterWaits reports whether a starter waits for a slot. A turn is one piece then.
 func (e *Engine) starterWaits() bool {
-	return slices.ContainsFunc(e.conns, func(c *Conn) bool {
-		return c.uploaded == 0 && c.waiting() && c.has.Count() == 0
-	})
+	return slices.ContainsFunc(e.conns, func(c *Conn) bool { return c.waiting() && c.starter() })
+}
+
+// startersFirst reports whether few slots rotate because a starter waits. A piece that goes to one peer is
+// passed on by it when the second begins to come to the other; of two pieces that
+// go to two peers side by side, the first is there as late as the second. So a crowd doubles its
+// copies in the time of a piece, instead of making five of one in the time of four.
+// A seed of a crowd fills its uplink first of all. Where nobody knows what the uplink
+// carries, nobody can say that few fill it.
+func (e *Engine) startersFirst() bool {
+	return e.cfg.UploadCapacity > 0 && e.missing.Count() > 0 && !e.cfg.NoChoking && e.starterWaits()
 }
 
 // reciprocate returns the interested peers that hold a slot for what they send
@@ -314,7 +358,7 @@ func (e *Engine) rotate(now time.Duration, n int) {
 	waiting := 0
 	for _, c := range e.conns {
 		c.overdue = false
-		if c.unchoked && c.peerInterested && c.optimistic && !c.closing {
+		if c.hasTurn() {
 			holders = append(holders, c)
 		} else if c.waiting() {
 			waiting++
@@ -380,6 +424,9 @@ func (e *Engine) judgeSlots(now time.Duration) {
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
 	far := e.missing.Count() == 0 && rate*2 < int64(e.cfg.UploadCapacity)
 	k.filled = filled
+	if !filled && k.busySince <= now-period && e.startersFirst() {
+		k.few = min(2*k.few, k.wanted)
+	}
 	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
 }
 

@@ -93,6 +93,7 @@ type Conn struct {
 	// one, 0 if there is none. overdue says that its turn ends with that piece.
 	sending       uint32
 	overdue       bool
+	served        bool // it was sent blocks before, by another connection
 	lastSentBlock time.Duration
 }
 

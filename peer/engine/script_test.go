@@ -26,7 +26,7 @@ var rewrite = flag.Bool("rewrite", false, "write what the engine does into testd
 // comment (#), or, beginning with "<", an output that the input before it must
 // produce:
 //
-//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private]
+//	torrent PIECES PIECELEN [have=HEX] [want=HEX] [up=RATE] [slots=N] [fast=N] [peers=N] [memory=BLOCKS] [magnet] [private]
 //	    [metadata=BYTES] [nopex] [node=PORT] [port=PORT] [seed=N] [below=RATE]
 //	geometry [have=HEX] [private]   the metadata of a magnet is understood
 //	up ID ADDR [fast] [ext] [dht] [in] [as=PEERID]
@@ -149,13 +149,14 @@ func (s *script) torrent(f []string, opts map[string]string) (err error) {
 		return err
 	}
 	cfg := Config{
-		PeerID:      metainfo.PeerIDFrom([12]byte{}),
-		Rand:        rand.New(rand.NewPCG(uint64(num(opts["seed"])), 0)),
-		Grants:      &freeGrants{memory: num(opts["memory"]) * metainfo.BlockLen},
-		UploadSlots: num(opts["slots"]),
-		AllowedFast: num(opts["fast"]),
-		MaxPeers:    num(opts["peers"]),
-		Client:      "Shoal",
+		PeerID:         metainfo.PeerIDFrom([12]byte{}),
+		Rand:           rand.New(rand.NewPCG(uint64(num(opts["seed"])), 0)),
+		Grants:         &freeGrants{memory: num(opts["memory"]) * metainfo.BlockLen},
+		UploadSlots:    num(opts["slots"]),
+		AllowedFast:    num(opts["fast"]),
+		MaxPeers:       num(opts["peers"]),
+		UploadCapacity: num(opts["up"]),
+		Client:         "Shoal",
 
 		WebSeedBelow: num(opts["below"]),
 	}
