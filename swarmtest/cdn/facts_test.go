@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shoal-bt/shoal/swarmtest/result"
+	"github.com/shoal-bt/shoal/swarmtest/theory"
 )
 
 // poisson is n arrivals at the given rate.
@@ -140,49 +141,13 @@ func TestProcessorSharing(t *testing.T) {
 	}
 }
 
-// zipf is the chance of each of n contents, by rank.
-func zipf(n int, alpha float64) []float64 {
-	p, sum := make([]float64, n), 0.0
-	for i := range p {
-		p[i] = math.Pow(float64(i+1), -alpha)
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return p
-}
-
-// che is the hit ratio of an LRU cache of size contents by the approximation of
-// Che, Tung and Wang (2002): a content is there if it was asked for within the
-// characteristic time, which is the one in which size different ones are asked
-// for.
-func che(p []float64, size float64) (hits float64) {
-	low, high := 0.0, 1e12
-	for range 200 {
-		at, different := (low+high)/2, 0.0
-		for _, q := range p {
-			different += 1 - math.Exp(-q*at)
-		}
-		if different < size {
-			low = at
-		} else {
-			high = at
-		}
-	}
-	for _, q := range p {
-		hits += q * (1 - math.Exp(-q*low))
-	}
-	return hits
-}
-
 func TestLRUHitRatio(t *testing.T) {
 	const numContents, numRequests = 1000, 50_000
 	for _, tt := range []struct {
 		alpha float64
 		size  int64
 	}{{0.8, 50}, {0.8, 200}, {1.1, 50}, {1.1, 200}} {
-		p := zipf(numContents, tt.alpha)
+		p := theory.Zipf(numContents, tt.alpha)
 		random := rand.New(rand.NewPCG(5, 5))
 		c := Config{
 			Kind: result.CDN, Contents: make([]Content, numContents), Clients: poisson(random, numRequests, 10),
@@ -195,7 +160,7 @@ func TestLRUHitRatio(t *testing.T) {
 			c.Clients[i].Content = choose(random, p, numContents)
 		}
 		edge := tierSum(mustRun(t, c, 1), Edge)
-		got, want := float64(edge.Hits)/numRequests, che(p, float64(tt.size))
+		got, want := float64(edge.Hits)/numRequests, theory.Che(p, float64(tt.size))
 		t.Logf("Zipf %v, %d of %d contents: %.4f, by Che %.4f", tt.alpha, tt.size, numContents, got, want)
 		if math.Abs(got-want) > 0.02*want {
 			t.Errorf("Zipf %v, %d contents: hit ratio %.4f, by Che %.4f", tt.alpha, tt.size, got, want)

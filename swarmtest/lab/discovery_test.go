@@ -6,15 +6,7 @@ import (
 	"github.com/shoal-bt/shoal/swarmtest/result"
 )
 
-const threeWays = `
-[network]
-model = "matrix"
-[[region]]
-name = "eu"
-latency = ["5ms", "40ms"]
-[[region]]
-name = "us"
-latency = ["40ms", "9ms"]
+const threeWays = matrix + `
 [dht]
 nodes = 20
 routers = 2

@@ -44,6 +44,11 @@ up = "1Mbit/s"
 down = "8Mbit/s"
 `
 
+// edges is a CDN of n edges.
+func edges(n int) string {
+	return fmt.Sprintf("[[system]]\nkind = \"cdn\"\nedge_up = \"8Mbit/s\"\nedges = %d\n", n)
+}
+
 // servedBy runs served with a system, and returns how it went.
 func servedBy(t *testing.T, system string, set ...string) *result.System {
 	t.Helper()
@@ -56,7 +61,7 @@ func TestKnobsReachTheServers(t *testing.T) {
 		origin   = "[[system]]\nkind = \"origin\"\n"
 		replicas = "[[system]]\nkind = \"replicas\"\nservers = 3\nup = \"8Mbit/s\"\n"
 		cache    = "[[system]]\nkind = \"cache\"\nproxy_up = \"8Mbit/s\"\n"
-		cdn      = "[[system]]\nkind = \"cdn\"\nedges = 6\nedge_up = \"8Mbit/s\"\nparents = 3\n"
+		cdn      = "[[system]]\nkind = \"cdn\"\nedge_up = \"8Mbit/s\"\nedges = 6\nparents = 3\n"
 		anycast  = cdn + "routing = \"anycast\"\n"
 		down     = "[[fault]]\nat = \"10s\"\nfor = \"20s\"\n"
 		route    = "[[fault]]\nkind = \"route\"\nat = \"0s\"\nregion = \"eu\"\nserver = 1\n"
@@ -97,11 +102,7 @@ func TestKnobsReachTheServers(t *testing.T) {
 
 // TestServersAreWhereTheyAre: what a scenario says of servers is in their rows.
 func TestServersAreWhereTheyAre(t *testing.T) {
-	system := servedBy(t, `[[system]]
-kind = "cdn"
-edges = 4
-edge_up = "8Mbit/s"
-dns_ttl = "0s"
+	system := servedBy(t, edges(4)+`dns_ttl = "0s"
 [[server]]
 tier = "edge"
 number = 2
@@ -136,11 +137,7 @@ for = "3s"
 
 // TestRoutesFollowEachOther: one that begins when another ends is not ended by it.
 func TestRoutesFollowEachOther(t *testing.T) {
-	system := servedBy(t, `[[system]]
-kind = "cdn"
-edges = 3
-edge_up = "8Mbit/s"
-routing = "anycast"
+	system := servedBy(t, edges(3)+`routing = "anycast"
 [[fault]]
 kind = "route"
 at = "10s"
