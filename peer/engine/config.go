@@ -78,8 +78,8 @@ type Config struct {
 
 	// WebSeedBelow is the rate in bytes/s that peers must bring together for
 	// web seeds (BEP 19) to be left alone: then they are asked only for
-	// what no peer has. 0 is for 1 MiB/s, negative: as long as peers bring anything. A
-	// high one is for speed, a low one spares who pays for the servers.
+	// what no peer has. 0 is for 1 MiB/s, negative: as long as a peer brought anything in the last
+	// five seconds. A high one is for speed, a low one spares who pays for the servers.
 	WebSeedBelow int
 
 	// Outputs is shared with other engines; nil if it is not. Everything that

@@ -27,6 +27,10 @@ const (
 	// user does not notice a second, and a meter remembers five.
 	judgeWebSeedsEvery = time.Second
 
+	// quietAfter is when a peer that brings nothing is held to do so: its meter fades so slowly that
+	// it says for a minute that there is something. Arbitrary: the meter's time constant.
+	quietAfter = 5 * time.Second
+
 	// DefaultWebSeedBelow is the rate in bytes/s that peers must bring for web
 	// seeds to be left alone. Arbitrary: 1 MiB/s is a film at full quality.
 	DefaultWebSeedBelow = 1 << 20
@@ -89,7 +93,9 @@ func (e *Engine) judgeWebSeeds(now time.Duration) {
 	canBring := false
 	for _, c := range e.conns {
 		if !c.webSeed && !c.closing {
-			rate += c.down.rate(now)
+			if now-c.lastBlock < quietAfter {
+				rate += c.down.rate(now)
+			}
 			canBring = canBring || c.wanted > 0
 		}
 	}
