@@ -23,7 +23,7 @@ func engineRuns() []Experiment {
 		randomPopulations(), originAlone(),
 		kumarRoss(10),
 		kumarRoss(100),
-		bharambe(100, 100*mib), mundingerEngine(), effectiveness(),
+		bharambe(100, 100*mib), fewNeighbours(), mundingerEngine(), effectiveness(),
 	}
 }
 
@@ -160,6 +160,24 @@ func bharambe(numPeers int, totalLen int64) Experiment {
 			}
 			bound := float64(numPeers) * float64(totalLen) / float64(6000*kbit+numPeers*400*kbit)
 			return []float64{uplinkUse(&s, r), r.MeanDuration().Seconds() / bound, float64(r.Peers[0].Up) / float64(totalLen)}, nil
+		},
+	}
+}
+
+// fewNeighbours is that crowd with ten neighbours each. It shows whether the swarm is one: those who come
+// first could fill each other's places, and keep the origin's pieces among themselves.
+func fewNeighbours() Experiment {
+	return Experiment{
+		Name: "100 leechers with 10 neighbours each, 25 MiB", Kind: Engine, Source: "Bharambe et al. 2006",
+		Checks: []Check{atLeast("use of the leechers' uplinks", "0.90 at least", 0.9)},
+		run: func(ctx context.Context, seed uint64) ([]float64, error) {
+			s := leavingCrowd(seed, 100, 25*mib, 256*kib)
+			s.Configure = func(_ int, cfg *engine.Config) { cfg.MaxPeers = 10 }
+			r, err := run(ctx, s)
+			if err != nil {
+				return nil, err
+			}
+			return []float64{uplinkUse(&s, r)}, nil
 		},
 	}
 }
