@@ -19,7 +19,7 @@ type choker struct {
 	slots  int // how many peers may download
 	wanted int // how many would, if the process had slots for all its torrents
 
-	// few is how many of the slots rotate while starters wait, and busySince when the first slot
+	// few is how many of the slots rotate while a crowd waits, and busySince when the first slot
 	// was given after none was.
 	few       int
 	busySince time.Duration
@@ -212,10 +212,11 @@ func (e *Engine) fillSlots(now time.Duration) {
 		e.countSlots(now)
 	}
 	for used := e.usedSlots(); used < e.choker.slots; used++ {
-		if e.startersFirst() && e.numTurns() >= e.choker.few {
+		crowd := e.crowdWaits()
+		if crowd && e.servesFew() && e.numTurns() >= e.choker.few {
 			return
 		}
-		next := e.nextInLine()
+		next := e.nextInLine(crowd)
 		if next == nil {
 			return
 		}
@@ -242,14 +243,18 @@ func (c *Conn) hasTurn() bool {
 	return c.unchoked && c.peerInterested && c.optimistic && !c.closing
 }
 
-// nextInLine returns the waiting peer that has its turn next, or nil: of the starters, or if there are
-// none, of all, who stands first in line.
-func (e *Engine) nextInLine() (next *Conn) {
+// nextInLine returns the waiting peer that has its turn next, or nil: in a crowd it is a starter, otherwise,
+// and among starters, who stands first in line.
+func (e *Engine) nextInLine(crowd bool) (next *Conn) {
 	for _, c := range e.conns {
 		if !c.waiting() {
 			continue
 		}
-		if next == nil || c.starter() && !next.starter() || c.starter() == next.starter() && c.turn < next.turn {
+		sooner := next == nil || c.turn < next.turn
+		if crowd && next != nil && c.starter() != next.starter() {
+			sooner = c.starter()
+		}
+		if sooner {
 			next = c
 		}
 	}
@@ -292,7 +297,7 @@ func (e *Engine) rechoke(now time.Duration) {
 		}
 	}
 	turns := e.choker.slots - len(regular)
-	if e.startersFirst() {
+	if e.servesFew() && e.crowdWaits() {
 		turns = min(turns, e.choker.few)
 	}
 	e.rotate(now, turns)
@@ -308,14 +313,34 @@ func (e *Engine) starterWaits() bool {
 	return slices.ContainsFunc(e.conns, func(c *Conn) bool { return c.waiting() && c.starter() })
 }
 
-// startersFirst reports whether few slots rotate because a starter waits. A piece that goes to one peer is
+// crowdPart makes a crowd: of the peers that wait for a slot, one in so many is a starter. Starters then come first.
+// Where they are fewer they do not: all neighbours of a newcomer would serve it at once, and
+// it would get half the content before those who have waited get more. Arbitrary: 2 and 8 differ little.
+const crowdPart = 4
+
+// crowdWaits reports whether a crowd of starters waits for a slot.
+func (e *Engine) crowdWaits() bool {
+	starters, waiting := 0, 0
+	for _, c := range e.conns {
+		if !c.waiting() {
+			continue
+		}
+		waiting++
+		if c.starter() {
+			starters++
+		}
+	}
+	return starters > 0 && crowdPart*starters >= waiting
+}
+
+// servesFew reports whether few slots rotate while a crowd waits. A piece that goes to one peer is
 // passed on by it when the second begins to come to the other; of two pieces that
 // go to two peers side by side, the first is there as late as the second. So a crowd doubles its
 // copies in the time of a piece, instead of making five of one in the time of four.
 // A seed of a crowd fills its uplink first of all. Where nobody knows what the uplink
 // carries, nobody can say that few fill it.
-func (e *Engine) startersFirst() bool {
-	return e.cfg.UploadCapacity > 0 && e.missing.Count() > 0 && !e.cfg.NoChoking && e.starterWaits()
+func (e *Engine) servesFew() bool {
+	return e.cfg.UploadCapacity > 0 && e.missing.Count() > 0 && !e.cfg.NoChoking
 }
 
 // reciprocate returns the interested peers that hold a slot for what they send
@@ -424,7 +449,7 @@ func (e *Engine) judgeSlots(now time.Duration) {
 	filled := throttled || rate*100 >= int64(e.cfg.UploadCapacity)*95
 	far := e.missing.Count() == 0 && rate*2 < int64(e.cfg.UploadCapacity)
 	k.filled = filled
-	if !filled && k.busySince <= now-period && e.startersFirst() {
+	if !filled && k.busySince <= now-period && e.servesFew() && e.crowdWaits() {
 		k.few = min(2*k.few, k.wanted)
 	}
 	k.adapt(filled, far, e.anyWaiting(), slotsFor(e.cfg.UploadCapacity))
