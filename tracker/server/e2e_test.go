@@ -24,20 +24,32 @@ func runTracker(t *testing.T, address string, cfg server.Config) (*server.Server
 	if err != nil {
 		t.Skip("no such address on this machine: ", err)
 	}
+	s := runServer(t, cfg, func(ctx context.Context, s *server.Server) error { return s.Run(ctx, ln) })
+	return s, "http://" + ln.Addr().String()
+}
+
+// runServer returns a tracker that serves until the end of the test.
+func runServer(t *testing.T, cfg server.Config, serve func(context.Context, *server.Server) error) *server.Server {
+	t.Helper()
 	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(untilStopped(t, func(ctx context.Context) error { return serve(ctx, s) }))
+	return s
+}
+
+// untilStopped runs something until the function it returns is called.
+func untilStopped(t *testing.T, run func(context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error)
-	go func() { ended <- s.Run(ctx, ln) }()
-	t.Cleanup(func() {
+	go func() { ended <- run(ctx) }()
+	return func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	})
-	return s, "http://" + ln.Addr().String()
+	}
 }
 
 // torrent is a leecher or a seed that hands on what it finds.
@@ -62,15 +74,7 @@ func runPeer(t *testing.T, port uint16, left int64, tiers ...[]string) (*torrent
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- a.Run(ctx) }()
-	return tr, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
+	return tr, untilStopped(t, a.Run)
 }
 
 // Two peers find each other by way of a tracker, over real sockets, whose

@@ -224,11 +224,17 @@ func (s *Server) RunTLS(ctx context.Context, ln net.Listener, cfg *tls.Config) e
 	case <-ctx.Done():
 		return nil
 	case err := <-served:
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("tracker: serve HTTPS: %w", err)
+		return servingEnded(ctx, "HTTPS", err)
 	}
+}
+
+// servingEnded is what a serving method returns when its listener failed with
+// err, which is no error if ctx has ended.
+func servingEnded(ctx context.Context, protocol string, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("tracker: serve %s: %w", protocol, err)
 }
 
 // serve accepts connections of ln until ctx ends; served gets the error with
@@ -283,10 +289,7 @@ func (s *Server) tendUntil(ctx context.Context, served <-chan error) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-served:
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("tracker: serve HTTP: %w", err)
+			return servingEnded(ctx, "HTTP", err)
 		case <-ticker.C:
 			s.store.expire(s.now())
 		case <-saver.C:

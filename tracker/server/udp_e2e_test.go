@@ -25,19 +25,7 @@ func runUDPTracker(t *testing.T, address string, cfg server.Config) (*server.Ser
 	if err != nil {
 		t.Skip("no such address on this machine: ", err)
 	}
-	s, err := server.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.RunUDP(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	s := runServer(t, cfg, func(ctx context.Context, s *server.Server) error { return s.RunUDP(ctx, l) })
 	return s, fmt.Sprintf("udp://%s/announce", l.Addr())
 }
 
