@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"crypto/tls"
@@ -104,21 +105,11 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Interval == 0 {
-		c.Interval = DefaultInterval
-	}
-	if c.MinInterval == 0 {
-		c.MinInterval = min(DefaultMinInterval, c.Interval)
-	}
-	if c.MaxScrape == 0 {
-		c.MaxScrape = DefaultMaxScrape
-	}
-	if c.MaxConns == 0 {
-		c.MaxConns = DefaultMaxConns
-	}
-	if c.MaxConnsPerAddr == 0 {
-		c.MaxConnsPerAddr = DefaultMaxConnsPerAddr
-	}
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
+	c.MinInterval = cmp.Or(c.MinInterval, min(DefaultMinInterval, c.Interval))
+	c.MaxScrape = cmp.Or(c.MaxScrape, DefaultMaxScrape)
+	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
+	c.MaxConnsPerAddr = cmp.Or(c.MaxConnsPerAddr, DefaultMaxConnsPerAddr)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
