@@ -92,27 +92,39 @@ func TestPeersFindEachOther(t *testing.T) {
 			defer conn.Close()
 			deadURL := "http://" + conn.LocalAddr().String() + "/announce"
 			ip := netip.MustParseAddrPort(strings.TrimPrefix(base, "http://")).Addr()
-			c := client.New(client.Config{})
-			// A seed that hears nothing of a leecher knows when it is listed:
-			// its announce was answered.
-			resp, err := c.Announce(t.Context(), base+"/announce", &tracker.Request{InfoHash: infoHash, Addr: netip.AddrPortFrom(netip.Addr{}, 1), Event: tracker.Started, Compact: true})
-			if err != nil || resp.Complete != 1 || resp.Interval != 30*time.Minute || resp.ExternalIP != ip {
-				t.Fatalf("the seed's announce: %+v, %v", resp, err)
-			}
-			leecher, stop := runPeer(t, 2, 100, []string{deadURL}, []string{base + "/announce"})
-			if peers := <-leecher.found; len(peers) != 1 || peers[0] != netip.AddrPortFrom(ip, 1) {
-				t.Errorf("the leecher found %v", peers)
-			}
-			stats, err := c.Scrape(t.Context(), base+"/announce", []metainfo.InfoHash{infoHash})
-			if err != nil || stats[0] != (tracker.ScrapeStats{Complete: 1, Incomplete: 1}) {
-				t.Errorf("scrape %+v, %v", stats, err)
-			}
-			stop()
-			if st := s.Stats(); st.Leechers != 0 || st.Seeds != 1 {
-				t.Errorf("after the leecher left: %+v", st)
+			seed := meet(t, s, base+"/announce", ip, []string{deadURL}, []string{base + "/announce"})
+			if seed.ExternalIP != ip {
+				t.Errorf("the seed is told that it has %v", seed.ExternalIP)
 			}
 		})
 	}
+}
+
+// meet has a leecher find a seed by way of a tracker, and leave; it returns what
+// the seed was told. Both are at ip. The tiers are the leecher's, and have the
+// tracker at announceURL.
+func meet(t *testing.T, s *server.Server, announceURL string, ip netip.Addr, tiers ...[]string) *tracker.Response {
+	t.Helper()
+	c := client.New(client.Config{})
+	// A seed that hears nothing of a leecher knows when it is listed: its announce
+	// was answered.
+	seed, err := c.Announce(t.Context(), announceURL, &tracker.Request{InfoHash: infoHash, Addr: netip.AddrPortFrom(netip.Addr{}, 1), Event: tracker.Started, Compact: true})
+	if err != nil || seed.Complete != 1 || seed.Interval != 30*time.Minute {
+		t.Fatalf("the seed's announce: %+v, %v", seed, err)
+	}
+	leecher, stop := runPeer(t, 2, 100, tiers...)
+	if peers := <-leecher.found; len(peers) != 1 || peers[0] != netip.AddrPortFrom(ip, 1) {
+		t.Errorf("the leecher found %v", peers)
+	}
+	stats, err := c.Scrape(t.Context(), announceURL, []metainfo.InfoHash{infoHash})
+	if err != nil || stats[0] != (tracker.ScrapeStats{Complete: 1, Incomplete: 1}) {
+		t.Errorf("scrape %+v, %v", stats, err)
+	}
+	stop()
+	if st := s.Stats(); st.Leechers != 0 || st.Seeds != 1 {
+		t.Errorf("after the leecher left: %+v", st)
+	}
+	return seed
 }
 
 func TestClientUnderstandsListsAndRefusals(t *testing.T) {
