@@ -138,13 +138,18 @@ func TestUnaskedBlocks(t *testing.T) {
 	pusher.drain()
 	asked.tr.Close()
 
-	seeder := newTestSeeder(t, tt)
-	leech.AddPeers([]netip.AddrPort{addrOfClient(seeder)}, engine.SourceUser)
-	await(t, "the download", leech.Completed())
-	tt.check(t, cfg.Storage)
+	finishHonestly(t, tt, leech, cfg)
 	if got := leech.Stats(); got.HashFails > 0 || got.Wasted < metainfo.BlockLen {
 		t.Errorf("after the push: %+v", got)
 	}
+}
+
+// finishHonestly gives a download a seeder, and awaits its end.
+func finishHonestly(t *testing.T, tt *testTorrent, leech *Torrent, cfg TorrentConfig) {
+	t.Helper()
+	leech.AddPeers([]netip.AddrPort{addrOfClient(newTestSeeder(t, tt))}, engine.SourceUser)
+	await(t, "the download", leech.Completed())
+	tt.check(t, cfg.Storage)
 }
 
 // TestBadData has a peer answer with wrong bytes: the piece fails, the peer is
@@ -171,10 +176,7 @@ func TestBadData(t *testing.T) {
 	if got := leech.Stats(); got.HashFails == 0 {
 		t.Errorf("the liar was closed, but no piece failed: %+v", got)
 	}
-	seeder := newTestSeeder(t, tt)
-	leech.AddPeers([]netip.AddrPort{addrOfClient(seeder)}, engine.SourceUser)
-	await(t, "the download", leech.Completed())
-	tt.check(t, cfg.Storage)
+	finishHonestly(t, tt, leech, cfg)
 }
 
 // TestSelfConnection gives a torrent its own address.
