@@ -35,21 +35,8 @@ func runServer(t *testing.T, cfg server.Config, serve func(context.Context, *ser
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(untilStopped(t, func(ctx context.Context) error { return serve(ctx, s) }))
+	server.ServeUntilEnd(t, func(ctx context.Context) error { return serve(ctx, s) })
 	return s
-}
-
-// untilStopped runs something until the function it returns is called.
-func untilStopped(t *testing.T, run func(context.Context) error) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
 }
 
 // torrent is a leecher or a seed that hands on what it finds.
@@ -74,7 +61,7 @@ func runPeer(t *testing.T, port uint16, left int64, tiers ...[]string) (*torrent
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tr, untilStopped(t, a.Run)
+	return tr, server.UntilStopped(t, a.Run)
 }
 
 // Two peers find each other by way of a tracker, over real sockets, whose
