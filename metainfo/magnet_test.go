@@ -30,13 +30,20 @@ func TestParseMagnet(t *testing.T) {
 		{"magnet:?xt=urn:btih:" + hexHash + "&xl=-1&so=0,2,4,6-8", Magnet{Select: []IndexRange{{0, 0}, {2, 2}, {4, 4}, {6, 8}}}},
 	} {
 		test.want.InfoHash = hash
-		got, err := ParseMagnet(test.in)
-		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("ParseMagnet(%q) = %+v, %v", test.in, got, err)
-		}
-		if again, err := ParseMagnet(got.String()); err != nil || !reflect.DeepEqual(again, got) {
-			t.Errorf("%q became %q became %+v, %v", test.in, got, again, err)
-		}
+		wantMagnet(t, test.in, test.want)
+	}
+}
+
+// wantMagnet fails unless a link is read as want, and written so that it is read
+// as that again.
+func wantMagnet(t *testing.T, link string, want Magnet) {
+	t.Helper()
+	got, err := ParseMagnet(link)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("ParseMagnet(%q) = %+v, %v", link, got, err)
+	}
+	if again, err := ParseMagnet(got.String()); err != nil || !reflect.DeepEqual(again, got) {
+		t.Errorf("%q became %q became %+v, %v", link, got, again, err)
 	}
 }
 
@@ -90,13 +97,7 @@ func TestParseMutableMagnet(t *testing.T) {
 		{"magnet:?xs=http://w/&xs=URN%3Abtpk%3A" + keyDigits + "&s=&dn=n&x.pe=1.2.3.4:5",
 			Magnet{Mutable: &MutableName{Key: key}, Name: "n", Peers: []string{"1.2.3.4:5"}}},
 	} {
-		got, err := ParseMagnet(test.in)
-		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("ParseMagnet(%q) = %+v, %v", test.in, got, err)
-		}
-		if again, err := ParseMagnet(got.String()); err != nil || !reflect.DeepEqual(again, got) {
-			t.Errorf("%q became %q became %+v, %v", test.in, got, again, err)
-		}
+		wantMagnet(t, test.in, test.want)
 	}
 }
 

@@ -107,7 +107,6 @@ func TestUnreachablePeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		c := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, c)
 		var dials atomic.Int32
 		reach := c.connect
 		c.connect = func(ctx context.Context, addr netip.AddrPort) (transport, error) {
@@ -162,8 +161,6 @@ func TestFinder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		seeder, leecher := network.join(t, "10.0.0.1:1", Config{}), network.join(t, "10.0.0.2:1", Config{})
-		defer closeClient(t, seeder)
-		defer closeClient(t, leecher)
 		tt := newTestTorrent(t, 64<<10, 16<<10)
 		finder := &fakeFinder{finds: []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}}
 		add(t, seeder, tt.seedConfig(t))
@@ -209,7 +206,6 @@ func TestMaxPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		c := network.join(t, "10.0.0.1:1", Config{MaxPeers: 2})
-		defer closeClient(t, c)
 		tt := newTestTorrent(t, 64<<10, 16<<10)
 		torrent := add(t, c, tt.seedConfig(t))
 		for _, name := range []string{"a", "b", "c"} {
@@ -231,8 +227,6 @@ func TestIdleConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		seeder, leecher := network.join(t, "10.0.0.1:1", Config{}), network.join(t, "10.0.0.2:1", Config{})
-		defer closeClient(t, seeder)
-		defer closeClient(t, leecher)
 		tt := newTestTorrent(t, 256<<10, 64<<10)
 		add(t, seeder, tt.seedConfig(t))
 		cfg := tt.config()
@@ -267,8 +261,6 @@ func TestRateLimits(t *testing.T) {
 				set(&seederCfg, &leecherCfg, &seedCfg, &leechCfg)
 				var network pipeNet
 				seeder, leecher := network.join(t, "10.0.0.1:1", seederCfg), network.join(t, "10.0.0.2:1", leecherCfg)
-				defer closeClient(t, seeder)
-				defer closeClient(t, leecher)
 				add(t, seeder, seedCfg)
 				leechCfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
 				start := time.Now()

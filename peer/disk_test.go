@@ -39,8 +39,6 @@ func TestFullDisk(t *testing.T) {
 		var network pipeNet
 		seeder := network.join(t, "10.0.0.1:1", Config{})
 		leecher := network.join(t, "10.0.0.2:1", Config{})
-		defer closeClient(t, seeder)
-		defer closeClient(t, leecher)
 		tt := newTestTorrent(t, 4<<20, 64<<10)
 		add(t, seeder, tt.seedConfig(t))
 		cfg := tt.config()

@@ -19,8 +19,7 @@ import (
 // closed, and an honest leecher must be served afterwards.
 func TestHostilePeers(t *testing.T) {
 	tt := newTestTorrent(t, 1<<20, 64<<10)
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
+	seeder := newTestSeeder(t, tt)
 
 	prefixed := func(length uint32, rest ...byte) []byte {
 		return append(binary.BigEndian.AppendUint32(nil, length), rest...)
@@ -90,8 +89,7 @@ func download(tb testing.TB, tt *testTorrent, from *Client) {
 // is bounded, and it is closed in the end.
 func TestRequestFlood(t *testing.T) {
 	tt := newTestTorrent(t, 1<<20, 64<<10)
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
+	seeder := newTestSeeder(t, tt)
 	p := newRawPeer(t, dialRaw(t, seeder), tt, "flood")
 	if err := p.send(wire.Message{Type: wire.HaveNone}); err != nil {
 		t.Fatal(err)
@@ -140,14 +138,18 @@ func TestUnaskedBlocks(t *testing.T) {
 	pusher.drain()
 	asked.tr.Close()
 
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
-	leech.AddPeers([]netip.AddrPort{addrOfClient(seeder)}, engine.SourceUser)
-	await(t, "the download", leech.Completed())
-	tt.check(t, cfg.Storage)
+	finishHonestly(t, tt, leech, cfg)
 	if got := leech.Stats(); got.HashFails > 0 || got.Wasted < metainfo.BlockLen {
 		t.Errorf("after the push: %+v", got)
 	}
+}
+
+// finishHonestly gives a download a seeder, and awaits its end.
+func finishHonestly(t *testing.T, tt *testTorrent, leech *Torrent, cfg TorrentConfig) {
+	t.Helper()
+	leech.AddPeers([]netip.AddrPort{addrOfClient(newTestSeeder(t, tt))}, engine.SourceUser)
+	await(t, "the download", leech.Completed())
+	tt.check(t, cfg.Storage)
 }
 
 // TestBadData has a peer answer with wrong bytes: the piece fails, the peer is
@@ -174,11 +176,7 @@ func TestBadData(t *testing.T) {
 	if got := leech.Stats(); got.HashFails == 0 {
 		t.Errorf("the liar was closed, but no piece failed: %+v", got)
 	}
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
-	leech.AddPeers([]netip.AddrPort{addrOfClient(seeder)}, engine.SourceUser)
-	await(t, "the download", leech.Completed())
-	tt.check(t, cfg.Storage)
+	finishHonestly(t, tt, leech, cfg)
 }
 
 // TestSelfConnection gives a torrent its own address.
@@ -186,7 +184,6 @@ func TestSelfConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		client := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, client)
 		tt := newTestTorrent(t, 64<<10, 16<<10)
 		cfg := tt.config()
 		cfg.Peers = []netip.AddrPort{netip.MustParseAddrPort("10.0.0.1:1")}
@@ -206,7 +203,6 @@ func TestSilentHandshake(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var network pipeNet
 				client := network.join(t, "10.0.0.1:1", Config{})
-				defer closeClient(t, client)
 				start := time.Now()
 				tr := network.dial(client, netip.MustParseAddrPort("10.0.0.2:1")).(pipe)
 				if _, err := tr.Write([]byte(opening)); err != nil && opening != "" {
@@ -229,7 +225,6 @@ func TestManyHandshakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		client := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, client)
 		tt := newTestTorrent(t, 64<<10, 16<<10)
 		add(t, client, tt.seedConfig(t))
 		greedy := netip.MustParseAddr("10.0.0.2")
@@ -255,7 +250,6 @@ func TestNeverReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		client := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, client)
 		tt := newTestTorrent(t, 64<<10, 16<<10)
 		torrent := add(t, client, tt.seedConfig(t))
 		p := newRawPeer(t, network.dial(client, netip.MustParseAddrPort("10.0.0.2:1")).(pipe), tt, "deaf")
@@ -281,7 +275,6 @@ func TestSlowBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network pipeNet
 		client := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, client)
 		tt := newTestTorrent(t, metainfo.BlockLen, metainfo.BlockLen)
 		torrent := add(t, client, tt.config())
 		p := newRawPeer(t, network.dial(client, netip.MustParseAddrPort("10.0.0.2:1")).(pipe), tt, "slow")

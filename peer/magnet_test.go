@@ -39,8 +39,7 @@ func (tt *testTorrent) begin(tb testing.TB, magnet *Torrent) piecestore.Storage 
 func TestMagnet(t *testing.T) {
 	// 10,000 pieces make thirteen blocks of metadata, more than a new connection has credit for.
 	tt := newTestTorrent(t, 10_000<<10, 1<<10)
-	source := newTestClient(t, Config{})
-	add(t, source, tt.seedConfig(t))
+	source := newTestSeeder(t, tt)
 	for range 2 {
 		c := newTestClient(t, Config{})
 		magnet := add(t, c, tt.magnetConfig(addrOfClient(source)))
@@ -64,10 +63,8 @@ func TestMagnetInABubble(t *testing.T) {
 		tt := newTestTorrent(t, 256<<10, 64<<10)
 		var network pipeNet
 		seeder := network.join(t, "10.0.0.1:1", Config{})
-		defer closeClient(t, seeder)
 		add(t, seeder, tt.seedConfig(t))
 		leecher := network.join(t, "10.0.0.2:1", Config{})
-		defer closeClient(t, leecher)
 		magnet := add(t, leecher, tt.magnetConfig(netip.MustParseAddrPort("10.0.0.1:1")))
 		await(t, "the metadata", magnet.Metadata())
 		time.Sleep(time.Minute) // of the bubble: all else that can happen before SetInfo does
@@ -83,8 +80,7 @@ func TestMagnetInABubble(t *testing.T) {
 // TestMagnetOfDataThatIsThere has nothing to download.
 func TestMagnetOfDataThatIsThere(t *testing.T) {
 	tt := newTestTorrent(t, 64<<10, 16<<10)
-	source := newTestClient(t, Config{})
-	add(t, source, tt.seedConfig(t))
+	source := newTestSeeder(t, tt)
 	magnet := add(t, newTestClient(t, Config{}), tt.magnetConfig(addrOfClient(source)))
 	await(t, "the metadata", magnet.Metadata())
 	select {
@@ -101,8 +97,7 @@ func TestMagnetOfDataThatIsThere(t *testing.T) {
 
 func TestSetInfoRefuses(t *testing.T) {
 	tt := newTestTorrent(t, 64<<10, 16<<10)
-	source := newTestClient(t, Config{})
-	add(t, source, tt.seedConfig(t))
+	source := newTestSeeder(t, tt)
 	magnet := add(t, newTestClient(t, Config{}), tt.magnetConfig())
 	refuses := func(what, want string, change func(*InfoConfig)) {
 		t.Helper()

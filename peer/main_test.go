@@ -150,13 +150,24 @@ func newTestClient(tb testing.TB, cfg Config) *Client {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), tooLong)
-		defer cancel()
-		if err := c.Close(ctx); err != nil {
-			tb.Errorf("close: %v", err)
-		}
-	})
+	tb.Cleanup(func() { closeClient(tb, c) })
+	return c
+}
+
+func closeClient(tb testing.TB, c *Client) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), tooLong)
+	defer cancel()
+	if err := c.Close(ctx); err != nil {
+		tb.Errorf("close: %v", err)
+	}
+}
+
+// newTestSeeder returns a newTestClient that has the whole torrent.
+func newTestSeeder(tb testing.TB, tt *testTorrent) *Client {
+	tb.Helper()
+	c := newTestClient(tb, Config{})
+	add(tb, c, tt.seedConfig(tb))
 	return c
 }
 

@@ -32,7 +32,8 @@ type pipeNet struct {
 	clients map[netip.AddrPort]*Client
 }
 
-// join returns a client without sockets at an address.
+// join returns a client without sockets at an address, which is closed at the end
+// of the test.
 func (n *pipeNet) join(tb testing.TB, addr string, cfg Config) *Client {
 	tb.Helper()
 	cfg.Port = -1
@@ -40,6 +41,7 @@ func (n *pipeNet) join(tb testing.TB, addr string, cfg Config) *Client {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	tb.Cleanup(func() { closeClient(tb, c) })
 	c.connect = func(_ context.Context, to netip.AddrPort) (transport, error) {
 		n.mu.Lock()
 		other := n.clients[to]
@@ -63,14 +65,6 @@ func (n *pipeNet) dial(c *Client, from netip.AddrPort) transport {
 	ours, theirs := net.Pipe()
 	c.tasks.Go(func() { c.welcome(pipe{theirs}, from) })
 	return pipe{ours}
-}
-
-// closeClient closes a client inside of a bubble, where Cleanup comes too late.
-func closeClient(tb testing.TB, c *Client) {
-	tb.Helper()
-	if err := c.Close(tb.Context()); err != nil {
-		tb.Errorf("close: %v", err)
-	}
 }
 
 // rawPeer is a peer that a test plays by hand.

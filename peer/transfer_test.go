@@ -44,8 +44,7 @@ func TestSeedToLeecher(t *testing.T) {
 // each of them, and not all of it from the seed.
 func TestSwarm(t *testing.T) {
 	tt := newTestTorrent(t, 8<<20, 64<<10)
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
+	seeder := newTestSeeder(t, tt)
 
 	clients := make([]*Client, 4)
 	peers := []netip.AddrPort{addrOfClient(seeder)}
@@ -75,9 +74,6 @@ func TestRelay(t *testing.T) {
 		seeder := network.join(t, "10.0.0.1:1", Config{})
 		relay := network.join(t, "10.0.0.2:1", Config{})
 		leecher := network.join(t, "10.0.0.3:1", Config{})
-		for _, c := range []*Client{seeder, relay, leecher} {
-			defer closeClient(t, c)
-		}
 		tt := newTestTorrent(t, 512<<10, 64<<10)
 		add(t, seeder, tt.seedConfig(t))
 		middle := add(t, relay, tt.config())
@@ -110,8 +106,7 @@ func TestSeveralTorrents(t *testing.T) {
 // TestSelect downloads some pieces, then the rest.
 func TestSelect(t *testing.T) {
 	tt := newTestTorrent(t, 1<<20, 64<<10)
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
+	seeder := newTestSeeder(t, tt)
 	cfg := tt.config()
 	cfg.Peers = []netip.AddrPort{addrOfClient(seeder)}
 	cfg.Want = bitfield.New(16)
@@ -170,8 +165,7 @@ func (s *watchedStorage) awaitWrites(tb testing.TB, n int) {
 // for what the first did not store.
 func TestStopAndResume(t *testing.T) {
 	tt := newTestTorrent(t, 16<<20, 64<<10)
-	seeder := newTestClient(t, Config{})
-	add(t, seeder, tt.seedConfig(t))
+	seeder := newTestSeeder(t, tt)
 	files := openTestFiles(t, tt, piecestore.NewHandles(4))
 	path := filepath.Join(t.TempDir(), "resume")
 

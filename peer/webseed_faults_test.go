@@ -89,8 +89,7 @@ func TestPeersGoOnWithoutTheWebSeed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newWebServer(t, nil)
 			s.before = fails
-			seeder := newTestClient(t, Config{})
-			add(t, seeder, tt.seedConfig(t))
+			seeder := newTestSeeder(t, tt)
 			cfg := tt.webConfig(s.URL + "/data")
 			cfg.WebSeedBelow = 1 << 40
 			log := &syncBuffer{written: make(chan struct{}, 1)}

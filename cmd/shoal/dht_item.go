@@ -46,12 +46,24 @@ func (r *dhtGetRun) flags(fs *pflag.FlagSet) {
 	r.dhtOnce.flags(fs)
 }
 
+// itemJSON says which item a value is.
+type itemJSON struct {
+	Target string `json:"target"`
+	Key    string `json:"key,omitempty"`
+	Salt   string `json:"salt,omitempty"`
+	Seq    *int64 `json:"seq,omitempty"`
+}
+
+func newItemJSON(target krpc.ID, salt string, item *node.Item) itemJSON {
+	if item.Key == nil {
+		return itemJSON{Target: target.String()}
+	}
+	return itemJSON{target.String(), hex.EncodeToString(item.Key), salt, &item.Seq}
+}
+
 // dhtGetJSON is what "shoal dht get --json" prints.
 type dhtGetJSON struct {
-	Target   string  `json:"target"`
-	Key      string  `json:"key,omitempty"`
-	Salt     string  `json:"salt,omitempty"`
-	Seq      *int64  `json:"seq,omitempty"`
+	itemJSON
 	ValueHex string  `json:"value_hex"`
 	Text     *string `json:"text,omitempty"`
 	From     string  `json:"from"`
@@ -146,9 +158,8 @@ func (r *dhtGetRun) print(e *env, target krpc.ID, item *node.Item, from netip.Ad
 }
 
 func (r *dhtGetRun) result(target krpc.ID, item *node.Item, from netip.AddrPort, took lookedUp) dhtGetJSON {
-	out := dhtGetJSON{Target: target.String(), ValueHex: hex.EncodeToString(item.Value), From: from.String(), Seconds: took.Seconds}
-	if item.Key != nil {
-		out.Key, out.Salt, out.Seq = hex.EncodeToString(item.Key), r.salt, &item.Seq
+	out := dhtGetJSON{
+		itemJSON: newItemJSON(target, r.salt, item), ValueHex: hex.EncodeToString(item.Value), From: from.String(), Seconds: took.Seconds,
 	}
 	if text, ok := textOf(item.Value); ok {
 		out.Text = &text

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,21 +49,13 @@ func checkMetricsFlag(addr string) error {
 	return nil
 }
 
-// startMetrics serves the metrics of a node on addr; a port alone is one of
-// the loopback interface, because what a node does is nobody else's business.
+// startMetrics serves the metrics of a node on addr, or nowhere if that is empty.
 func startMetrics(ctx context.Context, addr string, s *dht.Server) (*metricsServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
-	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
-		addr = net.JoinHostPort("127.0.0.1", port)
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s is in use; choose another address with --metrics", addr)
-	case err != nil:
+	ln, err := listenPrivately(ctx, "--metrics", addr)
+	if err != nil {
 		return nil, err
 	}
 	m := &metricsServer{

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/ed25519"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -52,10 +51,7 @@ func (r *dhtPutRun) flags(fs *pflag.FlagSet) {
 
 // dhtPutJSON is what "shoal dht put --json" prints.
 type dhtPutJSON struct {
-	Target string `json:"target"`
-	Key    string `json:"key,omitempty"`
-	Salt   string `json:"salt,omitempty"`
-	Seq    *int64 `json:"seq,omitempty"`
+	itemJSON
 	storedJSON
 	lookedUp
 }
@@ -178,10 +174,7 @@ func (r *dhtPutRun) refusal(item *node.Item, result node.Result) error {
 }
 
 func (r *dhtPutRun) print(e *env, item *node.Item, result node.Result, took lookedUp) error {
-	out := dhtPutJSON{Target: target(item).String(), storedJSON: storedJSON{result.Stored, result.Refused}, lookedUp: took}
-	if item.Key != nil {
-		out.Key, out.Salt, out.Seq = hex.EncodeToString(item.Key), r.salt, &item.Seq
-	}
+	out := dhtPutJSON{newItemJSON(target(item), r.salt, item), storedJSON{result.Stored, result.Refused}, took}
 	if r.json {
 		return e.printJSON(out)
 	}

@@ -119,13 +119,13 @@ func TestDHTMetrics(t *testing.T) {
 	if !strings.HasPrefix(metrics, "127.0.0.1:") {
 		t.Errorf("a port alone listens on %s", metrics)
 	}
-	if status, _ := fetchMetrics(t, metrics, "healthz"); status != http.StatusServiceUnavailable {
+	if status, _ := ask(t, "http://"+metrics+"/healthz", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("a node that is alone is healthy: %d", status)
 	}
 	second := runningNode(t, "--bootstrap", first.addr(t, "dht"), "--metrics", "127.0.0.1:0")
 	metrics = second.addr(t, "metrics")
 	mustSucceed(t, "dht", "find-node", "--addr", "127.0.0.1", "--bootstrap", second.addr(t, "joined"), aHash)
-	status, page := fetchMetrics(t, metrics, "metrics")
+	status, page := ask(t, "http://"+metrics+"/metrics", "")
 	if status != http.StatusOK {
 		t.Fatalf("status %d\n%s", status, page)
 	}
@@ -144,27 +144,13 @@ func TestDHTMetrics(t *testing.T) {
 	}
 }
 
-func fetchMetrics(t *testing.T, addr, page string) (status int, body string) {
-	t.Helper()
-	resp, err := http.Get("http://" + addr + "/" + page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
 func TestDHTHealth(t *testing.T) {
 	nodes := newDHT(t)
 	m, err := startMetrics(t.Context(), ":0", nodes[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, body := fetchMetrics(t, m.addr.String(), "healthz"); status != http.StatusOK || body != "ok\n" {
+	if status, body := ask(t, "http://"+m.addr.String()+"/healthz", ""); status != http.StatusOK || body != "ok\n" {
 		t.Errorf("a node that has joined: %d %q", status, body)
 	}
 	if err := m.stop(); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,13 +126,7 @@ func (r *getRun) run(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = r.download(ctx, e, s)
 	}
-	if closeErr := s.close(ctx); err == nil {
-		err = closeErr
-	}
-	if printErr := r.printResults(e, s); err == nil {
-		err = printErr
-	}
-	return err
+	return cmp.Or(err, s.close(ctx), r.printResults(e, s)) // all is done, and the first error counts
 }
 
 // loadAll reads every torrent before any is begun, so that a mistyped name

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,13 +69,7 @@ func (r *seedRun) run(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = r.seed(ctx, s)
 	}
-	if closeErr := s.close(ctx); err == nil {
-		err = closeErr
-	}
-	if printErr := r.printResults(e, s); err == nil {
-		err = printErr
-	}
-	return err
+	return cmp.Or(err, s.close(ctx), r.printResults(e, s)) // all is done, and the first error counts
 }
 
 // openAll makes the transfers that the arguments name.

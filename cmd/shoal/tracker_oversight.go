@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -178,21 +175,13 @@ func (o *oversight) tell(e *env, log *slog.Logger) {
 	}
 }
 
-// serve serves a handler on addr, or nowhere if that is empty. A port alone is
-// one of the loopback interface: what is served is nobody else's business.
+// serve serves a handler on addr, or nowhere if that is empty.
 func (o *oversight) serve(ctx context.Context, flag, addr string, handler http.Handler) (netip.AddrPort, error) {
 	if addr == "" {
 		return netip.AddrPort{}, nil
 	}
-	if host, port, err := net.SplitHostPort(addr); err == nil && host == "" {
-		addr = net.JoinHostPort("127.0.0.1", port)
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return netip.AddrPort{}, fmt.Errorf("%s is in use; choose another address with %s", addr, flag)
-	case err != nil:
+	ln, err := listenPrivately(ctx, flag, addr)
+	if err != nil {
 		return netip.AddrPort{}, err
 	}
 	o.serving.Go(func() error {

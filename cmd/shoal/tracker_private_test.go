@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -54,6 +52,21 @@ func (p *privateTracker) do(into any, args ...string) {
 	if err := json.Unmarshal([]byte(r.stdout), into); err != nil {
 		p.t.Fatalf("%v: %s", err, r.stdout)
 	}
+}
+
+// addAnna adds a torrent, and a user of that name who may announce it at the URL.
+func (p *privateTracker) addAnna() (h metainfo.InfoHash, announceURL string) {
+	p.t.Helper()
+	torrent, _ := makeTorrent(p.t, "data", someFiles())
+	var added addedJSON
+	p.do(&added, "torrent", "add", torrent)
+	var key userKeyJSON
+	p.do(&key, "user", "add", "anna")
+	h, err := metainfo.ParseInfoHash(added.InfoHash)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return h, key.AnnounceURL
 }
 
 // await repeats a look at a user until it is as wanted.
@@ -157,16 +170,8 @@ func (p *privateTracker) awaitKey(announceURL string) {
 
 func fetchBody(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
+	_, body := ask(t, url, "")
+	return body
 }
 
 // wantInLog finds an announce of a whole download in the log.
@@ -191,17 +196,9 @@ func wantInLog(t *testing.T, path string, size int64) {
 // are refused, with a reason that the user can look up.
 func TestPrivateTrackerRefuses(t *testing.T) {
 	p := startPrivate(t, "--client", "-SH", "--quiet")
-	torrent, _ := makeTorrent(t, "data", someFiles())
-	var added addedJSON
-	p.do(&added, "torrent", "add", torrent)
-	var key userKeyJSON
-	p.do(&key, "user", "add", "anna")
-	h, err := metainfo.ParseInfoHash(added.InfoHash)
-	if err != nil {
-		t.Fatal(err)
-	}
+	h, announceURL := p.addAnna()
 	announce := func(id string) string {
-		return fetchBody(t, fmt.Sprintf("%s?info_hash=%s&peer_id=%s&port=1&uploaded=0&downloaded=0&left=0", key.AnnounceURL, urlEscaped(h[:]), id))
+		return fetchBody(t, fmt.Sprintf("%s?info_hash=%s&peer_id=%s&port=1&uploaded=0&downloaded=0&left=0", announceURL, urlEscaped(h[:]), id))
 	}
 	await := func(want string) {
 		t.Helper()
@@ -224,7 +221,7 @@ func TestPrivateTrackerRefuses(t *testing.T) {
 	await("your account is disabled")
 	mustSucceed(t, "tracker", "user", "enable", "anna", "--db", p.db)
 	await("8:completei1e")
-	mustSucceed(t, "tracker", "torrent", "remove", added.InfoHash, "--db", p.db)
+	mustSucceed(t, "tracker", "torrent", "remove", h.String(), "--db", p.db)
 	await("not registered")
 	mustSucceed(t, "tracker", "user", "rotate-key", "anna", "--db", p.db)
 	await("not known here")

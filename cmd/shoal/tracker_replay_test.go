@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/shoal-bt/shoal/metainfo"
 )
 
 // replayed returns what "shoal tracker replay --json" prints for anna.
@@ -29,20 +27,12 @@ func replayed(t *testing.T, code int, args ...string) (j replayedJSON) {
 func TestReplayAnnounceLog(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "announces")
 	p := startPrivate(t, "--announce-log", log)
-	torrent, _ := makeTorrent(t, "data", someFiles())
-	var added addedJSON
-	p.do(&added, "torrent", "add", torrent)
-	var key userKeyJSON
-	p.do(&key, "user", "add", "anna")
-	h, err := metainfo.ParseInfoHash(added.InfoHash)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.awaitKey(key.AnnounceURL)
+	h, announceURL := p.addAnna()
+	p.awaitKey(announceURL)
 	announce := func(id byte, up, down, left int, event string) {
 		t.Helper()
 		body := fetchBody(t, fmt.Sprintf("%s?info_hash=%s&peer_id=-SH0100-aaaaaaaaaaa%c&port=1&uploaded=%d&downloaded=%d&left=%d&event=%s",
-			key.AnnounceURL, urlEscaped(h[:]), id, up, down, left, event))
+			announceURL, urlEscaped(h[:]), id, up, down, left, event))
 		if !strings.HasPrefix(body, "d8:complete") {
 			t.Fatalf("%q", body)
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
-	"syscall"
 
 	"github.com/shoal-bt/shoal/tracker/certs"
 )
@@ -17,12 +15,8 @@ func (n *trackerNode) listenTLS(ctx context.Context) error {
 	if r.https == "" {
 		return nil
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", r.https)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%s is in use; choose another address with --https", r.https)
-	case err != nil:
+	ln, err := listenTCP(ctx, "--https", r.https)
+	if err != nil {
 		return err
 	}
 	cfg, err := n.certificates(ctx, ln)

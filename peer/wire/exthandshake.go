@@ -117,14 +117,9 @@ func AppendExtHandshake(b []byte, h ExtHandshake) []byte {
 // this package: BEP 10 makes every item optional, and clients in use have
 // disagreed about the types. MetadataSize is as claimed: bound it before use.
 func ParseExtHandshake(b []byte) (ExtHandshake, error) {
-	v, report, err := bscan.Scan(b, extHandshakeLimits)
-	switch {
-	case err != nil:
-		return ExtHandshake{}, protocolErrorf("extension handshake: %v", err)
-	case v.Kind() != bscan.Dict:
-		return ExtHandshake{}, protocolErrorf("extension handshake is not a dictionary")
-	case report.Duplicate:
-		return ExtHandshake{}, protocolErrorf("extension handshake: %v", bscan.ErrDuplicate)
+	v, _, err := scanDict("extension handshake", b, extHandshakeLimits)
+	if err != nil {
+		return ExtHandshake{}, err
 	}
 	uploadOnly, ok := v.Get("upload_only").Int()
 	return ExtHandshake{
@@ -190,4 +185,20 @@ func printable(v bscan.Value, maxLen int) string {
 		}
 	}
 	return out.String()
+}
+
+// scanDict reads the dictionary that the payload of an extension's message
+// begins with, and tells how long it is. The error is a [ProtocolError] that
+// calls the payload what.
+func scanDict(what string, b []byte, limits bscan.Limits) (v bscan.Value, dictLen int, err error) {
+	v, report, err := bscan.Scan(b, limits)
+	switch {
+	case err != nil:
+		return v, 0, protocolErrorf("%s: %v", what, err)
+	case v.Kind() != bscan.Dict:
+		return v, 0, protocolErrorf("%s is not a dictionary", what)
+	case report.Duplicate:
+		return v, 0, protocolErrorf("%s: %v", what, bscan.ErrDuplicate)
+	}
+	return v, report.Offset, nil
 }

@@ -64,14 +64,9 @@ func AppendMetadata(b []byte, m MetadataMessage) []byte {
 // only Type is set. Whether piece and size fit each other, and what we know of
 // the torrent, is for the engine to say.
 func ParseMetadata(b []byte) (MetadataMessage, error) {
-	v, report, err := bscan.Scan(b, metadataLimits)
-	switch {
-	case err != nil:
-		return MetadataMessage{}, protocolErrorf("metadata message: %v", err)
-	case v.Kind() != bscan.Dict:
-		return MetadataMessage{}, protocolErrorf("metadata message is not a dictionary")
-	case report.Duplicate:
-		return MetadataMessage{}, protocolErrorf("metadata message: %v", bscan.ErrDuplicate)
+	v, dictLen, err := scanDict("metadata message", b, metadataLimits)
+	if err != nil {
+		return MetadataMessage{}, err
 	}
 	kind, ok := v.Get("msg_type").Int()
 	if !ok {
@@ -92,7 +87,7 @@ func ParseMetadata(b []byte) (MetadataMessage, error) {
 	if m.TotalSize, ok = v.Get("total_size").Int(); !ok || m.TotalSize <= 0 {
 		return MetadataMessage{}, protocolErrorf("metadata without its total size")
 	}
-	if m.Data = b[report.Offset:]; len(m.Data) > MetadataPieceLen {
+	if m.Data = b[dictLen:]; len(m.Data) > MetadataPieceLen {
 		return MetadataMessage{}, protocolErrorf("metadata piece of %d bytes", len(m.Data))
 	}
 	return m, nil

@@ -87,14 +87,9 @@ func AppendPEX(b []byte, p PEX) []byte {
 // list of it is not a whole number of addresses. Addresses that nobody can be
 // reached at are the caller's to drop.
 func ParsePEX(b []byte) (PEX, error) {
-	v, report, err := bscan.Scan(b, pexLimits)
-	switch {
-	case err != nil:
-		return PEX{}, protocolErrorf("PEX message: %v", err)
-	case v.Kind() != bscan.Dict:
-		return PEX{}, protocolErrorf("PEX message is not a dictionary")
-	case report.Duplicate:
-		return PEX{}, protocolErrorf("PEX message: %v", bscan.ErrDuplicate)
+	v, _, err := scanDict("PEX message", b, pexLimits)
+	if err != nil {
+		return PEX{}, err
 	}
 	added, flags, err := pexAddrs(v, "added")
 	if err != nil {

@@ -393,17 +393,25 @@ func (p *pictured) uplink() *figure {
 	if cut {
 		f.caption += cutCaption
 	}
+	p.draw(f, c, func(s *result.Sample) float64 { return s.UplinkUse }, func(i int, _ []float64) string {
+		return p.summary.Systems[i].UplinkUse.percent() + " on average"
+	})
+	return f
+}
+
+// draw adds c to the figure, with a curve for each system that has values over
+// time. describe puts them into words.
+func (p *pictured) draw(f *figure, c *chart.Chart, value func(*result.Sample) float64, describe func(i int, values []float64) string) {
 	p.systems(func(i int, system *result.System) {
-		at, use := seriesOf(system.Samples, func(s *result.Sample) float64 { return s.UplinkUse })
+		at, values := seriesOf(system.Samples, value)
 		if len(at) < 2 {
 			return
 		}
-		c.Curves = append(c.Curves, chart.Curve{Name: system.Name, Style: p.styles[i], X: at, Y: use})
+		c.Curves = append(c.Curves, chart.Curve{Name: system.Name, Style: p.styles[i], X: at, Y: values})
 		f.legend = append(f.legend, legendEntry{name: system.Name, style: p.styles[i]})
-		c.Desc += fmt.Sprintf("%s: %s on average. ", system.Name, p.summary.Systems[i].UplinkUse.percent())
+		c.Desc += fmt.Sprintf("%s: %s. ", system.Name, describe(i, values))
 	})
 	f.addIfDrawn(c)
-	return f
 }
 
 // addIfDrawn adds a chart that has curves.
@@ -447,15 +455,8 @@ func (p *pictured) entropy() *figure {
 		id: "entropy", title: "Entropy",
 		caption: "The chance that one leecher has a piece that another one lacks (Legout et al. 2006). At 1 everybody has something for everybody.",
 	}
-	p.systems(func(i int, system *result.System) {
-		at, entropy := seriesOf(system.Samples, func(s *result.Sample) float64 { return s.Entropy })
-		if len(at) < 2 {
-			return
-		}
-		c.Curves = append(c.Curves, chart.Curve{Name: system.Name, Style: p.styles[i], X: at, Y: entropy})
-		f.legend = append(f.legend, legendEntry{name: system.Name, style: p.styles[i]})
-		c.Desc += fmt.Sprintf("%s: the median of the samples is %s. ", system.Name, Number(stats.Quantile(0.5, stats.Sorted(entropy))).fixed(2))
+	p.draw(f, c, func(s *result.Sample) float64 { return s.Entropy }, func(_ int, entropy []float64) string {
+		return "the median of the samples is " + Number(stats.Quantile(0.5, stats.Sorted(entropy))).fixed(2)
 	})
-	f.addIfDrawn(c)
 	return f
 }

@@ -244,9 +244,7 @@ func TestAddKey(t *testing.T) {
 // not read all the time.
 func TestChangesHoldSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		s := newService(t, Config{Store: store})
-		stop := running(t, s)
+		store, s, stop := runningService(t)
 		key := Key{77}
 		addKey := func(to *Tables) { to.Keys = append(slices.Clone(to.Keys), StoredKey{Hash: key.Hash(), User: 1}) }
 		store.change(addKey)
@@ -296,9 +294,7 @@ func nonZero(of map[string]uint64) map[string]uint64 {
 // has worked.
 func TestStatsOfFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		s := newService(t, Config{Store: store})
-		stop := running(t, s)
+		store, s, stop := runningService(t)
 		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.Started), nil)
 		time.Sleep(DefaultFlushEvery + 1)
 		synctest.Wait()
@@ -346,11 +342,17 @@ func running(t *testing.T, s *Service) (stop func() error) {
 	}
 }
 
+// runningService runs a Service that has all defaults.
+func runningService(t *testing.T) (store *fakeStore, s *Service, stop func() error) {
+	t.Helper()
+	store = newFakeStore()
+	s = newService(t, Config{Store: store})
+	return store, s, running(t, s)
+}
+
 func TestFlushes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		s := newService(t, Config{Store: store})
-		stop := running(t, s)
+		store, s, stop := runningService(t)
 		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.Started), nil)
 		wantAnnounce(t, s, annasKey, of(1, 10, 5, tracker.None), nil)
 		time.Sleep(DefaultFlushEvery + 1)
@@ -440,9 +442,7 @@ func TestSessionsEnd(t *testing.T) {
 
 func TestStopWithoutDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		s := newService(t, Config{Store: store})
-		stop := running(t, s)
+		store, s, stop := runningService(t)
 		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.Started), nil)
 		store.set(true, false)
 		if err := stop(); !errors.Is(err, errAway) || !strings.Contains(err.Error(), "not stored") {
@@ -474,9 +474,7 @@ func TestAnnouncesDoNotWait(t *testing.T) {
 // stored yet survive it.
 func TestReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := newFakeStore()
-		s := newService(t, Config{Store: store})
-		stop := running(t, s)
+		store, s, stop := runningService(t)
 		wantAnnounce(t, s, annasKey, of(1, 0, 5, tracker.Started), nil)
 		wantAnnounce(t, s, annasKey, of(1, 10, 5, tracker.None), nil)
 		fresh := Key{77}

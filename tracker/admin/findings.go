@@ -51,12 +51,8 @@ func listFindings(ctx context.Context, c *call) (any, error) {
 	}
 	findings, next, err := part(c, math.MaxInt64, func(before int64, limit int) ([]account.FindingReport, error) {
 		return c.cfg.Store.FindingsBefore(ctx, before, limit, all)
-	}, func(f account.FindingReport) int64 { return f.ID })
-	list := findingsJSON{Findings: make([]findingJSON, len(findings)), Next: next}
-	for i, f := range findings {
-		list.Findings[i] = c.findingJSON(f)
-	}
-	return list, err
+	}, func(f account.FindingReport) int64 { return f.ID }, c.findingJSON)
+	return findingsJSON{findings, next}, err
 }
 
 func (c *call) findingJSON(f account.FindingReport) findingJSON {

@@ -72,9 +72,9 @@ func (c *call) after(without int64) (int64, error) {
 	return n, nil
 }
 
-// part reads a part of a list whose entries have numbers, and one entry more to
-// see whether there is another part.
-func part[E any](c *call, without int64, read func(after int64, limit int) ([]E, error), number func(E) int64) (entries []E, next string, err error) {
+// part shows a part of a list whose entries have numbers. It reads one entry more
+// to see whether there is another part.
+func part[E, J any](c *call, without int64, read func(after int64, limit int) ([]E, error), number func(E) int64, show func(E) J) (shown []J, next string, err error) {
 	limit, err := c.limit()
 	if err != nil {
 		return nil, "", err
@@ -83,14 +83,19 @@ func part[E any](c *call, without int64, read func(after int64, limit int) ([]E,
 	if err != nil {
 		return nil, "", err
 	}
-	if entries, err = read(after, limit+1); err != nil {
+	entries, err := read(after, limit+1)
+	if err != nil {
 		return nil, "", err
 	}
 	if len(entries) > limit {
 		entries = entries[:limit]
 		next = strconv.FormatInt(number(entries[limit-1]), 10)
 	}
-	return entries, next, nil
+	shown = make([]J, len(entries)) // in JSON, an empty list is not null
+	for i, entry := range entries {
+		shown[i] = show(entry)
+	}
+	return shown, next, nil
 }
 
 // flag reads a parameter that is true or false.

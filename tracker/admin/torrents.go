@@ -89,12 +89,8 @@ func (c *call) torrentJSON(t account.TorrentReport) torrentJSON {
 func listTorrents(ctx context.Context, c *call) (any, error) {
 	torrents, next, err := part(c, 0, func(after int64, limit int) ([]account.TorrentReport, error) {
 		return c.cfg.Store.TorrentsAfter(ctx, ledger.TorrentID(after), limit)
-	}, func(t account.TorrentReport) int64 { return int64(t.ID) })
-	list := torrentsJSON{Torrents: make([]torrentJSON, len(torrents)), Next: next}
-	for i, t := range torrents {
-		list.Torrents[i] = c.torrentJSON(t)
-	}
-	return list, err
+	}, func(t account.TorrentReport) int64 { return int64(t.ID) }, c.torrentJSON)
+	return torrentsJSON{torrents, next}, err
 }
 
 // torrent returns the one in the path.

@@ -99,12 +99,8 @@ func checkSlots(n int) error {
 func listUsers(ctx context.Context, c *call) (any, error) {
 	users, next, err := part(c, 0, func(after int64, limit int) ([]account.UserReport, error) {
 		return c.cfg.Store.UsersAfter(ctx, ledger.UserID(after), limit)
-	}, func(u account.UserReport) int64 { return int64(u.ID) })
-	list := usersJSON{Users: make([]userJSON, len(users)), Next: next}
-	for i, u := range users {
-		list.Users[i] = c.userJSON(u)
-	}
-	return list, err
+	}, func(u account.UserReport) int64 { return int64(u.ID) }, c.userJSON)
+	return usersJSON{users, next}, err
 }
 
 func (c *call) userJSON(u account.UserReport) userJSON {
@@ -264,14 +260,10 @@ func listRecords(ctx context.Context, c *call) (any, error) {
 
 // records lists what a user moved of each torrent.
 func (c *call) records(ctx context.Context, id ledger.UserID) (any, error) {
-	pairs, next, err := part(c, 0, func(after int64, limit int) ([]account.PairReport, error) {
+	records, next, err := part(c, 0, func(after int64, limit int) ([]account.PairReport, error) {
 		return c.cfg.Store.PairsAfter(ctx, id, ledger.TorrentID(after), limit)
-	}, func(p account.PairReport) int64 { return int64(p.Torrent) })
-	list := recordsJSON{Torrents: make([]recordJSON, len(pairs)), Next: next}
-	for i, p := range pairs {
-		list.Torrents[i] = c.recordJSON(p)
-	}
-	return list, err
+	}, func(p account.PairReport) int64 { return int64(p.Torrent) }, c.recordJSON)
+	return recordsJSON{records, next}, err
 }
 
 func (c *call) recordJSON(p account.PairReport) recordJSON {

@@ -79,12 +79,18 @@ func hang(ctx context.Context, _ *tracker.Request) (*tracker.Response, error) {
 	return nil, ctx.Err()
 }
 
-// start runs an Announcer in fake time; stop ends it and returns how long that
-// took.
+// start runs an Announcer in fake time, from now on.
 func start(t *testing.T, f *fakeTrackers, torrent *fakeTorrent, tiers ...[]string) (a *Announcer, stop func() time.Duration) {
 	t.Helper()
 	f.begin = time.Now()
-	a, err := NewAnnouncer(AnnouncerConfig{Client: f, Torrent: torrent, Tiers: tiers, Port: 6881, Rand: rand.New(rand.NewPCG(1, 0))})
+	return startAnnouncer(t, AnnouncerConfig{Client: f, Torrent: torrent, Tiers: tiers, Port: 6881})
+}
+
+// startAnnouncer runs an Announcer; stop ends it and returns how long that took.
+func startAnnouncer(t *testing.T, cfg AnnouncerConfig) (a *Announcer, stop func() time.Duration) {
+	t.Helper()
+	cfg.Rand = rand.New(rand.NewPCG(1, 0))
+	a, err := NewAnnouncer(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

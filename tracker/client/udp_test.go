@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"reflect"
 	"strings"
@@ -488,14 +487,7 @@ func TestAnnouncerOverUDP(t *testing.T) {
 			return []netip.Addr{netip.MustParseAddr(host)}, nil
 		}
 		torrent := &fakeTorrent{left: 100}
-		a, err := NewAnnouncer(AnnouncerConfig{Client: c, Torrent: torrent, Rand: rand.New(rand.NewPCG(1, 0)),
-			Tiers: [][]string{{"udp://" + host4 + ":1"}, {"udp://[" + host6 + "]:1"}}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- a.Run(ctx) }()
+		_, stop := startAnnouncer(t, AnnouncerConfig{Client: c, Torrent: torrent, Tiers: [][]string{{"udp://" + host4 + ":1"}, {"udp://[" + host6 + "]:1"}}})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		dead.wantLog(t, "0s connect", "15s connect")
@@ -503,10 +495,8 @@ func TestAnnouncerOverUDP(t *testing.T) {
 		if heard, _ := live.heard(); len(torrent.found) != 1 || heard.Event != tracker.Started {
 			t.Errorf("found %v, the tracker heard %v", torrent.found, heard.Event)
 		}
-		cancel()
-		stopping := time.Now()
-		if err := <-ended; err != nil || time.Since(stopping) != 0 {
-			t.Errorf("stopped after %v: %v", time.Since(stopping), err)
+		if took := stop(); took != 0 {
+			t.Errorf("stopped after %v", took)
 		}
 		if heard, _ := live.heard(); heard.Event != tracker.Stopped || heard.NumWant != 0 {
 			t.Errorf("the tracker heard %+v at the end", heard)

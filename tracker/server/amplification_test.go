@@ -99,9 +99,8 @@ func TestNoAmplificationOverSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- newServer(t, Config{}).RunUDP(ctx, l) }()
+	s := newServer(t, Config{})
+	serveUntilEnd(t, func(ctx context.Context) error { return s.RunUDP(ctx, l) })
 	conn, err := net.Dial("udp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -132,8 +131,4 @@ func TestNoAmplificationOverSockets(t *testing.T) {
 		numSent, numReceived = numSent+len(packet), numReceived+replyLen
 	}
 	t.Logf("%d bytes sent, %d received: a factor of %.4f", numSent, numReceived, float64(numReceived)/float64(numSent))
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 }

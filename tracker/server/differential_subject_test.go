@@ -54,8 +54,8 @@ func runShoal(t *testing.T, torrents []metainfo.InfoHash) (at endpoints) {
 // serveBoth serves HTTP and UDP at one port of an address.
 func serveBoth(t *testing.T, s *server.Server, host string) netip.AddrPort {
 	ln, l := listenBoth(t, host)
-	serveUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
-	serveUntilEnd(t, func(ctx context.Context) error { return s.RunUDP(ctx, l) })
+	server.ServeUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
+	server.ServeUntilEnd(t, func(ctx context.Context) error { return s.RunUDP(ctx, l) })
 	return l.Addr()
 }
 
@@ -77,19 +77,6 @@ func listenBoth(t *testing.T, host string) (net.Listener, *server.UDPListener) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// serveUntilEnd runs a server until the test ends.
-func serveUntilEnd(t *testing.T, run func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // runOpentracker starts one for the torrents. Debian's has no IPv6.

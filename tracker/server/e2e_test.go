@@ -24,20 +24,19 @@ func runTracker(t *testing.T, address string, cfg server.Config) (*server.Server
 	if err != nil {
 		t.Skip("no such address on this machine: ", err)
 	}
+	s := runServer(t, cfg, func(ctx context.Context, s *server.Server) error { return s.Run(ctx, ln) })
+	return s, "http://" + ln.Addr().String()
+}
+
+// runServer returns a tracker that serves until the end of the test.
+func runServer(t *testing.T, cfg server.Config, serve func(context.Context, *server.Server) error) *server.Server {
+	t.Helper()
 	s, err := server.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.Run(ctx, ln) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return s, "http://" + ln.Addr().String()
+	server.ServeUntilEnd(t, func(ctx context.Context) error { return serve(ctx, s) })
+	return s
 }
 
 // torrent is a leecher or a seed that hands on what it finds.
@@ -62,15 +61,7 @@ func runPeer(t *testing.T, port uint16, left int64, tiers ...[]string) (*torrent
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- a.Run(ctx) }()
-	return tr, func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
+	return tr, server.UntilStopped(t, a.Run)
 }
 
 // Two peers find each other by way of a tracker, over real sockets, whose
@@ -88,27 +79,39 @@ func TestPeersFindEachOther(t *testing.T) {
 			defer conn.Close()
 			deadURL := "http://" + conn.LocalAddr().String() + "/announce"
 			ip := netip.MustParseAddrPort(strings.TrimPrefix(base, "http://")).Addr()
-			c := client.New(client.Config{})
-			// A seed that hears nothing of a leecher knows when it is listed:
-			// its announce was answered.
-			resp, err := c.Announce(t.Context(), base+"/announce", &tracker.Request{InfoHash: infoHash, Addr: netip.AddrPortFrom(netip.Addr{}, 1), Event: tracker.Started, Compact: true})
-			if err != nil || resp.Complete != 1 || resp.Interval != 30*time.Minute || resp.ExternalIP != ip {
-				t.Fatalf("the seed's announce: %+v, %v", resp, err)
-			}
-			leecher, stop := runPeer(t, 2, 100, []string{deadURL}, []string{base + "/announce"})
-			if peers := <-leecher.found; len(peers) != 1 || peers[0] != netip.AddrPortFrom(ip, 1) {
-				t.Errorf("the leecher found %v", peers)
-			}
-			stats, err := c.Scrape(t.Context(), base+"/announce", []metainfo.InfoHash{infoHash})
-			if err != nil || stats[0] != (tracker.ScrapeStats{Complete: 1, Incomplete: 1}) {
-				t.Errorf("scrape %+v, %v", stats, err)
-			}
-			stop()
-			if st := s.Stats(); st.Leechers != 0 || st.Seeds != 1 {
-				t.Errorf("after the leecher left: %+v", st)
+			seed := meet(t, s, base+"/announce", ip, []string{deadURL}, []string{base + "/announce"})
+			if seed.ExternalIP != ip {
+				t.Errorf("the seed is told that it has %v", seed.ExternalIP)
 			}
 		})
 	}
+}
+
+// meet has a leecher find a seed by way of a tracker, and leave; it returns what
+// the seed was told. Both are at ip. The tiers are the leecher's, and have the
+// tracker at announceURL.
+func meet(t *testing.T, s *server.Server, announceURL string, ip netip.Addr, tiers ...[]string) *tracker.Response {
+	t.Helper()
+	c := client.New(client.Config{})
+	// A seed that hears nothing of a leecher knows when it is listed: its announce
+	// was answered.
+	seed, err := c.Announce(t.Context(), announceURL, &tracker.Request{InfoHash: infoHash, Addr: netip.AddrPortFrom(netip.Addr{}, 1), Event: tracker.Started, Compact: true})
+	if err != nil || seed.Complete != 1 || seed.Interval != 30*time.Minute {
+		t.Fatalf("the seed's announce: %+v, %v", seed, err)
+	}
+	leecher, stop := runPeer(t, 2, 100, tiers...)
+	if peers := <-leecher.found; len(peers) != 1 || peers[0] != netip.AddrPortFrom(ip, 1) {
+		t.Errorf("the leecher found %v", peers)
+	}
+	stats, err := c.Scrape(t.Context(), announceURL, []metainfo.InfoHash{infoHash})
+	if err != nil || stats[0] != (tracker.ScrapeStats{Complete: 1, Incomplete: 1}) {
+		t.Errorf("scrape %+v, %v", stats, err)
+	}
+	stop()
+	if st := s.Stats(); st.Leechers != 0 || st.Seeds != 1 {
+		t.Errorf("after the leecher left: %+v", st)
+	}
+	return seed
 }
 
 func TestClientUnderstandsListsAndRefusals(t *testing.T) {

@@ -41,9 +41,7 @@ func TestSlowReadersGetTheWholeAnswer(t *testing.T) {
 	defer conn.Close()
 	io.WriteString(conn, rawRequest("GET "+announceOf(idB, 6881, "&compact=0")+" HTTP/1.1", closing))
 	// Only now, so that the request comes with the connection.
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- s.Run(ctx, ln) }()
+	serveUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -51,9 +49,5 @@ func TestSlowReadersGetTheWholeAnswer(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	if n := strings.Count(string(body), "2:ip"); err != nil || n != numPeers || int64(len(body)) != resp.ContentLength {
 		t.Errorf("%d peers in %d bytes, %v", n, len(body), err)
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }

@@ -29,19 +29,20 @@ func (c addrConn) RemoteAddr() net.Addr {
 
 // frontOf is a Server that runs on pipes, and is stopped by the test's end.
 type frontOf struct {
-	t      *testing.T
-	s      *Server
-	ln     *pipeListener
-	cancel context.CancelFunc
-	ended  chan error
+	t    *testing.T
+	s    *Server
+	ln   *pipeListener
+	stop func()
 }
 
 func runFront(t *testing.T, cfg Config) *frontOf {
-	ctx, cancel := context.WithCancel(t.Context())
+	return newFrontOf(t, cfg, func(ctx context.Context, s *Server, ln net.Listener) error { return s.Run(ctx, ln) })
+}
+
+func newFrontOf(t *testing.T, cfg Config, serve func(context.Context, *Server, net.Listener) error) *frontOf {
 	s := newServer(t, cfg)
-	f := &frontOf{t, s, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
-	go func() { f.ended <- s.Run(ctx, f.ln) }()
-	return f
+	ln := &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}
+	return &frontOf{t, s, ln, untilStopped(t, func(ctx context.Context) error { return serve(ctx, s, ln) })}
 }
 
 func (f *frontOf) dial(from string) net.Conn {
@@ -49,14 +50,6 @@ func (f *frontOf) dial(from string) net.Conn {
 	f.ln.conns <- addrConn{theirs, from}
 	f.t.Cleanup(func() { ours.Close() })
 	return ours
-}
-
-func (f *frontOf) stop() {
-	f.t.Helper()
-	f.cancel()
-	if err := <-f.ended; err != nil {
-		f.t.Error(err)
-	}
 }
 
 var (
@@ -207,16 +200,9 @@ func dialNetHTTP(t *testing.T, cfg Config) net.Conn {
 
 // runOn runs a Server until the test ends.
 func runOn(t *testing.T, ln net.Listener, cfg Config) {
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
+	t.Helper()
 	s := newServer(t, cfg)
-	go func() { ended <- s.Run(ctx, ln) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	serveUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
 }
 
 // readAnswer reads one response and its body.
@@ -386,12 +372,13 @@ func TestStopAnswersRequestsUnderWay(t *testing.T) {
 		io.WriteString(deaf, rawRequest(announceLine))
 		synctest.Wait()
 		begin := time.Now()
-		go f.cancel()
+		stopped := make(chan struct{})
+		go func() { f.stop(); close(stopped) }()
 		time.Sleep(stopTimeout / 2)
 		if body := readAnswer(t, bufio.NewReader(conn)); !strings.HasPrefix(body, "d8:complete") {
 			t.Errorf("answer %q", body)
 		}
-		f.stop()
+		<-stopped
 		if took := time.Since(begin); took > stopTimeout {
 			t.Errorf("one that does not read held it up for %v", took)
 		}

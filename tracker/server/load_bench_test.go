@@ -283,14 +283,8 @@ func BenchmarkLoadUDP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.RunUDP(ctx, l) }()
+	serveUntilEnd(b, func(ctx context.Context) error { return s.RunUDP(ctx, l) })
 	load{Over: "udp", To: l.Addr(), NumSenders: 4}.measure(b)
-	cancel()
-	if err := <-ended; err != nil {
-		b.Error(err)
-	}
 }
 
 // udpWindow is how many requests of a sender without a rate wait for their
@@ -392,14 +386,8 @@ func BenchmarkLoadHTTP(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, ln) }()
+	serveUntilEnd(b, func(ctx context.Context) error { return s.Run(ctx, ln) })
 	load{Over: "http", To: ln.Addr().(*net.TCPAddr).AddrPort(), NumSenders: 32}.measure(b)
-	cancel()
-	if err := <-ended; err != nil {
-		b.Error(err)
-	}
 }
 
 func (s *sender) sendHTTP(t *testing.T, to string, plan schedule) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	crand "crypto/rand"
 	"crypto/tls"
@@ -104,21 +105,11 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	if c.Interval == 0 {
-		c.Interval = DefaultInterval
-	}
-	if c.MinInterval == 0 {
-		c.MinInterval = min(DefaultMinInterval, c.Interval)
-	}
-	if c.MaxScrape == 0 {
-		c.MaxScrape = DefaultMaxScrape
-	}
-	if c.MaxConns == 0 {
-		c.MaxConns = DefaultMaxConns
-	}
-	if c.MaxConnsPerAddr == 0 {
-		c.MaxConnsPerAddr = DefaultMaxConnsPerAddr
-	}
+	c.Interval = cmp.Or(c.Interval, DefaultInterval)
+	c.MinInterval = cmp.Or(c.MinInterval, min(DefaultMinInterval, c.Interval))
+	c.MaxScrape = cmp.Or(c.MaxScrape, DefaultMaxScrape)
+	c.MaxConns = cmp.Or(c.MaxConns, DefaultMaxConns)
+	c.MaxConnsPerAddr = cmp.Or(c.MaxConnsPerAddr, DefaultMaxConnsPerAddr)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -224,11 +215,17 @@ func (s *Server) RunTLS(ctx context.Context, ln net.Listener, cfg *tls.Config) e
 	case <-ctx.Done():
 		return nil
 	case err := <-served:
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("tracker: serve HTTPS: %w", err)
+		return servingEnded(ctx, "HTTPS", err)
 	}
+}
+
+// servingEnded is what a serving method returns when its listener failed with
+// err, which is no error if ctx has ended.
+func servingEnded(ctx context.Context, protocol string, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("tracker: serve %s: %w", protocol, err)
 }
 
 // serve accepts connections of ln until ctx ends; served gets the error with
@@ -283,10 +280,7 @@ func (s *Server) tendUntil(ctx context.Context, served <-chan error) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-served:
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("tracker: serve HTTP: %w", err)
+			return servingEnded(ctx, "HTTP", err)
 		case <-ticker.C:
 			s.store.expire(s.now())
 		case <-saver.C:

@@ -292,9 +292,7 @@ func TestRunSweepsOutSilentPeersAndStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer(t, Config{})
 		ln := &fakeListener{make(chan struct{})}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.Run(ctx, ln) }()
+		serveUntilEnd(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
 		get(t, s, "10.0.0.1:1", announceOf(idA, 1, ""))
 		time.Sleep(time.Hour)
 		if st := s.Stats(); st.Leechers != 1 {
@@ -303,10 +301,6 @@ func TestRunSweepsOutSilentPeersAndStops(t *testing.T) {
 		time.Sleep(20 * time.Minute)
 		if st := s.Stats(); st.Leechers != 0 {
 			t.Errorf("after 1.25 times two intervals: %+v", st)
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	})
 }

@@ -29,10 +29,8 @@ func (l *pipeListener) Accept() (net.Conn, error) {
 // Who sends his header a byte a second (slow-loris) is shown out.
 func TestSlowHeadersAreCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
 		ln := &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}
-		ended := make(chan error)
-		go func() { ended <- newServer(t, Config{}).Run(ctx, ln) }()
+		runOn(t, ln, Config{})
 		ours, theirs := net.Pipe()
 		ln.conns <- theirs
 		go io.Copy(io.Discard, ours) // ends when the server hangs up
@@ -42,10 +40,6 @@ func TestSlowHeadersAreCutOff(t *testing.T) {
 		}
 		if took := time.Since(begin); took > headerTimeout+time.Second {
 			t.Errorf("the connection lived for %v", took)
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
 		}
 	})
 }
@@ -58,10 +52,9 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 	for what, first := range map[string]string{"a byte a second": "G", "a line and no more": "GET /healthz HTTP/1.1\r\n", "nothing": ""} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ctx, cancel := context.WithCancel(t.Context())
 				ln := &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}
-				ended := make(chan error)
-				go func() { ended <- newServer(t, Config{MaxConns: numPlaces}).Run(ctx, ln) }()
+				s := newServer(t, Config{MaxConns: numPlaces})
+				stop := untilStopped(t, func(ctx context.Context) error { return s.Run(ctx, ln) })
 				var slow sync.WaitGroup
 				for range numPlaces {
 					ours, theirs := net.Pipe()
@@ -85,10 +78,7 @@ func TestSlowClientsMakeRoom(t *testing.T) {
 				if took := time.Since(begin); took > 2*headerTimeout+time.Second {
 					t.Errorf("it was answered after %v", took)
 				}
-				cancel()
-				if err := <-ended; err != nil {
-					t.Error(err)
-				}
+				stop()
 				slow.Wait()
 			})
 		})

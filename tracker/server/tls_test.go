@@ -45,11 +45,7 @@ func tlsPair(t *testing.T) (server, client *tls.Config) {
 // runFrontTLS runs a front that is encrypted.
 func runFrontTLS(t *testing.T, cfg Config) (*frontOf, *tls.Config) {
 	serverTLS, clientTLS := tlsPair(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	s := newServer(t, cfg)
-	f := &frontOf{t, s, &pipeListener{fakeListener{make(chan struct{})}, make(chan net.Conn)}, cancel, make(chan error)}
-	go func() { f.ended <- s.RunTLS(ctx, f.ln, serverTLS) }()
-	return f, clientTLS
+	return newFrontOf(t, cfg, func(ctx context.Context, s *Server, ln net.Listener) error { return s.RunTLS(ctx, ln, serverTLS) }), clientTLS
 }
 
 // Announces over HTTPS are answered by the front, the rest of a connection by
@@ -57,10 +53,8 @@ func runFrontTLS(t *testing.T, cfg Config) (*frontOf, *tls.Config) {
 func TestHTTPS(t *testing.T) {
 	serverTLS, clientTLS := tlsPair(t)
 	ln := listenTCP(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
 	s := newServer(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
-	go func() { ended <- s.RunTLS(ctx, ln, serverTLS) }()
+	serveUntilEnd(t, func(ctx context.Context) error { return s.RunTLS(ctx, ln, serverTLS) })
 	conn, err := tls.Dial("tcp", ln.Addr().String(), clientTLS)
 	if err != nil {
 		t.Fatal(err)
@@ -72,10 +66,6 @@ func TestHTTPS(t *testing.T) {
 		if body := readAnswer(t, r); body != "ok\n" && !strings.Contains(body, "\x09\x09\x09\x09") {
 			t.Errorf("%s: %q", line, body)
 		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 

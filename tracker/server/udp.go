@@ -95,11 +95,7 @@ func (s *Server) RunUDP(ctx context.Context, l *UDPListener) error {
 			return handler.serve(l.conns[i])
 		})
 	}
-	err := serving.Wait()
-	if ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("tracker: serve UDP: %w", err)
+	return servingEnded(ctx, "UDP", serving.Wait())
 }
 
 // serve answers the packets of one socket until it is closed.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/shoal-bt/shoal/metainfo"
 	"github.com/shoal-bt/shoal/tracker"
 	"github.com/shoal-bt/shoal/tracker/client"
 	"github.com/shoal-bt/shoal/tracker/server"
@@ -25,19 +24,7 @@ func runUDPTracker(t *testing.T, address string, cfg server.Config) (*server.Ser
 	if err != nil {
 		t.Skip("no such address on this machine: ", err)
 	}
-	s, err := server.New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error)
-	go func() { ended <- s.RunUDP(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	s := runServer(t, cfg, func(ctx context.Context, s *server.Server) error { return s.RunUDP(ctx, l) })
 	return s, fmt.Sprintf("udp://%s/announce", l.Addr())
 }
 
@@ -46,23 +33,7 @@ func TestPeersFindEachOtherByUDP(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(address, func(t *testing.T) {
 			s, announceURL := runUDPTracker(t, address, server.Config{})
-			c := client.New(client.Config{})
-			resp, err := c.Announce(t.Context(), announceURL, &tracker.Request{InfoHash: infoHash, Addr: netip.AddrPortFrom(netip.Addr{}, 1), Event: tracker.Started})
-			if err != nil || resp.Complete != 1 || resp.Interval != 30*time.Minute {
-				t.Fatalf("the seed's announce: %+v, %v", resp, err)
-			}
-			leecher, stop := runPeer(t, 2, 100, []string{announceURL})
-			if peers := <-leecher.found; len(peers) != 1 || peers[0].Port() != 1 || !peers[0].Addr().IsLoopback() {
-				t.Errorf("the leecher found %v", peers)
-			}
-			stats, err := c.Scrape(t.Context(), announceURL, []metainfo.InfoHash{infoHash})
-			if err != nil || stats[0] != (tracker.ScrapeStats{Complete: 1, Incomplete: 1}) {
-				t.Errorf("scrape %+v, %v", stats, err)
-			}
-			stop()
-			if st := s.Stats(); st.Leechers != 0 || st.Seeds != 1 {
-				t.Errorf("after the leecher left: %+v", st)
-			}
+			meet(t, s, announceURL, netip.MustParseAddrPort(address).Addr(), []string{announceURL})
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"net/netip"
@@ -54,17 +55,11 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Timeout, DefaultTimeout)
-	setDefault(&c.NumWant, DefaultNumWant)
-	setDefault(&c.MaxNumWant, DefaultMaxNumWant)
-	setDefault(&c.MaxTorrents, DefaultMaxTorrents)
-	setDefault(&c.MaxPeers, DefaultMaxPeers)
-}
-
-func setDefault[T int | time.Duration](field *T, def T) {
-	if *field == 0 {
-		*field = def
-	}
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.NumWant = cmp.Or(c.NumWant, DefaultNumWant)
+	c.MaxNumWant = cmp.Or(c.MaxNumWant, DefaultMaxNumWant)
+	c.MaxTorrents = cmp.Or(c.MaxTorrents, DefaultMaxTorrents)
+	c.MaxPeers = cmp.Or(c.MaxPeers, DefaultMaxPeers)
 }
 
 func (c *Config) validate() error {

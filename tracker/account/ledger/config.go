@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"time"
 )
@@ -67,18 +68,12 @@ type Config struct {
 }
 
 func (c *Config) setDefaults() {
-	setDefault(&c.Timeout, DefaultTimeout)
-	setDefault(&c.MaxSessions, DefaultMaxSessions)
-	setDefault(&c.MaxIdle, DefaultMaxIdle)
-	setDefault(&c.MaxFindings, DefaultMaxFindings)
-	setDefault(&c.MaxSpeed, DefaultMaxSpeed)
-	setDefault(&c.MaxBatch, DefaultMaxBatch)
-}
-
-func setDefault[T int | int64 | time.Duration](field *T, def T) {
-	if *field == 0 {
-		*field = def
-	}
+	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
+	c.MaxSessions = cmp.Or(c.MaxSessions, DefaultMaxSessions)
+	c.MaxIdle = cmp.Or(c.MaxIdle, DefaultMaxIdle)
+	c.MaxFindings = cmp.Or(c.MaxFindings, DefaultMaxFindings)
+	c.MaxSpeed = cmp.Or(c.MaxSpeed, DefaultMaxSpeed)
+	c.MaxBatch = cmp.Or(c.MaxBatch, DefaultMaxBatch)
 }
 
 func (c *Config) validate() error {

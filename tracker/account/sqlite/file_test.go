@@ -36,10 +36,7 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 	path := filepath.Join(dir, "a.db")
 	_, err := Open(t.Context(), path)
 	wantError(t, err, "shoal tracker init")
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	st.Close()
 	if stat, _ := os.Stat(path); stat.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v: others can read it", stat.Mode())
@@ -73,10 +70,7 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 // Damage is found at the start, and not when a user asks.
 func TestDamage(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	for n := range byte(200) {
 		if _, err := st.CreateUser(t.Context(), account.User{Name: strings.Repeat("x", 50) + string('a'+rune(n/16)) + string('a'+rune(n%16))}, account.KeyHash{n}); err != nil {
 			t.Fatal(err)
@@ -127,15 +121,9 @@ func TestMigrations(t *testing.T) {
 func TestBackupAndRestore(t *testing.T) {
 	dir := t.TempDir()
 	path, backup, again := filepath.Join(dir, "a.db"), filepath.Join(dir, "backup.db"), filepath.Join(dir, "again.db")
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	defer st.Close()
-	anna, err := st.CreateUser(t.Context(), account.User{Name: "anna"}, account.KeyHash{1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	anna := createAnna(t, st)
 	if err := st.Backup(t.Context(), backup); err != nil {
 		t.Fatal(err)
 	}
@@ -177,10 +165,7 @@ func TestBackupAndRestore(t *testing.T) {
 // and whole, and the others say that it is there.
 func TestBackupsAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	st, err := Create(t.Context(), filepath.Join(dir, "a.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, filepath.Join(dir, "a.db"))
 	defer st.Close()
 	path := filepath.Join(dir, "backup.db")
 	errs := make(chan error)
@@ -216,28 +201,21 @@ func TestCreateFails(t *testing.T) {
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
 		t.Errorf("left: %v", entries)
 	}
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	st.Close()
 }
 
 // A path is a file, whatever SQLite would take it for.
 func TestOddPaths(t *testing.T) {
 	t.Chdir(t.TempDir())
-	for n, path := range []string{":memory:", "file:a", "a?mode=memory", "b#c", "d%20e", "./f"} {
-		st, err := Create(t.Context(), path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := st.CreateUser(t.Context(), account.User{Name: "anna"}, account.KeyHash{byte(n)}); err != nil {
-			t.Fatal(err)
-		}
+	for _, path := range []string{":memory:", "file:a", "a?mode=memory", "b#c", "d%20e", "./f"} {
+		st := createAt(t, path)
+		createAnna(t, st)
 		if err := st.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if st, err = Open(t.Context(), path); err != nil {
+		st, err := Open(t.Context(), path)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if _, err := st.User(t.Context(), "anna"); err != nil {
@@ -251,15 +229,9 @@ func TestOddPaths(t *testing.T) {
 // again; it can be opened and read meanwhile.
 func TestLockedDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	defer st.Close()
-	anna, err := st.CreateUser(t.Context(), account.User{Name: "anna"}, account.KeyHash{1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	anna := createAnna(t, st)
 	other := connect(path, "", 1)
 	defer other.Close()
 	conn, err := other.Conn(t.Context())
@@ -298,10 +270,7 @@ func TestLockedDatabase(t *testing.T) {
 // What was stored last is remembered, however long ago that was, and with it up to
 // when: a log is brought in from there on.
 func TestLastFlush(t *testing.T) {
-	st, err := Create(t.Context(), filepath.Join(t.TempDir(), "a.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, filepath.Join(t.TempDir(), "a.db"))
 	defer st.Close()
 	for _, step := range []struct {
 		run       byte
@@ -324,10 +293,7 @@ func execute(t *testing.T, conn *sql.Conn, statement string) {
 }
 
 func BenchmarkFlush(b *testing.B) {
-	st, err := Create(b.Context(), filepath.Join(b.TempDir(), "a.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	st := createAt(b, filepath.Join(b.TempDir(), "a.db"))
 	defer st.Close()
 	batch := new(ledger.Batch)
 	for n := range ledger.DefaultMaxBatch {

@@ -34,10 +34,7 @@ func TestKilledProcess(t *testing.T) {
 		return
 	}
 	path := filepath.Join(t.TempDir(), "tracker.db")
-	st, err := Create(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := createAt(t, path)
 	for n := range byte(numKillUsers) {
 		if _, err := st.CreateUser(t.Context(), account.User{Name: fmt.Sprintf("u%d", n)}, account.KeyHash{n}); err != nil {
 			t.Fatal(err)
