@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -82,14 +83,28 @@ func (s *Server) resolveHosts() {
 		select {
 		case hostPort := <-s.hosts:
 			addrs, err := s.resolveHost(hostPort)
-			if err != nil {
-				s.cfg.Logger.Debug("a DHT node's name cannot be resolved", "node", hostPort, "error", err)
+			if err != nil && s.life.Err() == nil {
+				s.tellUnresolved(hostPort, err)
 			}
 			s.AddNodes(addrs)
 		case <-s.life.Done():
 			return
 		}
 	}
+}
+
+// tellUnresolved warns, once, of a name that the user chose to join through: it
+// may be misspelt. That a router cannot be found says only that there is no
+// network now, and a torrent may name what it likes.
+func (s *Server) tellUnresolved(hostPort string, err error) {
+	const text = "a DHT node's name cannot be resolved"
+	if slices.Contains(s.cfg.Bootstrap, hostPort) && !slices.Contains(DefaultRouters, hostPort) {
+		if _, told := s.unresolved.LoadOrStore(hostPort, true); !told {
+			s.cfg.Logger.Warn(text, "node", hostPort, "error", err)
+			return
+		}
+	}
+	s.cfg.Logger.Debug(text, "node", hostPort, "error", err)
 }
 
 // resolveHost returns the addresses of HOST:PORT, of both families.

@@ -1,11 +1,14 @@
 package dht
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -52,6 +55,26 @@ func TestBootstrapBackOff(t *testing.T) {
 		synctest.Wait()
 		if len(tries) != numTries {
 			t.Errorf("%d more tries after the node had joined", len(tries)-numTries)
+		}
+	})
+}
+
+// A name that the user chose is reported when it cannot be resolved, once: it may
+// be misspelt. The routers are not, and neither is what a torrent names.
+func TestBootstrapNameIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		DefaultRouters = []string{"router:6881"}
+		defer func() { DefaultRouters = nil }()
+		net := newEther()
+		var log bytes.Buffer
+		s := net.fakeServer(t, 0, Config{
+			Bootstrap: []string{"misspelt:6881", "router:6881"}, Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		})
+		s.AddHosts([]string{"of-a-torrent:6881"})
+		time.Sleep(time.Minute)
+		closeServer(t, s)
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "WARN") || !strings.Contains(got, "misspelt:6881") {
+			t.Errorf("the log:\n%s", got)
 		}
 	})
 }

@@ -38,6 +38,8 @@ type Server struct {
 	telling sync.Once                    // closes told
 	save    chan struct{}                // asks for the state to be saved soon
 
+	unresolved sync.Map // configured HOST:PORTs whose names were reported already
+
 	lookupSlots, querySlots slots
 
 	loop loop // its goroutine's, until that has ended

@@ -159,6 +159,8 @@ var usageErrors = []struct{ args, want string }{
 	{"tracker torrent get x", `say for whom: --user NAME`},
 	{"tracker torrent list --user x", `--user and -o are for "get"`},
 	{"tracker promote", `say what counts`},
+	{"tracker promote --end --down 0", `--end takes no --up, --down or --for`},
+	{"tracker init --url http://a:99999", `is not a tracker's address`},
 	{"tracker promote --down 150", `--up is at most 1000, and --down at most 100`},
 	{"tracker stats x", `stats takes no argument`},
 	{"tracker review 1", `NUMBER VERDICT`},

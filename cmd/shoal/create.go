@@ -208,6 +208,10 @@ func mustBeNew(path string) error {
 	if err := mustNotExist(path); err != nil {
 		return err
 	}
+	return mustHaveFolder(path)
+}
+
+func mustHaveFolder(path string) error {
 	dir := filepath.Dir(path)
 	if stat, err := os.Stat(dir); err != nil || !stat.IsDir() {
 		return fmt.Errorf("there is no folder %s to write the torrent to; make it, or choose another name with -o", dir)

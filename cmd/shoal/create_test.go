@@ -175,6 +175,8 @@ func TestBadTorrentsAndPaths(t *testing.T) {
 		{[]string{"seed", "--data", filepath.Join(dir, "none"), dir}, "--data names the one that holds the data"},
 		{[]string{"tracker", "run", "--whitelist", torrent}, "of .torrent files, give their folder"},
 		{[]string{"show", "magnet:?dn=nothing"}, "names no torrent"},
+		{[]string{"show", strings.Repeat("ab", 20)}, "write the magnet link magnet:?xt=urn:btih:abab"},
+		{[]string{"share", "--bind", "127.0.0.1", "-o", filepath.Join(dir, "none", "x.torrent"), torrent}, "none to write the torrent to; make it"},
 		{[]string{"verify", torrent, filepath.Join(dir, "none")}, "no such file"},
 		{[]string{"verify", torrent, torrent}, "is a file, but the torrent is of a folder"},
 		{[]string{"create", filepath.Join(dir, "none")}, "no such file"},

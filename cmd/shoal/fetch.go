@@ -44,10 +44,21 @@ func loadTorrent(ctx context.Context, name string) (*metainfo.Metainfo, error) {
 		return m, nil
 	}
 	m, err := metainfo.Load(name)
-	if errors.Is(err, fs.ErrNotExist) && strings.Contains(name, "://") {
-		return nil, fmt.Errorf("%s is neither a file nor an http(s) URL; fetch it with another program first", shorten(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noTorrentFile(name, err)
 	}
 	return m, err
+}
+
+// noTorrentFile says what to write instead of a name that no file has.
+func noTorrentFile(name string, err error) error {
+	if strings.Contains(name, "://") {
+		return fmt.Errorf("%s is neither a file nor an http(s) URL; fetch it with another program first", shorten(name))
+	}
+	if h, notHash := metainfo.ParseInfoHash(name); notHash == nil {
+		return fmt.Errorf("there is no file %s; if it is an info-hash, write the magnet link magnet:?xt=urn:btih:%v", name, h)
+	}
+	return err
 }
 
 func isMagnet(s string) bool { return hasPrefixFold(s, "magnet:") }

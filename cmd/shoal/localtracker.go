@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -130,7 +131,9 @@ func listenTracker(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("%s is in use; choose another address with --http", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, notOurs(addr)
-	case errors.Is(err, syscall.EACCES) && !strings.HasPrefix(addr, unixPrefix):
+	case err != nil && strings.HasPrefix(addr, unixPrefix):
+		return nil, fmt.Errorf("%w; choose another path with --http", err)
+	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s: %w; ports below 1024 are often for root alone, choose another one with --http", addr, syscall.EACCES)
 	}
 	return ln, err
@@ -168,20 +171,38 @@ const maxServing = 3
 // unixPrefix begins the address of a Unix socket.
 const unixPrefix = "unix:"
 
-// listenHTTP listens on an address, or on a Unix socket, of which one that nobody
-// listens on any more is removed before.
+// listenHTTP listens on an address or on a Unix socket.
 func listenHTTP(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	path, isUnix := strings.CutPrefix(addr, unixPrefix)
 	if !isUnix {
 		return lc.Listen(ctx, "tcp", addr)
 	}
+	if err := removeDeadSocket(path); err != nil {
+		return nil, err
+	}
+	return lc.Listen(ctx, "unix", path)
+}
+
+// removeDeadSocket removes a Unix socket that nobody listens on any more. To
+// connect to an ordinary file is refused as well, and that one has to stay.
+func removeDeadSocket(path string) error {
+	stat, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if stat.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there already, and no socket", path)
+	}
 	if conn, err := net.Dial("unix", path); err == nil {
 		conn.Close()
 	} else if errors.Is(err, syscall.ECONNREFUSED) {
 		os.Remove(path)
 	}
-	return lc.Listen(ctx, "unix", path)
+	return nil
 }
 
 // serve has a goroutine serve until stop. What fails is in failed, for who waits

@@ -89,6 +89,17 @@ func TestSignalsStopCleanly(t *testing.T) {
 	}
 }
 
+// --quiet says nothing but what goes wrong; neither do the sessions of demo,
+// which would say the same five times.
+func TestQuietSessionEndsQuietly(t *testing.T) {
+	torrent, data := makeTorrent(t, "data", someFiles())
+	seed := start(t, "seed", "--quiet", "--bind", "127.0.0.1", torrent, data)
+	seed.addr(t, "peer")
+	if r := seed.stop(); r.code != exitInterrupted || r.stderr != "shoal: interrupted\n" {
+		t.Errorf("exit %d, stderr %q", r.code, r.stderr)
+	}
+}
+
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	// A tracker that never answers keeps the goodbye from ending.
 	asked := make(chan struct{}, 1)

@@ -375,7 +375,7 @@ func (t *transfer) progress() progress {
 // what was verified is saved, and the files are closed. It goes on after the
 // end of ctx, which is how most sessions come to theirs.
 func (s *session) close(ctx context.Context) error {
-	if s.client != nil && ctx.Err() != nil {
+	if s.client != nil && ctx.Err() != nil && !s.quiet { // the five of demo, too, would all say it
 		s.e.logf("stopping; Ctrl-C once more ends it at once")
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)

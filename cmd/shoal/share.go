@@ -71,6 +71,9 @@ func (r *shareRun) run(ctx context.Context, e *env, args []string) error {
 	if err := r.connFlags.check(); err != nil {
 		return err
 	}
+	if err := mustHaveFolder(r.output); err != nil { // before an hour of hashing
+		return err
+	}
 	t, err := r.startTracker(ctx)
 	if err != nil {
 		return err

@@ -264,5 +264,9 @@ func makeFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("%w; choose another folder with --out", err)
 	}
-	return nil
+	probe, err := os.CreateTemp(dir, ".shoal-*.tmp")
+	if err != nil {
+		return fmt.Errorf("nothing can be written to %s: %w; choose another folder with --out", dir, errors.Unwrap(err))
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }

@@ -302,3 +302,21 @@ func TestTrialsAreTold(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// A folder that is there, and yet cannot be written, is noticed before the runs.
+// Nobody may make files in /proc, not even root.
+func TestResultsThatCannotBeWritten(t *testing.T) {
+	if _, err := os.Stat("/proc/self"); err != nil {
+		t.Skip("it takes /proc")
+	}
+	if err := makeFolder("/proc/self"); err == nil || !strings.Contains(err.Error(), "to /proc/self: ") {
+		t.Errorf("got %v", err)
+	}
+	dir := filepath.Join(t.TempDir(), "out")
+	if err := makeFolder(dir); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}

@@ -318,6 +318,8 @@ func (r *trackerPromote) run(ctx context.Context, e *env, args []string) error {
 		return usagef("name one torrent by its info-hash, or none for all")
 	case !r.end && r.up == 100 && r.down == 100:
 		return usagef("say what counts: --up PERCENT, --down PERCENT, or --end")
+	case r.end && (r.up != 100 || r.down != 100 || r.length != 0):
+		return usagef("--end takes no --up, --down or --for")
 	case r.up > ledger.MaxPercent || r.down > 100:
 		return usagef("--up is at most %d, and --down at most 100", ledger.MaxPercent)
 	case r.length < 0:

@@ -364,6 +364,23 @@ func TestTrackerOnAUnixSocket(t *testing.T) {
 
 // At the end /readyz turns first, and announces are answered until the drain is
 // over.
+// To the kernel, to connect to an ordinary file is refused as it is by a socket
+// that nobody listens on.
+func TestUnixSocketRemovesNoFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "photos.zip")
+	writeFiles(t, filepath.Dir(path), map[string]string{"photos.zip": "precious"})
+	ln, err := listenTracker(t.Context(), unixPrefix+path)
+	if err == nil {
+		ln.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "no socket; choose another path with --http") {
+		t.Errorf("it listens: %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "precious" {
+		t.Errorf("the file now: %q, %v", b, err)
+	}
+}
+
 func TestReadinessTurnsFirst(t *testing.T) {
 	n := startNode(t, t.TempDir(), "torrents.open = true\nstop.drain = \"1m\"\nmetrics.listen = \"127.0.0.1:0\"\n")
 	ready := func() int {

@@ -129,11 +129,17 @@ func WithKey(file []byte, base *url.URL, key Key) ([]byte, error) {
 // https://tracker.example:6969.
 func ParseBase(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || !isPort(u.Port()) {
 		return nil, fmt.Errorf("%q is not a tracker's address; write it as https://tracker.example or http://tracker.example:6969", s)
 	}
 	u.Path = strings.TrimSuffix(u.Path, "/")
 	return u, nil
+}
+
+// isPort reports whether the port of a URL is one. There may be none.
+func isPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil && port > 0
 }
 
 // AnnounceURL is where a user announces.

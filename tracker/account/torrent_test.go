@@ -138,7 +138,7 @@ func TestWithKey(t *testing.T) {
 }
 
 func TestParseBase(t *testing.T) {
-	for _, bad := range []string{"", "tracker.example", "udp://a", "http://", "http://a/?x", "http://u:p@a/"} {
+	for _, bad := range []string{"", "tracker.example", "udp://a", "http://", "http://a:99999", "http://a:0", "http://a/?x", "http://u:p@a/"} {
 		if u, err := ParseBase(bad); err == nil {
 			t.Errorf("%q is read as %v", bad, u)
 		}

@@ -37,6 +37,14 @@ func (s *Server) loadState() error {
 		// For root, the renaming below could be that of /dev/null.
 		return fmt.Errorf("tracker: state file: %s is not a file but a folder, a device or a pipe", path)
 	}
+	// Now, and not at the end, when all that it would keep is lost.
+	temp, err := s.newStateFile()
+	if err != nil {
+		return fmt.Errorf("tracker: state file: %w; choose a folder that is there and can be written", err)
+	}
+	if err := errors.Join(temp.Close(), os.Remove(temp.Name())); err != nil {
+		return fmt.Errorf("tracker: state file: %w", err)
+	}
 	file, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -86,7 +94,7 @@ func (s *Server) saveState() (err error) {
 			err = fmt.Errorf("tracker: save the state file: %w", err)
 		}
 	}()
-	temp, err := os.CreateTemp(filepath.Dir(s.cfg().StateFile), filepath.Base(s.cfg().StateFile)+".*.tmp")
+	temp, err := s.newStateFile()
 	if err != nil {
 		return err
 	}
@@ -99,6 +107,12 @@ func (s *Server) saveState() (err error) {
 		return err
 	}
 	return os.Rename(temp.Name(), s.cfg().StateFile)
+}
+
+// newStateFile makes a temporary file beside the state file.
+func (s *Server) newStateFile() (*os.File, error) {
+	path := s.cfg().StateFile
+	return os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 }
 
 func (s *Server) writeState(w io.Writer) error {

@@ -118,6 +118,13 @@ func TestDamagedStateFile(t *testing.T) {
 	if _, err := New(Config{StateFile: folder}); err == nil {
 		t.Error("a folder was read as a file")
 	}
+	gone := filepath.Join(folder, "gone")
+	if _, err := New(Config{StateFile: filepath.Join(gone, "swarms")}); err == nil || !strings.Contains(err.Error(), "choose a folder") {
+		t.Errorf("that nothing can be saved is found out too late: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(folder, "*.tmp")); err != nil || left != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 	device := filepath.Join(folder, "null")
 	if err := os.Symlink(os.DevNull, device); err == nil {
 		_, err := New(Config{StateFile: device})
@@ -125,7 +132,13 @@ func TestDamagedStateFile(t *testing.T) {
 			t.Errorf("a device was read as a file (%v), and is %q now", err, target)
 		}
 	}
-	lost := newServer(t, Config{StateFile: filepath.Join(folder, "no", "such")})
+	if err := os.Mkdir(gone, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lost := newServer(t, Config{StateFile: filepath.Join(gone, "swarms")})
+	if err := os.Remove(gone); err != nil {
+		t.Fatal(err)
+	}
 	if err := lost.saveState(); err == nil {
 		t.Error("it was saved in a folder that is not there")
 	}

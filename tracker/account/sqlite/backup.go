@@ -63,8 +63,10 @@ func Restore(ctx context.Context, backup, path string) error {
 			return fmt.Errorf("restore: %w", err)
 		}
 	}
-	if _, err := os.Stat(backup); err != nil {
+	if stat, err := os.Stat(backup); err != nil {
 		return fmt.Errorf("restore: %w", err)
+	} else if !stat.Mode().IsRegular() {
+		return fmt.Errorf("restore: backup %s is not a file", backup)
 	}
 	from := connect(backup, forBackups, 1)
 	defer from.Close()
@@ -76,7 +78,7 @@ func Restore(ctx context.Context, backup, path string) error {
 		err = copyTo(ctx, from, path)
 	}
 	if err != nil {
-		return fmt.Errorf("restore: backup %s: %w", backup, err)
+		return fmt.Errorf("restore: backup %s: %w", backup, withAdvice(err))
 	}
 	return nil
 }

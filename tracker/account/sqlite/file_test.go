@@ -55,7 +55,12 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 	text := filepath.Join(dir, "text")
 	os.WriteFile(text, bytes.Repeat([]byte("no database "), 1000), 0o600)
 	_, err = Open(t.Context(), text)
-	wantError(t, err, "not a database")
+	wantError(t, err, "this is no database of a tracker; name another file, or restore a backup")
+	if strings.Contains(err.Error(), "(26)") {
+		t.Errorf("the text of SQLite: %v", err)
+	}
+	wantError(t, Restore(t.Context(), text, filepath.Join(dir, "restored.db")), "backup "+text+": this is no database of a tracker")
+	wantError(t, Restore(t.Context(), dir, filepath.Join(dir, "restored.db")), "is not a file")
 
 	empty := filepath.Join(dir, "empty.db")
 	os.WriteFile(empty, nil, 0o600)
@@ -65,6 +70,14 @@ func TestFilesThatAreNotOurs(t *testing.T) {
 	}
 	_, err = Open(t.Context(), dir)
 	wantError(t, err, "is a folder")
+}
+
+// Root may do everything, so a file that may not be opened is a code here.
+func TestDatabaseThatMayNotBeUsed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "missing.db")
+	db := connect(path, forBackups, 1)
+	defer db.Close()
+	wantError(t, withAdvice(db.PingContext(t.Context())), "have to be readable and writable for you")
 }
 
 // Damage is found at the start, and not when a user asks.

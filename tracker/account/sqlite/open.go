@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	driver "modernc.org/sqlite" // it is called "sqlite"
 )
 
 // BusyTimeout is how long a write waits for another process's. Who holds the
@@ -84,9 +84,29 @@ func open(ctx context.Context, path string) (*Store, error) {
 	}
 	if err != nil {
 		st.Close()
-		return nil, fmt.Errorf("database %s: %w", path, err)
+		return nil, fmt.Errorf("database %s: %w", path, withAdvice(err))
 	}
 	return st, nil
+}
+
+// withAdvice says what to do about a file that SQLite cannot use. Its own text,
+// which can come several times, once for each pragma of a connection, does not.
+func withAdvice(err error) error {
+	// Of https://www.sqlite.org/rescode.html: the low byte is the primary code.
+	const readOnly, cannotOpen, noDatabase = 8, 14, 26
+	var failure *driver.Error
+	if !errors.As(err, &failure) {
+		return err
+	}
+	switch failure.Code() & 0xff {
+	case readOnly:
+		return errors.New("it cannot be written; its owner can let you")
+	case cannotOpen:
+		return errors.New("it cannot be opened; it and its folder have to be readable and writable for you")
+	case noDatabase:
+		return errors.New("this is no database of a tracker; name another file, or restore a backup")
+	}
+	return err
 }
 
 // The options of connections that write and that read beside them. Every commit
@@ -143,7 +163,7 @@ func pragmaCheck(ctx context.Context, db *sql.DB, pragma string) error {
 func (st *Store) change(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := st.write.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("database: %w", err)
+		return fmt.Errorf("database: %w", withAdvice(err))
 	}
 	defer tx.Rollback() // in vain after the commit
 	if err := do(tx); err != nil {
