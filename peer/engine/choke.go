@@ -216,7 +216,7 @@ func (e *Engine) fillSlots(now time.Duration) {
 		if crowd && e.servesFew() && e.numTurns() >= e.choker.few {
 			return
 		}
-		next := e.nextInLine(crowd)
+		next := e.nextInLine(now, crowd)
 		if next == nil {
 			return
 		}
@@ -243,16 +243,17 @@ func (c *Conn) hasTurn() bool {
 	return c.unchoked && c.peerInterested && c.optimistic && !c.closing
 }
 
-// nextInLine returns the waiting peer that has its turn next, or nil: in a crowd it is a starter, otherwise,
-// and among starters, who stands first in line.
-func (e *Engine) nextInLine(crowd bool) (next *Conn) {
+// nextInLine returns the waiting peer that has its turn next, or nil: of the starters that come first, or if
+// there are none, of all, who stands first in line.
+func (e *Engine) nextInLine(now time.Duration, crowd bool) (next *Conn) {
+	comesFirst := func(c *Conn) bool { return c.starter() && (crowd || now-c.up >= starvedAfter) }
 	for _, c := range e.conns {
 		if !c.waiting() {
 			continue
 		}
 		sooner := next == nil || c.turn < next.turn
-		if crowd && next != nil && c.starter() != next.starter() {
-			sooner = c.starter()
+		if next != nil && comesFirst(c) != comesFirst(next) {
+			sooner = comesFirst(c)
 		}
 		if sooner {
 			next = c
@@ -315,8 +316,13 @@ func (e *Engine) starterWaits() bool {
 
 // crowdPart makes a crowd: of the peers that wait for a slot, one in so many is a starter. Starters then come first.
 // Where they are fewer they do not: all neighbours of a newcomer would serve it at once, and
-// it would get half the content before those who have waited get more. Arbitrary: 2 and 8 differ little.
-const crowdPart = 4
+// it would get half the content before those who have waited get more. But one that still has nothing after
+// starvedAfter had bad luck everywhere, and would be the last of all. Both are arbitrary: 2 and 8, 5 s and 40 s
+// differ little.
+const (
+	crowdPart    = 4
+	starvedAfter = 20 * time.Second
+)
 
 // crowdWaits reports whether a crowd of starters waits for a slot.
 func (e *Engine) crowdWaits() bool {
