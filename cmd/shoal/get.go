@@ -417,7 +417,7 @@ func (r *getRun) printResults(e *env, s *session) error {
 		return nil
 	}
 	for _, t := range s.transfers {
-		if t.store == nil && !t.wasMagnet() {
+		if t.resume == nil && !t.wasMagnet() {
 			continue // an error came before it
 		}
 		if !r.json {
