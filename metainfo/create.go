@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -145,8 +146,8 @@ func (opt *CreateOptions) Validate() error {
 
 // isURL reports whether s is a URL with a host, of one of the schemes.
 func isURL(s string, schemes ...string) bool {
-	u, err := url.Parse(s)
-	if err != nil || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
+	u, err := url.Parse(s) // which lets a space in a path pass
+	if err != nil || strings.Contains(s, " ") || u.Hostname() == "" || !slices.Contains(schemes, u.Scheme) {
 		return false
 	}
 	port, err := strconv.ParseUint(u.Port(), 10, 16)

@@ -68,6 +68,10 @@ const (
 	// much block memory as several peers.
 	maxWebSeeds = 4
 
+	// maxWebSeedFailures bounds what is kept for Torrent.WebSeedFailures. Arbitrary: some failures
+	// of each web seed that is in use.
+	maxWebSeedFailures = 4 * maxWebSeeds
+
 	// maxRedirects is how many redirects a request follows. Arbitrary; a mirror system
 	// needs one or two.
 	maxRedirects = 5

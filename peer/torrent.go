@@ -33,8 +33,11 @@ type Torrent struct {
 	last      atomic.Pointer[snapshot]
 	err       atomic.Pointer[storeError] // nil while all is well
 	finders   []*announcement
-	finding   sync.WaitGroup
-	endFind   context.CancelFunc
+
+	webFailures webSeedFailures
+
+	finding sync.WaitGroup
+	endFind context.CancelFunc
 
 	dialing    context.Context // ends with the loop
 	endDialing context.CancelFunc

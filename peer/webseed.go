@@ -90,7 +90,9 @@ func (t *Torrent) useWebSeeds(seeds *webSeeds) {
 		if t.dialing.Err() != nil {
 			return
 		}
-		if pause, again := w.judge(err); again {
+		pause, again := w.judge(err)
+		t.noteFailure(w, err, again)
+		if again {
 			t.log.Debug("web seed failed", "url", w.url.Redacted(), "reason", err, "pause", pause)
 			seeds.giveBack(w, pause)
 		} else {

@@ -2,9 +2,12 @@ package peer
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,4 +107,32 @@ func TestPeersGoOnWithoutTheWebSeed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWebSeedFailuresAreKeptOnce: a server that fails the same way again is one failure, though the port of ours that the
+// error names differs; and one with ever new excuses fills no memory.
+func TestWebSeedFailuresAreKeptOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tt := newTestTorrent(t, 256<<10, 64<<10)
+		n := 0
+		c := fakeWeb(t, func(r *http.Request) (*http.Response, error) {
+			if n++; n <= 3 {
+				return nil, &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 1000 + n}, Err: syscall.ECONNRESET}
+			}
+			if n <= 3+maxWebSeedFailures {
+				return &http.Response{StatusCode: 500, Status: fmt.Sprint("excuse ", n), Body: http.NoBody}, nil
+			}
+			return part(r, tt.data), nil
+		})
+		torrent := add(t, c, tt.webConfig("http://user:secret@example.org/data"))
+		<-torrent.Completed()
+		got := torrent.WebSeedFailures()
+		if len(got) != maxWebSeedFailures || got[0] != (WebSeedFailure{URL: "http://user:xxxxx@example.org/data", Reason: "connection reset by peer"}) ||
+			got[1].Reason != "excuse 4" {
+			t.Errorf("%d failures are kept: %+v", len(got), got)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -232,3 +232,12 @@ func TestShowOfMagnetLinks(t *testing.T) {
 		t.Errorf("the link %s comes back as %s", link, again)
 	}
 }
+
+// A space is taken by net/url, but no tracker is found by such a URL.
+func TestCreateRefusesSpacesInURLs(t *testing.T) {
+	for _, flag := range []string{"--announce", "--web-seed"} {
+		if r := shoal(t, "create", flag, "http://x/a b", "data"); r.code != exitUsage || !strings.Contains(r.stderr, `"http://x/a b" is not a `) {
+			t.Errorf("%s: exit %d\n%s", flag, r.code, r.stderr)
+		}
+	}
+}

@@ -87,8 +87,10 @@ func (r *getRun) check(args []string) error {
 		return usagef("-o needs the name of a folder")
 	case r.seedRatio < 0 || r.seedRatio != r.seedRatio:
 		return usagef("--seed-ratio %v is not a positive number", r.seedRatio)
-	case r.seedTime < 0 || r.timeout < 0:
-		return usagef("a time cannot be negative")
+	case r.seedTime < 0:
+		return usagef("--seed-time %v is negative", r.seedTime)
+	case r.timeout < 0:
+		return usagef("--timeout %v is negative", r.timeout)
 	}
 	return errors.Join(r.checkWebSeeds(args), r.connFlags.check(), r.statusFlag.check(r.json))
 }
@@ -410,7 +412,7 @@ func (r *getRun) printResults(e *env, s *session) error {
 		return nil
 	}
 	for _, t := range s.transfers {
-		if t.store == nil && !t.wasMagnet() {
+		if t.resume == nil && !t.wasMagnet() {
 			continue // an error came before it
 		}
 		if !r.json {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -87,5 +88,18 @@ func TestSelectionThatMatchesNothingListsNames(t *testing.T) {
 	var usage *usageError
 	if !errors.As(err, &usage) || !strings.Contains(err.Error(), "it has a.txt, b/c.bin, b/empty.txt") {
 		t.Errorf("error: %v", err)
+	}
+}
+
+// Nothing was begun in a folder that cannot be written, so nothing goes on from there. Nobody
+// may make files in /proc, not even root.
+func TestGetIntoAFolderThatCannotBeWritten(t *testing.T) {
+	if _, err := os.Stat("/proc/self"); err != nil {
+		t.Skip("it takes /proc")
+	}
+	torrent, _ := makeTorrent(t, "data", someFiles())
+	r := shoal(t, "get", "--no-dht", "--bind", "127.0.0.1", "-o", "/proc/self", torrent)
+	if r.code != exitFailed || r.stdout != "" || !strings.HasPrefix(r.stderr, "shoal: get: ") {
+		t.Errorf("exit %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 }

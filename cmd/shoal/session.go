@@ -67,6 +67,8 @@ type transfer struct {
 	paused     bool // the store refuses data
 	gaveUp     bool // after --timeout
 	stats      peer.Stats
+
+	webSeedsTold int // failures of web seeds that the user knows of
 }
 
 // contents is what a transfer consists of, and how much of it is there. That of
@@ -282,7 +284,7 @@ func (t *transfer) look(now time.Time) {
 func (t *transfer) news() []string {
 	var lines []string
 	if t.torrent != nil {
-		lines = t.storeNews(t.torrent.Err())
+		lines = append(t.storeNews(t.torrent.Err()), t.webSeedNews()...)
 	}
 	if t.finder != nil {
 		lines = append(lines, t.finder.troubles()...)
@@ -302,6 +304,24 @@ func (t *transfer) storeNews(err error) []string {
 		return []string{"the disk takes data again; going on"}
 	}
 	return nil
+}
+
+// webSeedNews says once of each failure of a web seed what it was.
+func (t *transfer) webSeedNews() (lines []string) {
+	failures := t.torrent.WebSeedFailures()
+	for _, f := range failures[t.webSeedsTold:] {
+		lines = append(lines, describeFailure(f))
+	}
+	t.webSeedsTold = len(failures)
+	return lines
+}
+
+func describeFailure(f peer.WebSeedFailure) string {
+	line := "web seed " + printable(f.URL) + ": " + printable(f.Reason)
+	if f.GivenUp {
+		return line + "; it is not asked again"
+	}
+	return line + "; trying again later"
 }
 
 // name is the torrent's, safe to print.

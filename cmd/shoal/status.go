@@ -21,7 +21,7 @@ func (f *statusFlag) flag(fs *pflag.FlagSet) {
 func (f *statusFlag) check(json bool) error {
 	switch {
 	case f.every < 0:
-		return usagef("a time cannot be negative")
+		return usagef("--every %v is negative", f.every)
 	case f.every > 0 && !json:
 		return usagef("--every is for --json; add it, or leave out --every")
 	}

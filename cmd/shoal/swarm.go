@@ -259,14 +259,19 @@ func checkWorkers(workers int) error {
 const maxWorkers = 4096
 
 // makeFolder makes the folder of results before there are any, so that one that
-// cannot be written is noticed before hours have passed.
-func makeFolder(dir string) error {
+// cannot be written is noticed before hours have passed. After the runs, tidy removes it if it
+// was not there before and nothing was written.
+func makeFolder(dir string) (tidy func(), err error) {
+	tidy = func() {}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		tidy = func() { os.Remove(dir) } // which fails if anything is in it
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("%w; choose another folder with --out", err)
+		return nil, fmt.Errorf("%w; choose another folder with --out", err)
 	}
 	probe, err := os.CreateTemp(dir, ".shoal-*.tmp")
 	if err != nil {
-		return fmt.Errorf("nothing can be written to %s: %w; choose another folder with --out", dir, errors.Unwrap(err))
+		return nil, fmt.Errorf("nothing can be written to %s: %w; choose another folder with --out", dir, errors.Unwrap(err))
 	}
-	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return tidy, errors.Join(probe.Close(), os.Remove(probe.Name()))
 }

@@ -75,9 +75,11 @@ func (r *swarmCompareRun) run(ctx context.Context, e *env, args []string) error 
 		return usagef("A and B are the same scenario")
 	}
 	if r.out != "" {
-		if err := makeFolder(r.out); err != nil {
+		tidy, err := makeFolder(r.out)
+		if err != nil {
 			return err
 		}
+		defer tidy()
 	}
 	c := &swarmComparison{e: e, out: r.out, seeds: r.of(a, max(comparedReplicas, b.Replicas))}
 	return c.run(ctx, [2]*scenario.Scenario{a, b}, r.workers, r.json)

@@ -309,14 +309,32 @@ func TestResultsThatCannotBeWritten(t *testing.T) {
 	if _, err := os.Stat("/proc/self"); err != nil {
 		t.Skip("it takes /proc")
 	}
-	if err := makeFolder("/proc/self"); err == nil || !strings.Contains(err.Error(), "to /proc/self: ") {
+	if _, err := makeFolder("/proc/self"); err == nil || !strings.Contains(err.Error(), "to /proc/self: ") {
 		t.Errorf("got %v", err)
 	}
 	dir := filepath.Join(t.TempDir(), "out")
-	if err := makeFolder(dir); err != nil {
+	if _, err := makeFolder(dir); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// A command that is interrupted before it has results leaves no empty folder, but one that was there.
+func TestInterruptedRunsLeaveNoFolder(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"run flash-crowd", "sweep flash-crowd --set demand.peers=5,6", "compare flash-crowd --set-b demand.peers=5"} {
+		for _, before := range []bool{false, true} {
+			dir := filepath.Join(t.TempDir(), "out")
+			if before {
+				os.Mkdir(dir, 0o777)
+			}
+			r := shoalCtx(ctx, append([]string{"swarm"}, append(strings.Fields(args), "--out", dir)...)...)
+			if _, err := os.Stat(dir); r.code != exitInterrupted || (err == nil) != before {
+				t.Errorf("%s, with the folder before: %v: exit %d, %v\n%s", args, before, r.code, err, r.stderr)
+			}
+		}
 	}
 }

@@ -82,9 +82,11 @@ func (r *swarmRunRun) run(ctx context.Context, e *env, args []string) error {
 		}
 		r.workers = 1 // what is measured has the machine for itself
 	}
-	if err := makeFolder(out); err != nil {
+	tidy, err := makeFolder(out)
+	if err != nil {
 		return err
 	}
+	defer tidy()
 	return w.run(ctx, s, r.workers, r.json)
 }
 

@@ -105,9 +105,11 @@ func (r *swarmSweepRun) run(ctx context.Context, e *env, args []string) error {
 	if w.out == "" {
 		w.out = w.cells[0].scenario.Name + "-sweep"
 	}
-	if err := makeFolder(w.out); err != nil {
+	tidy, err := makeFolder(w.out)
+	if err != nil {
 		return err
 	}
+	defer tidy()
 	return w.run(ctx, r.shard, r.workers, r.json)
 }
 

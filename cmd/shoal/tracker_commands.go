@@ -299,14 +299,14 @@ const maxPromotion = 100 * 365 * 24 * time.Hour
 
 type trackerPromote struct {
 	trackerDB
-	up, down uint32
+	up, down int
 	length   time.Duration
 	end      bool
 }
 
 func (r *trackerPromote) flags(fs *pflag.FlagSet) {
-	fs.Uint32Var(&r.up, "up", 100, "`PERCENT` of uploaded bytes that count")
-	fs.Uint32Var(&r.down, "down", 100, "`PERCENT` of downloaded bytes that count")
+	fs.IntVar(&r.up, "up", 100, "`PERCENT` of uploaded bytes that count")
+	fs.IntVar(&r.down, "down", 100, "`PERCENT` of downloaded bytes that count")
 	fs.DurationVar(&r.length, "for", 0, "it lasts `D` (default: until --end)")
 	fs.BoolVar(&r.end, "end", false, "end it")
 	r.trackerDB.flags(fs)
@@ -320,6 +320,10 @@ func (r *trackerPromote) run(ctx context.Context, e *env, args []string) error {
 		return usagef("say what counts: --up PERCENT, --down PERCENT, or --end")
 	case r.end && (r.up != 100 || r.down != 100 || r.length != 0):
 		return usagef("--end takes no --up, --down or --for")
+	case r.up < 0:
+		return usagef("--up %d is negative", r.up)
+	case r.down < 0:
+		return usagef("--down %d is negative", r.down)
 	case r.up > ledger.MaxPercent || r.down > 100:
 		return usagef("--up is at most %d, and --down at most 100", ledger.MaxPercent)
 	case r.length < 0:
@@ -344,7 +348,7 @@ func (r *trackerPromote) promotion() (p ledger.Promotion) {
 		return p
 	}
 	now := time.Duration(time.Now().UnixNano())
-	p = ledger.Promotion{Rate: ledger.Rate{UpPercent: r.up, DownPercent: r.down}, From: now}
+	p = ledger.Promotion{Rate: ledger.Rate{UpPercent: uint32(r.up), DownPercent: uint32(r.down)}, From: now}
 	if r.length > 0 {
 		p.Until = now + r.length
 	}

@@ -338,6 +338,7 @@ func TestTrackerOnAUnixSocket(t *testing.T) {
 	select {
 	case <-tracker.begun["tracker"]:
 	case got := <-tracker.result:
+		tracker.finished = &got
 		t.Fatal(got.stderr)
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -326,5 +327,24 @@ func TestTorrentByName(t *testing.T) {
 	add(2)
 	if code := get("data"); code != exitUsage {
 		t.Errorf("a name that two have: exit %d", code)
+	}
+}
+
+// A key that could not be printed is lost, but not the user, and he gets another.
+func TestKeysThatCannotBePrinted(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "tracker.db")
+	mustSucceed(t, "tracker", "init", "--db", db, "--url", "http://127.0.0.1:1")
+	const advice = `"shoal tracker user rotate-key anna" gives`
+	for _, args := range [][]string{{"add", "anna"}, {"rotate-key", "anna"}, {"rotate-key", "anna", "--json"}} {
+		for _, err := range []error{syscall.ENOSPC, syscall.EPIPE} {
+			var stderr strings.Builder
+			code := run(t.Context(), &env{stdout: brokenWriter{err}, stderr: &stderr}, append([]string{"tracker", "user", "--db", db}, args...))
+			if code != exitFailed || !strings.Contains(stderr.String(), advice) {
+				t.Errorf("%v, %v: exit %d\n%s", args, err, code, &stderr)
+			}
+		}
+	}
+	if r := shoal(t, "tracker", "user", "add", "anna", "--db", db); r.code != exitFailed || !strings.Contains(r.stderr, advice) {
+		t.Errorf("once more: exit %d\n%s", r.code, r.stderr)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -115,10 +116,13 @@ func (r *trackerUser) add(ctx context.Context, e *env, st *sqlite.Store, args []
 		}
 		_, err = st.Redeem(ctx, code.Hash(), u, key.Hash())
 	}
+	if errors.Is(err, account.ErrExists) {
+		return fmt.Errorf("%w; \"shoal tracker user rotate-key %s\" gives him a new key", err, printable(u.Name))
+	}
 	if err != nil {
 		return err
 	}
-	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)})
+	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)}, "the user exists now")
 }
 
 // announceBase is what announce URLs begin with. It is asked for before anything
@@ -131,14 +135,24 @@ func announceBase(ctx context.Context, st *sqlite.Store) (*url.URL, error) {
 	return account.ParseBase(settings.URL)
 }
 
-// printKey prints where a user announces.
-func (r *trackerUser) printKey(e *env, result userKeyJSON) error {
+// printKey prints where a user announces. If that fails, nobody has the key, and
+// stderr says what was done all the same: also if it was a closed pipe, which is no error otherwise.
+func (r *trackerUser) printKey(e *env, result userKeyJSON, done string) error {
+	err := r.writeKey(e, result)
+	if err != nil {
+		e.logf("%s, but nobody has seen his new key; \"shoal tracker user rotate-key %s\" gives another", done, printable(result.Name))
+	}
+	return err
+}
+
+func (r *trackerUser) writeKey(e *env, result userKeyJSON) error {
 	if r.json {
 		return e.printJSON(result)
 	}
 	printField(e, "user", printable(result.Name))
 	printField(e, "announce", result.AnnounceURL)
-	return nil
+	_, err := e.stdout.Write(nil) // which has failed if anything before has
+	return err
 }
 
 // userLine is the form of a line of "list".
@@ -221,5 +235,5 @@ func (r *trackerUser) rotateKey(ctx context.Context, e *env, st *sqlite.Store, a
 	if err := st.RotateKey(ctx, u.ID, key.Hash(), account.KeyHash{}); err != nil {
 		return err
 	}
-	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)})
+	return r.printKey(e, userKeyJSON{u.Name, account.AnnounceURL(base, key)}, "his old key is gone")
 }

@@ -39,6 +39,23 @@ func TestGetFromWebSeed(t *testing.T) {
 	}
 }
 
+// TestFailingWebSeedsAreNamed: once each, with what is wrong, and whether they are asked again.
+func TestFailingWebSeedsAreNamed(t *testing.T) {
+	torrent, _ := makeTorrent(t, "data", randomFiles(32, mixedFiles))
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	refused := "web seed http://user:xxxxx@127.0.0.1:1/x: connect: connection refused; trying again later\n"
+	useless := "web seed " + server.URL + ": 404 Not Found; it is not asked again\n"
+	told := func(_ []progress, stderr string) bool {
+		return strings.Contains(stderr, refused) && strings.Contains(stderr, useless)
+	}
+	r := shoalUntil(t, told, "get", "--bind", "127.0.0.1", "--no-tracker", "--no-dht", "-o", t.TempDir(),
+		"--web-seed", "http://user:secret@127.0.0.1:1/x", "--web-seed", server.URL, torrent)
+	if r.code != exitNotFound || !told(nil, r.stderr) || strings.Count(r.stderr, "web seed") != 2 {
+		t.Errorf("exit %d\n%s", r.code, r.stderr)
+	}
+}
+
 // TestWebSeedBelow: without the flag it is the default, and 0 is never.
 func TestWebSeedBelow(t *testing.T) {
 	for args, want := range map[string]int{
