@@ -22,11 +22,11 @@ const contentLen = 16 << 20
 var invented = sync.OnceValue(func() *result.Run { return inventedRun(1, 30, nil) })
 
 // inventedReplicas are a smaller crowd under three seeds, inventedVariant the same
-// with pieces in their order.
+// where everybody serves one peer at a time.
 var (
 	inventedReplicas = sync.OnceValue(func() []*Digest { return replicasOf(nil) })
 	inventedVariant  = sync.OnceValue(func() []*Digest {
-		return replicasOf(func(_ int, cfg *engine.Config) { cfg.Order = engine.Sequential })
+		return replicasOf(func(_ int, cfg *engine.Config) { cfg.UploadSlots = 1 })
 	})
 )
 
@@ -34,7 +34,7 @@ func replicasOf(configure func(int, *engine.Config)) (runs []*Digest) {
 	for seed := range uint64(3) {
 		run := inventedRun(seed+1, 6, configure)
 		if configure != nil {
-			run.Name, run.ScenarioHash = "in-order", strings.Repeat("e", 64)
+			run.Name, run.ScenarioHash = "one-slot", strings.Repeat("e", 64)
 		}
 		runs = append(runs, NewDigest(run))
 	}

@@ -78,7 +78,7 @@ func TestComparison(t *testing.T) {
 	}
 	swarm, origin := document.Systems[0], document.Systems[1]
 	if m := swarm.Metrics[0]; m.Verdict != stats.Greater || m.Difference.Low <= 0 || m.P > 0.05 {
-		t.Errorf("pieces in their order: %+v", m)
+		t.Errorf("one slot: %+v", m)
 	}
 	if m := origin.Metrics[0]; m.Verdict != stats.Equal || origin.DownloadTimes.D != 0 || origin.DownloadTimes.P != 1 {
 		t.Errorf("the origin serves both alike: %+v, %+v", m, origin.DownloadTimes)
@@ -86,7 +86,7 @@ func TestComparison(t *testing.T) {
 	if swarm.DownloadTimes.D < 0.5 || swarm.DownloadTimes.A != 90 {
 		t.Errorf("download times: %+v", swarm.DownloadTimes)
 	}
-	if text := textOf(elements(t, files["report.html"])["main"][0]); !strings.Contains(text, "with in-order: longer by") {
+	if text := textOf(elements(t, files["report.html"])["main"][0]); !strings.Contains(text, "with one-slot: longer by") {
 		t.Errorf("the sentences do not say which is longer: %.500s", text)
 	}
 
