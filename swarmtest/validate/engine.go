@@ -173,11 +173,7 @@ func fewNeighbours() Experiment {
 		run: func(ctx context.Context, seed uint64) ([]float64, error) {
 			s := leavingCrowd(seed, 100, 25*mib, 256*kib)
 			s.Configure = func(_ int, cfg *engine.Config) { cfg.MaxPeers = 10 }
-			r, err := run(ctx, s)
-			if err != nil {
-				return nil, err
-			}
-			return []float64{uplinkUse(&s, r)}, nil
+			return runForUse(ctx, s)
 		},
 	}
 }
@@ -188,6 +184,15 @@ func leavingCrowd(seed uint64, numPeers int, totalLen, pieceLen int64) sim.Swarm
 		peers[i].Join = time.Duration(i) * 10 * time.Second / time.Duration(numPeers)
 	}
 	return swarmOf(seed, geometry(totalLen, pieceLen), sim.Link{Up: 6000 * kbit, Down: 6000 * kbit}, peers)
+}
+
+// runForUse runs a swarm for nothing but uplinkUse.
+func runForUse(ctx context.Context, s sim.Swarm) ([]float64, error) {
+	r, err := run(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return []float64{uplinkUse(&s, r)}, nil
 }
 
 // uplinkUse is what the leechers sent by what their uplinks could have, while
@@ -243,11 +248,7 @@ func effectiveness() Experiment {
 				s.Peers[1+i].Join = at
 			}
 			s.Peers[0].Link.Up = 800 * kbit
-			r, err := run(ctx, s)
-			if err != nil {
-				return nil, err
-			}
-			return []float64{uplinkUse(&s, r)}, nil
+			return runForUse(ctx, s)
 		},
 	}
 }
