@@ -363,8 +363,6 @@ func TestTrackerOnAUnixSocket(t *testing.T) {
 	}
 }
 
-// At the end /readyz turns first, and announces are answered until the drain is
-// over.
 // To the kernel, to connect to an ordinary file is refused as it is by a socket
 // that nobody listens on.
 func TestUnixSocketRemovesNoFile(t *testing.T) {
@@ -382,6 +380,8 @@ func TestUnixSocketRemovesNoFile(t *testing.T) {
 	}
 }
 
+// At the end /readyz turns first, and announces are answered until the drain is
+// over.
 func TestReadinessTurnsFirst(t *testing.T) {
 	n := startNode(t, t.TempDir(), "torrents.open = true\nstop.drain = \"1m\"\nmetrics.listen = \"127.0.0.1:0\"\n")
 	ready := func() int {
